@@ -1,0 +1,49 @@
+"""Feature flags as code.
+
+Applications use :class:`Client` (kept up to date in the background) or :func:`load` (one fixed bundle)::
+
+    import flagctl
+
+    client = flagctl.Client("s3://acme-flags-prod/flags", environment="production", trust="trust.json")
+    if client.is_enabled("new-checkout-flow", {"targeting_key": "user-1", "country": "DE"}):
+        ...
+
+Importing this package costs next to nothing: each public name is imported on its first use, and the runtime names
+never import anything of the author side (YAML, git, S3, terminal).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from flagctl.client import Client
+    from flagctl.evaluator import EvaluationDetails, FlagSet, Variant, bucket, load
+    from flagctl.ops.repository import FlagRepository
+
+__all__ = ["Client", "EvaluationDetails", "FlagRepository", "FlagSet", "Variant", "__version__", "bucket", "load"]
+
+_HOMES = {
+    "Client": "flagctl.client",
+    "EvaluationDetails": "flagctl.evaluator",
+    "FlagRepository": "flagctl.ops.repository",
+    "FlagSet": "flagctl.evaluator",
+    "Variant": "flagctl.evaluator",
+    "bucket": "flagctl.evaluator",
+    "load": "flagctl.evaluator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'flagctl' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

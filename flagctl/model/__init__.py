@@ -1,0 +1,90 @@
+"""The authoring model: what a flag repository says, as immutable data without I/O.
+
+Everything here was checked for shape by `flagctl.source` (JSON Schema and conversions); relations between parts (does
+this variant exist, is there a cycle) are checked by `flagctl.lint`. Percentages and weights are integers in
+thousandths of a percent (100 % = 100 000), instants are integers in milliseconds since 1970-01-01T00:00:00Z.
+"""
+
+from flagctl.model.conditions import AllOf, AnyOf, AttributeCondition, Condition, Not, SegmentCondition, walk_conditions
+from flagctl.model.config import (
+    Attribute,
+    AttributeType,
+    ContextSchema,
+    Environment,
+    RemoteConfig,
+    RepositoryConfig,
+)
+from flagctl.model.experiment import Experiment, ExperimentStatus, Layer, Metric
+from flagctl.model.flag import (
+    OVERRIDABLE,
+    TARGETING_KEY,
+    EnvironmentOverride,
+    Flag,
+    FlagState,
+    FlagType,
+    Lifecycle,
+    Prerequisite,
+    Rule,
+    Target,
+    Variant,
+)
+from flagctl.model.json_value import UNSET, JsonValue, Scalar, Unset
+from flagctl.model.repository import Repository
+from flagctl.model.rollout import (
+    FULL,
+    FixedPercentage,
+    LinearPercentage,
+    Percentage,
+    Rollout,
+    RolloutArm,
+    Schedule,
+    Step,
+    SteppedPercentage,
+)
+from flagctl.model.segment import Segment
+
+__all__ = [
+    "FULL",
+    "OVERRIDABLE",
+    "TARGETING_KEY",
+    "UNSET",
+    "AllOf",
+    "AnyOf",
+    "Attribute",
+    "AttributeCondition",
+    "AttributeType",
+    "Condition",
+    "ContextSchema",
+    "Environment",
+    "EnvironmentOverride",
+    "Experiment",
+    "ExperimentStatus",
+    "FixedPercentage",
+    "Flag",
+    "FlagState",
+    "FlagType",
+    "JsonValue",
+    "Layer",
+    "Lifecycle",
+    "LinearPercentage",
+    "Metric",
+    "Not",
+    "Percentage",
+    "Prerequisite",
+    "RemoteConfig",
+    "Repository",
+    "RepositoryConfig",
+    "Rollout",
+    "RolloutArm",
+    "Rule",
+    "Scalar",
+    "Schedule",
+    "Segment",
+    "SegmentCondition",
+    "Step",
+    "SteppedPercentage",
+    "Target",
+    "Unset",
+    "Variant",
+    "walk_conditions",
+]
