@@ -1,0 +1,232 @@
+"""One git repository as flagctl sees it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flagctl.errors import FlagctlError, UsageError
+from flagctl.vcs.plumbing import no_git_env, read_blobs, run_git, run_git_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import git
+
+__all__ = ["CommitInfo", "GitRepository", "no_git_env"]
+
+_REGULAR_FILES = frozenset({"100644", "100755"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitInfo:
+    """What a commit says about itself; `time_ms` is the committer's date."""
+
+    commit: str
+    author: str
+    email: str
+    time_ms: int
+    subject: str
+
+
+class GitRepository:
+    """Read access to a git repository, and commits of named files.
+
+    Args:
+        folder: Any folder inside the work tree, usually the flag repository's root. All paths that go in and out are
+            relative to it, so that a flag repository in a subfolder of a larger repository needs no special care.
+
+    Raises:
+        UsageError: If `folder` is in no git work tree, or git is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._repo = _open(self.folder)
+        if self._repo.bare or self._repo.working_tree_dir is None:
+            raise UsageError(f"{folder} is a bare git repository", hint="work in a clone with a work tree")
+        self.work_tree = Path(self._repo.working_tree_dir).resolve()
+        prefix = self.folder.relative_to(self.work_tree).as_posix()
+        self.prefix = "" if prefix == "." else prefix + "/"
+
+    def resolve(self, revision: str) -> str:
+        """Return the full commit id of a branch, tag, ``HEAD~2`` or abbreviated id.
+
+        Raises:
+            UsageError: If there is no such commit; the hint says which `git fetch` helps in a shallow clone.
+        """
+        code, output = run_git_code(
+            self.folder,
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            revision + "^{commit}",
+            accept=(0, 1, 128),
+        )
+        if code:
+            raise UsageError(f"there is no commit '{revision}' in this clone", hint=self._fetch_hint(revision))
+        return output.decode().strip()
+
+    def head(self) -> str | None:
+        """Return the commit id of HEAD, or None before the first commit."""
+        code, output = run_git_code(
+            self.folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accept=(0, 1, 128)
+        )
+        return None if code else output.decode().strip()
+
+    def ref(self) -> str | None:
+        """Return the full name of the branch that is checked out, or None for a detached HEAD."""
+        code, output = run_git_code(self.folder, "symbolic-ref", "--quiet", "HEAD", accept=(0, 1, 128))
+        return None if code else output.decode().strip()
+
+    def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """Return whether `ancestor` is `descendant` or lies in its history.
+
+        A commit that this clone does not have is no known ancestor: the answer is False.
+        """
+        code, _ = run_git_code(self.folder, "merge-base", "--is-ancestor", ancestor, descendant, accept=(0, 1, 128))
+        return code == 0
+
+    def merge_base(self, one: str, other: str) -> str:
+        """Return the best common ancestor of two revisions.
+
+        Raises:
+            UsageError: If there is none in this clone, as in CI checkouts of depth 1; the hint names the fetch.
+        """
+        code, output = run_git_code(self.folder, "merge-base", self.resolve(one), self.resolve(other), accept=(0, 1))
+        if code:
+            raise UsageError(f"'{one}' and '{other}' have no common commit in this clone", hint=self._fetch_hint(one))
+        return output.decode().split()[0]
+
+    def default_branch(self) -> str | None:
+        """Return the revision name of the branch that others merge into, or None.
+
+        The remote's HEAD if known, else ``origin/main`` or ``origin/master``, else the local ``main`` or ``master``.
+        """
+        code, output = run_git_code(
+            self.folder, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", accept=(0, 1, 128)
+        )
+        candidates = [output.decode().strip().removeprefix("refs/remotes/")] if code == 0 else []
+        candidates += ["origin/main", "origin/master", "main", "master"]
+        for candidate in candidates:
+            found, _ = run_git_code(
+                self.folder, "rev-parse", "--verify", "--quiet", candidate + "^{commit}", accept=(0, 1, 128)
+            )
+            if found == 0:
+                return candidate
+        return None
+
+    def is_shallow(self) -> bool:
+        """Return whether the clone's history is cut off."""
+        return run_git(self.folder, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+    def read_tree(self, revision: str) -> dict[str, bytes]:
+        """Return the YAML files of the folder at `revision`, by path; submodules and symbolic links are left out."""
+        commit = self.resolve(revision)
+        listing = run_git(self.folder, "ls-tree", "-r", "-z", "--full-tree", commit, *self._within())
+        paths: list[str] = []
+        ids: list[str] = []
+        for entry in listing.split(b"\0"):
+            if not entry:
+                continue
+            meta, _, raw_path = entry.partition(b"\t")
+            mode, _, object_id = meta.decode().split()
+            path = os.fsdecode(raw_path).removeprefix(self.prefix)
+            if mode in _REGULAR_FILES and path.endswith((".yaml", ".yml")):
+                paths.append(path)
+                ids.append(object_id)
+        return dict(zip(paths, read_blobs(self.folder, ids), strict=True))
+
+    def read_index(self) -> dict[str, bytes]:
+        """Return the YAML files of the folder as they are staged, by path."""
+        listing = run_git(self.work_tree, "ls-files", "--stage", "-z", *self._within())
+        paths: list[str] = []
+        ids: list[str] = []
+        for entry in listing.split(b"\0"):
+            if not entry:
+                continue
+            meta, _, raw_path = entry.partition(b"\t")
+            mode, object_id, stage = meta.decode().split()
+            path = os.fsdecode(raw_path).removeprefix(self.prefix)
+            if stage == "0" and mode in _REGULAR_FILES and path.endswith((".yaml", ".yml")):
+                paths.append(path)
+                ids.append(object_id)
+        return dict(zip(paths, read_blobs(self.folder, ids), strict=True))
+
+    def changed_paths(self, base: str, head: str | None = None) -> tuple[str, ...]:
+        """Return the paths of the folder that differ between two revisions, or a revision and the work tree."""
+        arguments = [self.resolve(base)] + ([self.resolve(head)] if head is not None else [])
+        output = run_git(self.work_tree, "diff", "--name-only", "--no-renames", "-z", *arguments, *self._within())
+        names = {os.fsdecode(name) for name in output.split(b"\0") if name}
+        if head is None:
+            untracked = run_git(self.work_tree, "ls-files", "--others", "--exclude-standard", "-z", *self._within())
+            names |= {os.fsdecode(name) for name in untracked.split(b"\0") if name}
+        return tuple(sorted(name.removeprefix(self.prefix) for name in names))
+
+    def info(self, revision: str) -> CommitInfo:
+        """Return what a commit says about itself."""
+        commit = self._repo.commit(self.resolve(revision))
+        return CommitInfo(
+            commit=commit.hexsha,
+            author=commit.author.name or "",
+            email=commit.author.email or "",
+            time_ms=commit.committed_date * 1000,
+            subject=str(commit.summary),
+        )
+
+    def commit_paths(self, paths: Iterable[str], message: str) -> str:
+        """Commit exactly these paths of the folder, whatever else is staged, and return the commit id.
+
+        Raises:
+            FlagctlError: If git refuses, for instance because nothing changed or no identity is configured.
+        """
+        named = [self.prefix + path for path in paths]
+        run_git(self.work_tree, "add", "--", *named)
+        run_git(self.work_tree, "commit", "--quiet", "--only", "-m", message, "--", *named)
+        head = self.head()
+        if head is None:  # pragma: no cover  git has just made a commit
+            raise FlagctlError("git made no commit")
+        return head
+
+    def _within(self) -> tuple[str, ...]:
+        return ("--", self.prefix) if self.prefix else ()
+
+    def _fetch_hint(self, revision: str) -> str:
+        if self.is_shallow():
+            return "this clone is shallow; run: git fetch --unshallow origin (in GitHub Actions: fetch-depth: 0)"
+        branch = revision.removeprefix("origin/")
+        return f"check the name, or fetch it: git fetch origin {branch}"
+
+
+def _open(folder: Path) -> git.Repo:
+    with _plain_environment():
+        try:
+            import git  # noqa: PLC0415  costs 75 ms
+        except ImportError as error:
+            raise UsageError(
+                "git or GitPython is not installed", hint='pip install "flagctl[cli]", and install git'
+            ) from error
+        try:
+            return git.Repo(folder, search_parent_directories=True)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise UsageError(
+                f"{folder} is not in a git repository", hint="run `git init` there; history and review live in git"
+            ) from error
+
+
+@contextmanager
+def _plain_environment() -> Iterator[None]:
+    """Hide git's redirecting variables from GitPython, which reads them when a repository is opened."""
+    before = dict(os.environ)
+    kept = no_git_env()
+    for name in before:
+        if name.startswith("GIT_") and name not in kept:
+            del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update({name: value for name, value in before.items() if name.startswith("GIT_")})
