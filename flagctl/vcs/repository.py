@@ -45,10 +45,10 @@ class GitRepository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._repo = _open(self.folder)
-        if self._repo.bare or self._repo.working_tree_dir is None:
-            raise UsageError(f"{folder} is a bare git repository", hint="work in a clone with a work tree")
-        self.work_tree = Path(self._repo.working_tree_dir).resolve()
+        with _opened(self.folder) as repo:
+            if repo.bare or repo.working_tree_dir is None:
+                raise UsageError(f"{folder} is a bare git repository", hint="work in a clone with a work tree")
+            self.work_tree = Path(repo.working_tree_dir).resolve()
         prefix = self.folder.relative_to(self.work_tree).as_posix()
         self.prefix = "" if prefix == "." else prefix + "/"
 
@@ -169,14 +169,15 @@ class GitRepository:
 
     def info(self, revision: str) -> CommitInfo:
         """Return what a commit says about itself."""
-        commit = self._repo.commit(self.resolve(revision))
-        return CommitInfo(
-            commit=commit.hexsha,
-            author=commit.author.name or "",
-            email=commit.author.email or "",
-            time_ms=commit.committed_date * 1000,
-            subject=str(commit.summary),
-        )
+        with _opened(self.folder) as repo:
+            commit = repo.commit(self.resolve(revision))
+            return CommitInfo(
+                commit=commit.hexsha,
+                author=commit.author.name or "",
+                email=commit.author.email or "",
+                time_ms=commit.committed_date * 1000,
+                subject=str(commit.summary),
+            )
 
     def commit_paths(self, paths: Iterable[str], message: str) -> str:
         """Commit exactly these paths of the folder, whatever else is staged, and return the commit id.
@@ -202,7 +203,9 @@ class GitRepository:
         return f"check the name, or fetch it: git fetch origin {branch}"
 
 
-def _open(folder: Path) -> git.Repo:
+@contextmanager
+def _opened(folder: Path) -> Iterator[git.Repo]:
+    """Open GitPython's view of the repository around `folder`, and end its helper processes afterwards."""
     with _plain_environment():
         try:
             import git  # noqa: PLC0415  costs 75 ms
@@ -211,11 +214,15 @@ def _open(folder: Path) -> git.Repo:
                 "git or GitPython is not installed", hint='pip install "flagctl[cli]", and install git'
             ) from error
         try:
-            return git.Repo(folder, search_parent_directories=True)
+            repo = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
             raise UsageError(
                 f"{folder} is not in a git repository", hint="run `git init` there; history and review live in git"
             ) from error
+        try:
+            yield repo
+        finally:
+            repo.close()
 
 
 @contextmanager
