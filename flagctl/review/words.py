@@ -1,0 +1,149 @@
+"""Flags in words: conditions, shares, instants and values as reviews, tables and traces print them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flagctl.model import (
+    UNSET,
+    AllOf,
+    AnyOf,
+    AttributeCondition,
+    FixedPercentage,
+    LinearPercentage,
+    Not,
+    SegmentCondition,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flagctl.model import Condition, Percentage, Rollout, Rule, Schedule
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONG_LIST = 6
+
+_SIGNS = {
+    "equals": "=",
+    "not_equals": "≠",
+    "greater_than": ">",
+    "greater_or_equal": "≥",
+    "less_than": "<",
+    "less_or_equal": "≤",
+    "semver_equal": "= version",
+    "semver_greater_than": "> version",
+    "semver_greater_or_equal": "≥ version",
+    "semver_less_than": "< version",
+    "semver_less_or_equal": "≤ version",
+}
+
+
+def share(thousandths: int) -> str:
+    """Return a share as people write it.
+
+    >>> share(12_500), share(100_000)
+    ('12.5 %', '100 %')
+    """
+    whole, rest = divmod(thousandths, 1000)
+    return f"{whole}.{rest:03d}".rstrip("0").rstrip(".") + " %" if rest else f"{whole} %"
+
+
+def instant(milliseconds: int) -> str:
+    """Return an instant in RFC 3339, in UTC, with as many digits as it needs."""
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds" if milliseconds % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def value(data: Any) -> str:
+    """Return a value on one line: text without quotes where that is not ambiguous, else JSON."""
+    if isinstance(data, str) and data and data.strip() == data and data not in {"true", "false", "null"}:
+        bare = all(character.isprintable() and character not in "\"'[]{}," for character in data)
+        if bare and not data[0].isdigit():
+            return data
+    return json.dumps(data, ensure_ascii=False)
+
+
+def values(data: Any) -> str:
+    """Return a constant of a condition; a long list is cut with its length."""
+    if not isinstance(data, (list, tuple)):
+        return value(data)
+    shown = ", ".join(value(item) for item in data[:_LONG_LIST])
+    return f"[{shown}, … {len(data)} in all]" if len(data) > _LONG_LIST else f"[{shown}]"
+
+
+def condition(item: Condition) -> str:
+    """Return one condition in words."""
+    match item:
+        case AttributeCondition():
+            return _attribute_condition(item)
+        case SegmentCondition(segment=key):
+            return f"in segment {key}"
+        case Not(condition=SegmentCondition(segment=key)):
+            return f"not in segment {key}"
+        case Not(condition=inner):
+            return f"not ({condition(inner)})"
+        case AnyOf(conditions=parts):
+            return "(" + " or ".join(condition(part) for part in parts) + ")"
+        case AllOf(conditions=parts):
+            return "(" + " and ".join(condition(part) for part in parts) + ")"
+
+
+def conditions(items: Iterable[Condition]) -> str:
+    """Return the conditions of a rule in words; no conditions are "everyone"."""
+    return " and ".join(condition(item) for item in items) or "everyone"
+
+
+def _attribute_condition(item: AttributeCondition) -> str:
+    name = ".".join(item.attribute)
+    if item.operator == "exists":
+        return f"{name} exists"
+    if item.operator == "not_exists":
+        return f"{name} is missing"
+    word = _SIGNS.get(item.operator) or item.operator.replace("_", " ")
+    folded = " (any case)" if item.ignore_case else ""
+    return f"{name} {word} {values(None if item.value is UNSET else item.value)}{folded}"
+
+
+def percentage(item: Percentage | None) -> str:
+    """Return a percentage in words; None is "everyone"."""
+    match item:
+        case None:
+            return "everyone"
+        case FixedPercentage(thousandths=amount):
+            return share(amount)
+        case LinearPercentage():
+            return f"{share(item.start)} → {share(item.end)} from {instant(item.from_ms)} to {instant(item.to_ms)}"
+        case _:
+            return ", ".join(f"{share(step.thousandths)} from {instant(step.from_ms)}" for step in item.steps)
+
+
+def rollout(item: Rollout) -> str:
+    """Return a rollout in words: shares in order, or pinned ranges."""
+    if item.is_pinned:
+        parts = [
+            f"{arm.variant} " + ", ".join(f"[{start}, {end})" for start, end in arm.ranges or ()) for arm in item.arms
+        ]
+    else:
+        parts = [f"{arm.variant} {share(arm.weight or 0)}" for arm in item.arms]
+    return " / ".join(parts)
+
+
+def outcome(rule: Rule) -> str:
+    """Return what a rule gives, in words."""
+    if rule.rollout is not None:
+        return f"split {rollout(rule.rollout)}"
+    if rule.experiment is not None:
+        return f"experiment {rule.experiment}"
+    given = value(rule.value) if rule.serve is None else rule.serve
+    return f"serve {given}" + ("" if rule.percentage is None else f" to {percentage(rule.percentage)}")
+
+
+def schedule(item: Schedule | None) -> str:
+    """Return a window of time in words; None is "always"."""
+    if item is None:
+        return "always"
+    start = f"from {instant(item.from_ms)}" if item.from_ms is not None else ""
+    end = f"until {instant(item.until_ms)}" if item.until_ms is not None else ""
+    return " ".join(part for part in (start, end) if part) or "always"
