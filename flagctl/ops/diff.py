@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from flagctl.ops.sides import Side
     from flagctl.review import RepositoryDiff
+    from flagctl.review.impact import GroupImpact
+    from flagctl.source import LoadedRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +26,11 @@ class DiffOptions:
         base: Side compared with; None is the merge base of HEAD and the default branch. ``A..B`` names both sides.
         head: Side that is proposed; None is the work tree.
         environments: Keep only changes that hold in one of these; empty keeps all.
+        now_ms: Instant at which ramps and schedules are looked at for the exact impact.
     """
 
     root: Path
+    now_ms: int
     base: str | None = None
     head: str | None = None
     environments: tuple[str, ...] = ()
@@ -38,12 +44,15 @@ class DiffResult:
         base: Label of the side compared with.
         head: Label of the side proposed.
         diff: The difference.
+        impacts: For every flag that is on both sides and may answer differently, the exact impact in each environment that
+            the change concerns; None where arithmetic can't tell.
         incomplete: Files with errors, which are missing from the comparison: ``(side label, path)``.
     """
 
     base: str
     head: str
     diff: RepositoryDiff
+    impacts: Mapping[str, Mapping[str, tuple[GroupImpact, ...] | None]]
     incomplete: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,6 +62,13 @@ class DiffResult:
             "base": self.base,
             "head": self.head,
             "incomplete": [{"side": side, "path": path} for side, path in self.incomplete],
+            "impacts": {
+                key: {
+                    environment: None if groups is None else [group.to_dict() for group in groups]
+                    for environment, groups in by_environment.items()
+                }
+                for key, by_environment in self.impacts.items()
+            },
             **self.diff.to_dict(),
         }
 
@@ -85,11 +101,45 @@ def diff(options: DiffOptions) -> DiffResult:
         for side in (before, after)
         for path in sorted({d.path for d in side.loaded.diagnostics if d.severity.value == "error"})
     )
-    return DiffResult(base=before.label, head=after.label, diff=result, incomplete=incomplete)
+    return DiffResult(
+        base=before.label,
+        head=after.label,
+        diff=result,
+        impacts=_impacts(result, before, after, options),
+        incomplete=incomplete,
+    )
 
 
-def _environments(loaded: Any) -> set[str]:
-    return set(loaded.repository.config.environments)
+def _impacts(
+    result: RepositoryDiff, before: Side, after: Side, options: DiffOptions
+) -> dict[str, dict[str, tuple[GroupImpact, ...] | None]]:
+    from flagctl.review.impact import exact_impact
+
+    old, new = before.loaded.repository, after.loaded.repository
+    if old is None or new is None:  # pragma: no cover  load_side has refused it
+        return {}
+    concerned: dict[str, set[str]] = {}
+    for change in result.changes:
+        if change.kind == "flag" and change.category.changes_answers:
+            concerned.setdefault(change.key, set()).update(change.environments)
+    through_experiments = {c.key for c in result.changes if c.kind == "experiment" and c.category.changes_answers}
+    for key, causes in result.reached.items():
+        if any(cause.removeprefix("experiment ") in through_experiments for cause in causes):
+            concerned.setdefault(key, set()).update(new.config.environments)
+    wanted = set(options.environments or new.config.environments) & set(old.config.environments)
+    return {
+        key: {
+            environment: exact_impact((old.flags[key], old), (new.flags[key], new), environment, options.now_ms)
+            for environment in new.config.environments
+            if environment in environments & wanted
+        }
+        for key, environments in sorted(concerned.items())
+        if key in old.flags and key in new.flags
+    }
+
+
+def _environments(loaded: LoadedRepository) -> set[str]:
+    return set(loaded.repository.config.environments) if loaded.repository else set()
 
 
 def _only(result: RepositoryDiff, environments: tuple[str, ...], known: set[str]) -> RepositoryDiff:

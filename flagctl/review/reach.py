@@ -10,7 +10,7 @@ from flagctl.model import SegmentCondition, walk_conditions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flagctl.model import Flag, Repository
+    from flagctl.model import EnvironmentOverride, Flag, Repository
     from flagctl.review.changes import Change
 
 Node = tuple[str, str]
@@ -30,7 +30,8 @@ def dependencies(repository: Repository) -> dict[Node, set[Node]]:
 
 
 def _flag_dependencies(flag: Flag) -> Iterator[Node]:
-    for part in (flag, *flag.environments.values()):
+    parts: tuple[Flag | EnvironmentOverride, ...] = (flag, *flag.environments.values())
+    for part in parts:
         for prerequisite in part.prerequisites:
             yield ("flag", prerequisite.flag)
         for rule in part.rules:
