@@ -7,6 +7,11 @@ from flagctl.bundle.layout import BundleContents, digest_of_line, entry_line, wr
 
 FLAGS = {"b-flag": {"type": "boolean", "variants": [["on", True]]}, "a-flag": {"variants": [], "type": "json"}}
 
+HEADER = (
+    '{"bundle":{"capabilities":["operator:equals","segments"],"env":"production","format":1,"min_version":"0.1.0",'
+    '"project":"acme"}'
+)
+
 
 def test_an_empty_bundle_has_all_four_sections():
     data = write_bundle(BundleContents(project="acme", environment="production"))
@@ -29,8 +34,7 @@ def test_every_entry_has_a_line_of_its_own_sorted_by_key():
         )
     )
     assert data.decode().splitlines() == [
-        '{"bundle":{"capabilities":["operator:equals","segments"],"env":"production","format":1,"min_version":"0.1.0",'
-        + '"project":"acme"},"experiments":{',
+        HEADER + ',"experiments":{',
         '"x":{"flag":"a-flag"}',
         '},"flags":{',
         '"a-flag":{"type":"json","variants":[]},',
