@@ -1,0 +1,23 @@
+"""The Typer application."""
+
+from __future__ import annotations
+
+import typer
+
+from flagctl.cli import self_help
+from flagctl.cli.commands import RootGroup
+
+app = typer.Typer(
+    name="flagctl",
+    cls=RootGroup,
+    help="Feature flags as code: YAML in git, signed bundles, answers in-process.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+# The order is that of the help: first the way of a flag, then looking around, then helpers.
+for group in (self_help,):
+    group.register(app)

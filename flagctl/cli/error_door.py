@@ -1,0 +1,132 @@
+"""The one door through which every failure leaves.
+
+An expected failure (`flagctl.errors`) becomes one sentence, a hint and its exit code. Anything else is a bug: the traceback
+goes to a report file with secrets blacked out, and the exit code is 70.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
+
+from flagctl.cli.exit_codes import ExitCode
+from flagctl.errors import FlagctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flagctl.cli.session import Session
+
+_CLOSED_PIPE = 141
+"""What shells show for a program whose reader went away (128 + SIGPIPE)."""
+
+
+def leave_through_door(work: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:
+    """Run `work` and return the exit code; every failure is reported on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a replaced stream may not be a text wrapper
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = _guarded(work, session, arguments)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        return _CLOSED_PIPE
+    return code
+
+
+def _guarded(work: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:
+    try:
+        work()
+    except BrokenPipeError:
+        raise
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except (KeyboardInterrupt, typer.Abort, EOFError):
+        sys.stderr.write("\ninterrupted\n")
+        return ExitCode.INTERRUPTED
+    except TyperException as error:
+        return _usage(error, session)
+    except FlagctlError as error:
+        return _expected(error, session)
+    except OSError as error:
+        return _system(error, session, arguments)
+    except Exception as error:  # noqa: BLE001  this is the door
+        return _bug(error, session, arguments)
+    return ExitCode.OK
+
+
+def _expected(error: FlagctlError, session: Session) -> int:
+    _traceback_if_asked(session)
+    diagnostics = getattr(error, "diagnostics", ())
+    if diagnostics:
+        from flagctl.report.findings import render_first
+
+        sys.stderr.write(render_first(diagnostics, session.console.error_style) + "\n")
+    session.console.error(error.message, error.hint)
+    return error.exit_code
+
+
+def _usage(error: TyperException, session: Session) -> int:
+    _traceback_if_asked(session)
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(error.format_message().rstrip() + "\n")
+        return ExitCode.USAGE
+    message = error.format_message().rstrip(".")
+    hint = None
+    possibilities = getattr(error, "possibilities", None)
+    if possibilities:
+        message, hint = str(error), f"did you mean {' or '.join(sorted(possibilities))}?"
+    elif context is not None and "Did you mean" not in message:
+        is_leaf = isinstance(command, TyperCommand)
+        usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+        hint = f"usage: {usage}" if is_leaf else f"see: {context.command_path} --help"
+    message = message[:1].lower() + message[1:]
+    session.console.error(message, hint)
+    return ExitCode.USAGE
+
+
+def _system(error: OSError, session: Session, arguments: Sequence[str]) -> int:
+    """Report a file that can't be read or written as what it is; other system errors are bugs."""
+    if error.filename is None or not error.strerror:
+        return _bug(error, session, arguments)
+    _traceback_if_asked(session)
+    session.console.error(f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}")
+    return ExitCode.USAGE
+
+
+def _bug(error: BaseException, session: Session, arguments: Sequence[str]) -> int:
+    from flagctl.cli.bug_report import write_report
+
+    path = write_report(error, arguments)
+    _traceback_if_asked(session)
+    where = f"the report is in {path}" if path else "a report could not be written"
+    session.console.error(
+        f"this is a bug in flagctl: {type(error).__name__}; {where}",
+        "please send the report to the maintainers; it holds no secrets, but look it through",
+    )
+    return ExitCode.INTERNAL
+
+
+def _traceback_if_asked(session: Session) -> None:
+    if session.debug:
+        import traceback
+
+        traceback.print_exc()
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from failing once more when it flushes a closed pipe at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)

@@ -1,0 +1,52 @@
+"""Commands about flagctl itself: `version`, `exit-codes`, `completion`."""
+
+from typing import Annotated
+
+import typer
+
+from flagctl.cli.commands import Command
+from flagctl.cli.session import session_of
+
+_PANEL = "Help"
+_SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("exit-codes", cls=Command, rich_help_panel=_PANEL)(exit_codes)
+    app.command("completion", cls=Command, rich_help_panel=_PANEL)(completion)
+    app.command("version", cls=Command, rich_help_panel=_PANEL)(version)
+
+
+def version(context: typer.Context) -> None:
+    """Print the version."""
+    from flagctl.report.about import VersionInfo, render_version
+
+    session_of(context).emit(VersionInfo.current(), render_version)
+
+
+def exit_codes(context: typer.Context) -> None:
+    """Print what each exit code means."""
+    from flagctl.cli.exit_codes import ExitCode
+    from flagctl.report.about import ExitCodeTable, render_exit_codes
+
+    table = ExitCodeTable(codes=tuple((int(code), code.name, code.meaning) for code in ExitCode))
+    session_of(context).emit(table, render_exit_codes)
+
+
+def completion(
+    context: typer.Context,
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh, fish, powershell or pwsh.")],
+) -> None:
+    """Print the script that makes a shell complete flagctl's commands, options and flag keys.
+
+    For bash: flagctl completion bash > ~/.local/share/bash-completion/completions/flagctl
+    """
+    from flagctl.errors import UsageError
+
+    if shell not in _SHELLS:
+        raise UsageError(f"there is no completion for '{shell}'", hint=f"there is for: {', '.join(_SHELLS)}")
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # Typer's own
+
+    script = get_completion_script(prog_name="flagctl", complete_var="_FLAGCTL_COMPLETE", shell=shell)
+    session_of(context).console.result(script)
