@@ -1,0 +1,204 @@
+"""What a reader accepts: all of an update or nothing.
+
+The order of the checks is part of the protocol::
+
+    root chain   next_trust, one version at a time                                       (flagctl.bundle.trust)
+    manifest     size → envelope → signatures of the role → payload type → type, v, requires
+                 → project, environment → epoch → seq against the held one → expiry
+    bundle       stored size → stored digest → unpacking, capped → size → digest
+                 → structure of the document → project, environment
+
+Everything here is a pure function of its arguments. A `Trusted` value is a state; each function returns the next state or
+raises `UntrustedError` with a stable `reason`, and the old state goes on being good::
+
+    state = Trusted(environment="production", project="acme-shop", root=root)
+    state = accept(state, manifest_bytes, read_blob, now=time.time())
+    state.document
+
+A state without a root (``insecure=True`` of the client) checks everything but signatures, project and epoch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from flagctl.bundle.blob import unpack
+from flagctl.bundle.envelope import parse_envelope, verify_signatures
+from flagctl.bundle.manifest import PAYLOAD_TYPE, Manifest, parse_manifest
+from flagctl.bundle.trust import TrustRoot, next_trust
+from flagctl.errors import BundleFormatError, UntrustedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.bundle.envelope import Role
+    from flagctl.evaluator.document import Document
+
+
+class Trusted(NamedTuple):
+    """What a reader holds.
+
+    Attributes:
+        environment: The environment it reads.
+        project: The project it reads; None accepts any (only without a root).
+        root: Current root of trust; None checks no signature.
+        manifest: The accepted manifest, None before the first.
+        document: The accepted bundle, None before the first.
+    """
+
+    environment: str
+    project: str | None = None
+    root: TrustRoot | None = None
+    manifest: Manifest | None = None
+    document: Document | None = None
+
+
+def trusting(root: TrustRoot, environment: str) -> Trusted:
+    """Return the state of a reader that holds nothing yet but a root of trust.
+
+    Raises:
+        UntrustedError: ``unknown-environment`` if the root lists no publisher of the environment.
+    """
+    _publishers(root, environment)
+    return Trusted(environment, root.project, root)
+
+
+def accept_trust(state: Trusted, data: bytes) -> Trusted:
+    """Take one step along the chain of roots; the held manifest and bundle stay.
+
+    Raises:
+        UntrustedError: As `next_trust`.
+    """
+    if state.root is None:
+        return state
+    return state._replace(root=next_trust(state.root, data))
+
+
+def check_manifest(state: Trusted, data: bytes, *, now: float, allow_expired: bool = False) -> Manifest | None:
+    """Check a manifest against the state.
+
+    Args:
+        state: What is held.
+        data: The manifest's envelope, as received.
+        now: Seconds since 1970. A clock that shows a time before the manifest was issued expires nothing.
+        allow_expired: For copies that this reader (or its image) kept, which are served beyond their expiry as stale.
+
+    Returns:
+        The manifest, or None if it is the held one.
+
+    Raises:
+        UntrustedError: With the first reason in the order of this module's table.
+    """
+    manifest = read_manifest(state, data)
+    held = state.manifest
+    if held is not None and held.epoch == manifest.epoch:
+        if manifest.seq < held.seq:
+            raise UntrustedError(
+                f"manifest {manifest.seq} is older than manifest {held.seq}, which was seen already", reason="rollback"
+            )
+        if manifest.seq == held.seq:
+            if manifest.digest == held.digest:
+                return None
+            raise UntrustedError(
+                f"there are two different manifests with number {manifest.seq}: somebody who holds the publishing key "
+                "has signed both",
+                reason="equivocation",
+            )
+    if not allow_expired and is_expired(manifest, now):
+        raise UntrustedError("the manifest has expired", reason="expired", hint="renew it: flagctl publish --heartbeat")
+    return manifest
+
+
+def read_manifest(state: Trusted, data: bytes) -> Manifest:
+    """Check everything about a manifest that depends neither on time nor on the manifest that is held.
+
+    Raises:
+        UntrustedError: As `check_manifest`, but for ``rollback``, ``equivocation`` and ``expired``.
+    """
+    envelope = parse_envelope(data, what="the manifest")
+    root = state.root
+    if root is not None:
+        verify_signatures(envelope, _publishers(root, state.environment), what="the manifest")
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise UntrustedError("the envelope does not hold a manifest", reason="wrong-payload-type")
+    manifest = parse_manifest(envelope.payload)
+    if state.project is not None and manifest.project != state.project:
+        raise UntrustedError(
+            f"the manifest is of the project '{manifest.project}', not of '{state.project}'", reason="wrong-project"
+        )
+    if manifest.environment != state.environment:
+        raise UntrustedError(
+            f"the manifest is of the environment '{manifest.environment}', not of '{state.environment}'",
+            reason="wrong-environment",
+        )
+    if root is not None and manifest.epoch != root.epoch:
+        raise UntrustedError(
+            f"the manifest is of epoch {manifest.epoch}, the trust root of epoch {root.epoch}", reason="wrong-epoch"
+        )
+    return manifest
+
+
+def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes) -> Trusted:
+    """Check a stored bundle against a manifest that `check_manifest` returned, and hold both.
+
+    Raises:
+        UntrustedError: With a reason of `unpack`; or a `BundleFormatError` of the document; or ``wrong-bundle``.
+    """
+    from flagctl.evaluator.document import check_structure, open_bundle  # noqa: PLC0415 - only readers of bundles pay
+
+    document = open_bundle(unpack(manifest.bundle, blob))
+    check_structure(document)
+    header = document.header
+    if header.get("project") != manifest.project or header.get("env") != manifest.environment:
+        raise BundleFormatError(
+            "the bundle is of another project or environment than its manifest", reason="wrong-bundle"
+        )
+    return state._replace(manifest=manifest, document=document)
+
+
+def accept(
+    state: Trusted,
+    data: bytes,
+    read_blob: Callable[[Manifest], bytes],
+    *,
+    now: float,
+    allow_expired: bool = False,
+) -> Trusted:
+    """Accept an update: a manifest and, if it is another one than the held, its bundle.
+
+    Args:
+        state: What is held.
+        data: The manifest's envelope, as received.
+        read_blob: Returns the stored bundle of a manifest; only called when the bundle is not the held one.
+        now: Seconds since 1970.
+        allow_expired: As for `check_manifest`.
+
+    Returns:
+        The next state; the same object if the manifest is the held one.
+
+    Raises:
+        UntrustedError: The update is refused as a whole. What `read_blob` raises passes through.
+    """
+    manifest = check_manifest(state, data, now=now, allow_expired=allow_expired)
+    if manifest is None:
+        return state
+    held = state.manifest
+    if held is not None and state.document is not None and held.bundle.sha256 == manifest.bundle.sha256:
+        return state._replace(manifest=manifest)
+    return accept_bundle(state, manifest, read_blob(manifest))
+
+
+def is_expired(manifest: Manifest, now: float) -> bool:
+    """Return whether a manifest's time is over at `now` (seconds since 1970)."""
+    return now >= manifest.expires
+
+
+def _publishers(root: TrustRoot, environment: str) -> Role:
+    role = root.publish.get(environment)
+    if role is None:
+        raise UntrustedError(
+            f"the trust root of '{root.project}' has no environment '{environment}'",
+            reason="unknown-environment",
+            hint=f"it has: {', '.join(sorted(root.publish)) or 'none'}",
+        )
+    return role

@@ -1,0 +1,90 @@
+"""Make and look at keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.bundle.envelope import ED25519
+from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.ops.publish_model import result_document
+from flagctl.signing.keys import PUBLIC_SUFFIX, generate_key_file, public_key_pem, read_public_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flagctl.bundle.envelope import PublicKey
+
+KEY_SUFFIX = ".key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyResult:
+    """A key. `public_key` is PEM text; paths are None where a half is not there."""
+
+    keyid: str
+    scheme: str
+    public_key: str
+    private_path: str | None
+    public_path: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values; a private key is never among them."""
+        return result_document(self)
+
+
+def generate_key(path: Path, *, scheme: str = ED25519) -> KeyResult:
+    """Make a key pair in `path` (private, mode 0600) and `path` plus ``.pub``.
+
+    Raises:
+        ConflictError: If either file exists.
+        UsageError: If the scheme is unknown or the files cannot be written.
+    """
+    pair = generate_key_file(path, scheme=scheme)
+    return _result(pair.public_key, pair.private_path, pair.public_path)
+
+
+def inspect_key(path: Path) -> KeyResult:
+    """Return what a private or public key file holds.
+
+    Raises:
+        UsageError: If the file cannot be read or holds no key.
+    """
+    key = read_public_key(path)
+    if path.name.endswith(PUBLIC_SUFFIX):
+        private = path.with_name(path.name.removesuffix(PUBLIC_SUFFIX))
+        return _result(key, private if private.is_file() else None, path)
+    public = path.with_name(path.name + PUBLIC_SUFFIX)
+    return _result(key, path, public if public.is_file() else None)
+
+
+def list_keys(folder: Path) -> tuple[KeyResult, ...]:
+    """Return the keys of a folder: one for each ``*.key`` and each ``*.key.pub`` without its private half.
+
+    Raises:
+        NothingMatchedError: If the folder has none.
+        UsageError: If one of the files cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
+    private = sorted(folder.glob(f"*{KEY_SUFFIX}"))
+    alone = [
+        path
+        for path in sorted(folder.glob(f"*{KEY_SUFFIX}{PUBLIC_SUFFIX}"))
+        if path.with_name(path.name.removesuffix(PUBLIC_SUFFIX)) not in private
+    ]
+    if not private and not alone:
+        raise NothingMatchedError(
+            f"{folder} holds no keys", hint=f"make one: flagctl keys generate {folder}/publish{KEY_SUFFIX}"
+        )
+    return tuple(inspect_key(path) for path in [*private, *alone])
+
+
+def _result(key: PublicKey, private: Path | None, public: Path | None) -> KeyResult:
+    return KeyResult(
+        keyid=key.keyid,
+        scheme=key.scheme,
+        public_key=public_key_pem(key).decode(),
+        private_path=str(private) if private else None,
+        public_path=str(public) if public else None,
+    )

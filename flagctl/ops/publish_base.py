@@ -1,0 +1,85 @@
+"""What a round of publishing starts from: the verified current manifest, or the number to go on from without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from flagctl.bundle.accept import read_manifest
+from flagctl.bundle.envelope import parse_envelope
+from flagctl.bundle.manifest import Manifest, parse_manifest
+from flagctl.bundle.names import manifest_key
+from flagctl.errors import ConflictError, UntrustedError
+from flagctl.ops.manifest_log import newest_entry
+from flagctl.storage.remote import Fetched
+
+if TYPE_CHECKING:
+    from flagctl.ops.target import Target
+
+
+_MAX_ANYTHING: Final = 64 * 1024 * 1024
+"""More than a manifest may have: whatever lies in its place must be read to be replaced on condition."""
+
+
+class Base(NamedTuple):
+    """What a round starts from.
+
+    Attributes:
+        live: The verified current manifest, None if there is none that counts.
+        data: Its envelope.
+        etag: Tag of whatever is in the manifest's place, None if nothing is.
+        newest: The newest manifest of this epoch that is known: the current one, or one from the log.
+        previous: Digest of the payload that the next manifest follows.
+        next_seq: Number of the next manifest.
+    """
+
+    live: Manifest | None
+    data: bytes
+    etag: str | None
+    newest: Manifest | None
+    previous: str | None
+    next_seq: int
+
+
+def read_base(target: Target, *, recover: bool) -> Base:
+    """Read and verify the current manifest; without one, find the number to go on from in the log.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+        ConflictError: If the manifest cannot be verified and `recover` is not set, or nothing says which number to go
+            on from.
+    """
+    fetched = target.remote.get(manifest_key(target.environment), max_bytes=_MAX_ANYTHING)
+    if not isinstance(fetched, Fetched):
+        return _from_log(None, newest_entry(target))
+    try:
+        live = read_manifest(target.reader(), fetched.data)
+    except UntrustedError as error:
+        return _without_trust(target, fetched, error, recover=recover)
+    return Base(live, fetched.data, fetched.etag, live, live.digest, live.seq + 1)
+
+
+def _without_trust(target: Target, fetched: Fetched, error: UntrustedError, *, recover: bool) -> Base:
+    newest = newest_entry(target)
+    if error.reason == "wrong-epoch":
+        # Its signatures are good (they are checked first): it is the last manifest of an epoch that has ended.
+        ended = parse_manifest(parse_envelope(fetched.data).payload)
+        if ended.epoch < target.trust.epoch:
+            base = _from_log(fetched.etag, newest)
+            return base if newest else base._replace(previous=ended.digest)
+    if not recover:
+        raise ConflictError(
+            f"the current manifest of '{target.environment}' cannot be verified ({error.reason}): {error.message}",
+            hint="find out who wrote it; then replace it with: flagctl publish --recover",
+        ) from error
+    if newest is None:
+        raise ConflictError(
+            f"the log of '{target.environment}' has no verified manifest of epoch {target.trust.epoch} to go on from",
+            hint="raise the epoch of the root of trust, so that numbers may start again",
+        ) from error
+    base = _from_log(fetched.etag, newest)
+    # One number is left out: a publisher may have died between its manifest and the log, and readers may hold that one.
+    return base._replace(next_seq=base.next_seq + 1)
+
+
+def _from_log(etag: str | None, newest: Manifest | None) -> Base:
+    return Base(None, b"", etag, newest, newest.digest if newest else None, newest.seq + 1 if newest else 1)

@@ -1,0 +1,125 @@
+"""Where an environment is published, opened from the repository's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flagctl.bundle.accept import Trusted, trusting
+from flagctl.bundle.trust import TrustRoot, read_trust
+from flagctl.client.sync import follow_chain
+from flagctl.diagnostics.suggest import did_you_mean
+from flagctl.errors import UsageError
+from flagctl.storage import Remote, RemoteOptions, open_remote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flagctl.model import RepositoryConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOverrides:
+    """Options of a command that win over the configuration."""
+
+    url: str | None = None
+    endpoint_url: str | None = None
+    region: str | None = None
+    trust: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An environment at a remote, and the root of trust it is published under."""
+
+    remote: Remote
+    environment: str
+    trust: TrustRoot
+
+    @property
+    def project(self) -> str:
+        """Name of the project."""
+        return self.trust.project
+
+    def reader(self) -> Trusted:
+        """Return the state of a reader of this environment that holds nothing yet."""
+        return trusting(self.trust, self.environment)
+
+
+def open_target(
+    root: Path, config: RepositoryConfig, environment: str, overrides: TargetOverrides | None = None
+) -> Target:
+    """Open the place that an environment is published to.
+
+    Args:
+        root: Root of the flag repository; the path of the root of trust is relative to it.
+        config: Content of ``flagctl.yaml``.
+        environment: Name of the environment.
+        overrides: Options that win over the configuration.
+
+    Returns:
+        The target, with the newest root of trust that the remote's chain leads to.
+
+    Raises:
+        UsageError: If there is no such environment, or no location or root of trust is configured.
+        RemoteError: If the remote cannot be reached.
+        UntrustedError: If the root of trust is refused, or is another project's.
+    """
+    overrides = overrides or TargetOverrides()
+    if environment not in config.environments:
+        near = did_you_mean(environment, config.environments)
+        known = ", ".join(config.environments)
+        raise UsageError(
+            f"there is no environment '{environment}'",
+            hint=f"did you mean '{near}'?" if near else f"there are: {known}",
+        )
+    configured = config.environments[environment].remote
+    url = overrides.url or (configured.url if configured else None)
+    if url is None:
+        raise UsageError(
+            f"the environment '{environment}' has no remote",
+            hint="add to flagctl.yaml: remote: {url: 's3://bucket/prefix', trust: trust.json}",
+        )
+    options = RemoteOptions(
+        endpoint_url=overrides.endpoint_url or (configured.endpoint_url if configured else None),
+        region=overrides.region or (configured.region if configured else None),
+    )
+    trust_path = overrides.trust or (root / configured.trust if configured and configured.trust else None)
+    if trust_path is None:
+        raise UsageError(
+            f"the remote of '{environment}' names no root of trust",
+            hint="make one with flagctl trust init, then add to flagctl.yaml: remote: {trust: trust.json}",
+        )
+    trust = read_trust_file(trust_path)
+    if trust.project != config.project:
+        raise UsageError(
+            f"{trust_path} is the root of trust of '{trust.project}', flagctl.yaml is of '{config.project}'"
+        )
+    return open_published(open_remote(url, options=options), trust, environment)
+
+
+def open_published(remote: Remote, trust: TrustRoot, environment: str) -> Target:
+    """Return the target with the newest root of trust that the remote's chain leads to.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+        UntrustedError: If the next root is refused, or has no such environment.
+    """
+    state = follow_chain(remote, trusting(trust, environment))
+    return Target(remote=remote, environment=environment, trust=state.root or trust)
+
+
+def read_trust_file(path: Path) -> TrustRoot:
+    """Read a root of trust from a file.
+
+    Raises:
+        UsageError: If the file cannot be read.
+        UntrustedError: If it is no intact root of trust.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"the root of trust {path} cannot be read: {error.strerror}", hint="make one: flagctl trust init"
+        ) from error
+    return read_trust(data)
