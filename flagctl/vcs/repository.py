@@ -12,7 +12,7 @@ from flagctl.errors import FlagctlError, UsageError
 from flagctl.vcs.plumbing import no_git_env, read_blobs, run_git, run_git_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import git
 
@@ -126,36 +126,47 @@ class GitRepository:
 
     def read_tree(self, revision: str) -> dict[str, bytes]:
         """Return the YAML files of the folder at `revision`, by path; submodules and symbolic links are left out."""
-        commit = self.resolve(revision)
-        listing = run_git(self.folder, "ls-tree", "-r", "-z", "--full-tree", commit, *self._within())
-        paths: list[str] = []
-        ids: list[str] = []
-        for entry in listing.split(b"\0"):
-            if not entry:
-                continue
-            meta, _, raw_path = entry.partition(b"\t")
-            mode, _, object_id = meta.decode().split()
-            path = os.fsdecode(raw_path).removeprefix(self.prefix)
-            if mode in _REGULAR_FILES and path.endswith((".yaml", ".yml")):
-                paths.append(path)
-                ids.append(object_id)
-        return dict(zip(paths, read_blobs(self.folder, ids), strict=True))
+        listing = run_git(self.folder, "ls-tree", "-r", "-z", "--full-tree", self.resolve(revision), *self._within())
+        return self._read(self._regular_yaml(listing, id_field=2))
 
     def read_index(self) -> dict[str, bytes]:
-        """Return the YAML files of the folder as they are staged, by path."""
+        """Return the YAML files of the folder as they are staged, by path; those in conflict are left out."""
         listing = run_git(self.work_tree, "ls-files", "--stage", "-z", *self._within())
-        paths: list[str] = []
-        ids: list[str] = []
-        for entry in listing.split(b"\0"):
-            if not entry:
-                continue
-            meta, _, raw_path = entry.partition(b"\t")
-            mode, object_id, stage = meta.decode().split()
-            path = os.fsdecode(raw_path).removeprefix(self.prefix)
-            if stage == "0" and mode in _REGULAR_FILES and path.endswith((".yaml", ".yml")):
-                paths.append(path)
-                ids.append(object_id)
-        return dict(zip(paths, read_blobs(self.folder, ids), strict=True))
+        return self._read(self._regular_yaml(listing, id_field=1))
+
+    def read_paths(self, revision: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return some files of the folder at `revision`, by path; those that are not there are left out."""
+        named = [self.prefix + path for path in paths]
+        if not named:
+            return {}
+        commit, found = self.resolve(revision), {}
+        for start in range(0, len(named), 500):  # a command line holds so much
+            chunk = named[start : start + 500]
+            listing = run_git(
+                self.work_tree, "--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", *chunk
+            )
+            found.update(self._regular_yaml(listing, id_field=2))
+        return self._read(found)
+
+    def paths_that_mention(self, words: Iterable[str], revision: str | None = None) -> tuple[str, ...]:
+        """Return the YAML files of the folder that contain one of the words, at a revision or in the work tree.
+
+        Untracked files of the work tree count unless they are ignored. The words are plain text; a file that has one is only a
+        candidate for a reference.
+        """
+        patterns = [part for word in words for part in ("-e", word)]
+        if not patterns:
+            return ()
+        where = ["--untracked"] if revision is None else [self.resolve(revision)]
+        within = self.prefix or "."
+        _, output = run_git_code(
+            self.work_tree, "grep", "-l", "-z", "-F", "--full-name", *patterns, *where, "--", within, accept=(0, 1)
+        )
+        marker = "" if revision is None else where[0] + ":"
+        names = (
+            os.fsdecode(name).removeprefix(marker).removeprefix(self.prefix) for name in output.split(b"\0") if name
+        )
+        return tuple(sorted(name for name in names if name.endswith((".yaml", ".yml"))))
 
     def changed_paths(self, base: str, head: str | None = None) -> tuple[str, ...]:
         """Return the paths of the folder that differ between two revisions, or a revision and the work tree."""
@@ -192,6 +203,21 @@ class GitRepository:
         if head is None:  # pragma: no cover  git has just made a commit
             raise FlagctlError("git made no commit")
         return head
+
+    def _regular_yaml(self, listing: bytes, *, id_field: int) -> dict[str, str]:
+        found = {}
+        for entry in listing.split(b"\0"):
+            if entry:
+                meta, _, raw_path = entry.partition(b"\t")
+                fields = meta.decode().split()
+                path = os.fsdecode(raw_path).removeprefix(self.prefix)
+                in_conflict = id_field == 1 and fields[2] != "0"
+                if fields[0] in _REGULAR_FILES and path.endswith((".yaml", ".yml")) and not in_conflict:
+                    found[path] = fields[id_field]
+        return found
+
+    def _read(self, objects: Mapping[str, str]) -> dict[str, bytes]:
+        return dict(zip(objects, read_blobs(self.folder, list(objects.values())), strict=True))
 
     def _within(self) -> tuple[str, ...]:
         return ("--", self.prefix) if self.prefix else ()
