@@ -48,7 +48,10 @@ class Score(float):
 
 
 def constants_of(entry: Any, segments: Mapping[str, Any]) -> Constants:
-    """Collect what a compiled flag compares each attribute with, the segments it refers to included."""
+    """Collect what a compiled flag compares each attribute with, as (operator, constant), its segments included.
+
+    Lists of units count as an operator ``unit``.
+    """
     result: Constants = {}
     _collect(entry, segments, result)
     return result
@@ -63,8 +66,15 @@ def _collect(node: Any, segments: Mapping[str, Any], result: Constants) -> None:
             path = (node["attribute"],) if isinstance(node["attribute"], str) else tuple(node["attribute"])
             result.setdefault(path, []).append((node["operator"].removeprefix("not_"), node.get("value")))
             return
+        for _, units in node.get("targets", ()):
+            path = node.get("unit", "targeting_key")
+            result.setdefault((path,) if isinstance(path, str) else tuple(path), []).append(("unit", units))
         if isinstance(node.get("segment"), str):
-            _collect(segments[node["segment"]].get("when", []), segments, result)
+            segment = segments[node["segment"]]
+            for part in ("include", "exclude"):
+                if part in segment:
+                    result.setdefault(("targeting_key",), []).append(("unit", segment[part]))
+            _collect(segment.get("when", []), segments, result)
         for key in ("when", "all", "any", "not", "rules"):
             if key in node:
                 _collect(node[key], segments, result)
@@ -163,6 +173,8 @@ def near(rng: Random, operator: str, constant: Any) -> Any:
     if isinstance(constant, list):
         constant = rng.choice(constant)
     match operator:
+        case "unit":
+            return int(constant) if constant.lstrip("-").isdecimal() and rng.random() < 0.5 else constant
         case "matches":
             return rng.choice(v.PATTERNS.get(constant, ("x",)))
         case "before" | "after":

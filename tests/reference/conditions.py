@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -112,9 +111,9 @@ def positive(operator: str, value: Any, constant: Any, fold: bool) -> bool:
         case "matches":
             return is_text and found(constant, readers.plain(value))
         case "greater_than" | "greater_or_equal" | "less_than" | "less_or_equal":
-            if kind(value) != "number" or math.isnan(readers.plain(value)):
-                return False
-            return compare(operator, readers.plain(value), constant)
+            number = readers.plain(value)
+            # Only NaN differs from itself.
+            return kind(value) == "number" and number == number and compare(operator, number, constant)  # noqa: PLR0124
         case "before" | "after":
             instant = readers.instant(value)
             return instant is not None and (instant < constant if operator == "before" else instant > constant)
