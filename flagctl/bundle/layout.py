@@ -86,5 +86,13 @@ def digest_of_line(line: bytes) -> str:
 
 def _section(entries: Mapping[str, Any]) -> Iterable[bytes]:
     if entries:
-        yield b",\n".join(entry_line(key, entries[key]) for key in sorted(entries))
+        yield b",\n".join(_line(key, entries[key]) for key in sorted(entries))
         yield b"\n"
+
+
+def _line(key: str, entry: Any) -> bytes:
+    try:
+        return entry_line(key, entry)
+    except (ValueError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"the entry {key!r} has no place in a bundle: {error}") from error
