@@ -120,15 +120,15 @@ def experiment_document(
     split = split_document(experiment.variants, indexes, place)
     slots = _slots(experiment, place, scope)
     document: dict[str, Any] = {"key": experiment.key, "status": experiment.status.value}
-    outcome: dict[str, Any] = {}
+    winner = None
+    if experiment.winner is not None:
+        winner = variant_index(experiment.winner, indexes, place, ("winner",))
     if experiment.status is ExperimentStatus.RUNNING:
         document |= {"salt": experiment.allocation_salt, "slots": slots}
-        outcome["split"] = split
-    elif experiment.winner is not None:
-        winner = variant_index(experiment.winner, indexes, place, ("winner",))
-        if experiment.status is ExperimentStatus.COMPLETED:
-            outcome["serve"] = winner
-    return document, outcome
+        return document, {"split": split}
+    if experiment.status is ExperimentStatus.COMPLETED and winner is not None:
+        return document, {"serve": winner}
+    return document, {}
 
 
 def _slots(experiment: Experiment, place: Place, scope: Scope) -> list[list[int]]:
