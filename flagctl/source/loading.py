@@ -1,0 +1,271 @@
+"""From a repository's files to its model.
+
+Everything here is a function of the files' bytes, so that a working tree, a git revision and a test's dictionary load alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from flagctl.diagnostics import Diagnostic, Related, Severity
+from flagctl.model import Repository
+from flagctl.source.build.config import build_config
+from flagctl.source.build.flags import build_flag
+from flagctl.source.build.others import build_experiment, build_layer, build_segment
+from flagctl.source.build.site import Site
+from flagctl.source.build.tests import build_test_suite
+from flagctl.source.document import Detail, SourceDocument
+from flagctl.source.prune import prune
+from flagctl.source.reading import Reading, read_document
+from flagctl.source.schemas import KINDS, fast_validator
+from flagctl.source.selection import CONFIG_NAME, is_test_file, select_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from flagctl.diagnostics import Route
+    from flagctl.model import Experiment, Flag, Layer, RepositoryConfig, Segment
+    from flagctl.model.test_suite import TestSuite
+
+_BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {
+    "flag": build_flag,
+    "segment": build_segment,
+    "experiment": build_experiment,
+    "layer": build_layer,
+    "test": build_test_suite,
+    "config": build_config,
+}
+_KIND_LINE: Final = re.compile(r"^kind[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
+_KEY_LINE: Final = re.compile(r"^key[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedRepository:
+    """What `load_tree` made of the files.
+
+    Attributes:
+        repository: The model; None if `flagctl.yaml` is missing or unusable. A document with errors is in it as far as it
+            could be built, and in `Repository.broken` in any case: what is missing in a broken document is no finding.
+        documents: Every file that was read, by path.
+        tests: Test files, by path.
+        diagnostics: Findings about syntax, shape and conversions, sorted.
+    """
+
+    repository: Repository | None
+    documents: Mapping[str, SourceDocument] = field(default_factory=dict)
+    tests: tuple[TestSuite, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def load_tree(files: Mapping[str, bytes]) -> LoadedRepository:
+    """Load a flag repository from its files; never raises for anything in them.
+
+    Args:
+        files: Content by path relative to the repository's root, with forward slashes. What `flagctl.yaml` excludes, and
+            what is no YAML, may be among them.
+    """
+    with _without_garbage_collection():
+        return _Loader(files).load()
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Loading makes many objects and no garbage cycles; collecting meanwhile costs up to as much time again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _Loader:
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self.files = files
+        self.documents: dict[str, SourceDocument] = {}
+        self.diagnostics: list[Diagnostic] = []
+        self.built: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self.broken: set[tuple[str, str]] = set()
+        self.tests: list[TestSuite] = []
+
+    def load(self) -> LoadedRepository:
+        config = self.config()
+        paths = select_files(self.files, self.documents[CONFIG_NAME].data if CONFIG_NAME in self.documents else None)
+        for path in paths:
+            if path != CONFIG_NAME:
+                self.file(path, self.files[path])
+        self.diagnostics.sort(key=lambda diagnostic: diagnostic.sort_key)
+        return LoadedRepository(
+            repository=None if config is None else self.repository(config),
+            documents=self.documents,
+            tests=tuple(self.tests),
+            diagnostics=tuple(self.diagnostics),
+        )
+
+    def repository(self, config: RepositoryConfig) -> Repository:
+        flags: dict[str, Flag] = self.built["flag"]
+        segments: dict[str, Segment] = self.built["segment"]
+        experiments: dict[str, Experiment] = self.built["experiment"]
+        layers: dict[str, Layer] = self.built["layer"]
+        return Repository(
+            config=config,
+            flags=dict(sorted(flags.items())),
+            segments=dict(sorted(segments.items())),
+            experiments=dict(sorted(experiments.items())),
+            layers=dict(sorted(layers.items())),
+            broken=frozenset(self.broken),
+        )
+
+    def config(self) -> RepositoryConfig | None:
+        content = self.files.get(CONFIG_NAME)
+        if content is None:
+            self.diagnostics.append(
+                Diagnostic(
+                    code="SCH120",
+                    severity=Severity.ERROR,
+                    message="flagctl.yaml is missing",
+                    path=CONFIG_NAME,
+                    help="rename flagctl.yml to flagctl.yaml" if "flagctl.yml" in self.files else "run: flagctl init",
+                )
+            )
+            return None
+        reading = self.read(CONFIG_NAME, content)
+        if reading.document.data is None:
+            return None
+        reading.document.kind = "config"
+        config: RepositoryConfig | None = self.build(reading, "config")
+        return config
+
+    def read(self, path: str, content: bytes) -> Reading:
+        reading = read_document(path, content)
+        self.documents[path] = reading.document
+        self.diagnostics.extend(reading.diagnostics)
+        return reading
+
+    def file(self, path: str, content: bytes) -> None:
+        """Read and build one file. The common case, a file without any problem, takes the short way."""
+        reading = self.read(path, content)
+        document = reading.document
+        kind = self.identify(document)
+        if kind is None or document.data is None:
+            self.give_up(document)
+            return
+        built = self.build(reading, kind)
+        if built is None:
+            self.give_up(document)
+        elif kind == "test":
+            self.tests.append(built)
+        else:
+            self.add(kind, built, document)
+
+    def identify(self, document: SourceDocument) -> str | None:
+        """Set kind and key of a document; report a kind that does not fit."""
+        data = document.data
+        if data is None:
+            return None
+        key, kind = data.get("key"), data.get("kind")
+        document.key = key if isinstance(key, str) else None
+        wanted = ("test",) if is_test_file(document.path) else KINDS
+        if isinstance(kind, str) and kind in wanted:
+            document.kind = kind
+            return kind
+        self.diagnostics.append(_wrong_kind(document, kind, wanted))
+        return None
+
+    def build(self, reading: Reading, kind: str) -> Any:
+        """Return the model object of a document, or None; report what is wrong."""
+        document = reading.document
+        data = document.data or {}
+        routes: list[Route] = list(reading.poisoned)
+        if not fast_validator(kind)(data):
+            from flagctl.source.explain import explain  # noqa: PLC0415  jsonschema costs 76 ms, and most trees are right
+
+            explanation = explain(document, kind, reading.poisoned)
+            self.diagnostics.extend(explanation.diagnostics)
+            data = explanation.data
+            routes.extend(explanation.routes)
+            if not prune(kind, data, routes):
+                return None
+            self.mark_broken(document)
+        elif routes:
+            if not prune(kind, data, routes):
+                return None
+            self.mark_broken(document)
+        elif reading.diagnostics:
+            self.mark_broken(document)
+        site = Site(document)
+        built = _BUILDERS[kind](site, data)
+        if not site.findings:
+            return built
+        self.diagnostics.extend(site.findings)
+        self.mark_broken(document)
+        if kind == "config":
+            return built
+        if not prune(kind, data, [finding.route for finding in site.findings]):
+            return None
+        return _BUILDERS[kind](Site(document), data)
+
+    def mark_broken(self, document: SourceDocument) -> None:
+        if document.kind in KINDS and document.key is not None:
+            self.broken.add((document.kind, document.key))
+
+    def give_up(self, document: SourceDocument) -> None:
+        """Note what the document would have been, so that references to it are not reported on top."""
+        if is_test_file(document.path):
+            return
+        kind, key = document.kind, document.key
+        if kind is None and (match := _KIND_LINE.search(document.text)) and match[1] in KINDS:
+            kind = match[1]
+        if key is None and (match := _KEY_LINE.search(document.text)):
+            key = match[1]
+        if key is None:
+            key = document.path.rpartition("/")[2].rpartition(".")[0]
+        self.broken.update((name, key) for name in KINDS if kind in {None, name})
+
+    def add(self, kind: str, built: Any, document: SourceDocument) -> None:
+        first = self.built[kind].setdefault(built.key, built)
+        if first is built:
+            return
+        other = self.documents[first.path]
+        finding = document.finding(
+            "REF100",
+            f"there is a {kind} '{built.key}' already, in {first.path}",
+            ("key",),
+            Detail(help="rename one of the two, or delete it"),
+        )
+        related = (Related(path=first.path, span=other.span(("key",)), message="first defined here"),)
+        self.diagnostics.append(_with_related(finding, related))
+
+
+def _with_related(diagnostic: Diagnostic, related: tuple[Related, ...]) -> Diagnostic:
+    from dataclasses import replace  # noqa: PLC0415  only for duplicates
+
+    return replace(diagnostic, related=related)
+
+
+def _wrong_kind(document: SourceDocument, kind: object, wanted: tuple[str, ...]) -> Diagnostic:
+    from flagctl.source.words import close_matches, listed, quoted  # noqa: PLC0415  only when something is wrong
+
+    if kind == "test":
+        advice = "a test file's name ends in .test.yaml"
+    elif wanted == ("test",):
+        advice = "files named *.test.yaml have 'kind: test'"
+    else:
+        matches = close_matches(kind, wanted) if isinstance(kind, str) else []
+        advice = f"did you mean '{matches[0]}'?" if matches else f"write kind: {listed(wanted)}"
+        if not matches:
+            advice += "; list files that are not flag files under 'exclude' in flagctl.yaml"
+    data = document.data or {}
+    if "kind" not in data:
+        message, part = "the document does not say its kind", "head"
+    else:
+        message, part = f"{quoted(kind)} is not the kind of a document here", "value"
+    route: Route = ("kind",) if part == "value" else ()
+    if part == "value":
+        return document.finding("SCH101", message, route, Detail(help=advice))
+    return document.finding("SCH101", message, route, Detail(help=advice, part="head"))

@@ -1,0 +1,71 @@
+"""Event parsers: libyaml's through PyYAML, or PyYAML's own where libyaml is missing, made to accept the same texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.scanner import Scanner, ScannerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import yaml
+    from yaml.events import Event
+
+try:
+    from yaml._yaml import CParser
+except ImportError:  # pragma: no cover - PyYAML's wheels carry libyaml
+    CParser = None  # type: ignore[assignment,misc]
+
+
+class EventParser(Protocol):
+    """A source of events; `get_event` returns None after the last one and raises `yaml.YAMLError`."""
+
+    def get_event(self) -> Event | None:
+        """Return the next event."""
+
+
+class PurePythonParser(Reader, Scanner, Parser):
+    """PyYAML's own parser, corrected where it accepts other texts than libyaml does.
+
+    Args:
+        text: The document; must not begin with a byte order mark.
+    """
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+
+    def get_event(self) -> Event | None:
+        """Return the next event, or None after the last."""
+        event: Event | None = super().get_event()
+        return event
+
+    def scan_to_next_token(self) -> None:
+        """Skip white space and comments; unlike PyYAML's, also tabs where a token can't begin a line's indentation."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
+            while self.peek() in " \t":
+                self.forward()
+            super().scan_to_next_token()
+
+    def scan_flow_scalar_non_spaces(self, double: bool, start_mark: yaml.Mark) -> list[str]:
+        """Scan a part of a quoted scalar; unlike PyYAML's, refuse escapes that are no characters."""
+        problem = "found invalid Unicode character escape code"
+        try:
+            chunks: list[str] = super().scan_flow_scalar_non_spaces(double, start_mark)
+        except (ValueError, OverflowError) as error:
+            raise ScannerError("while parsing a quoted scalar", start_mark, problem, self.get_mark()) from error
+        if double and any("\ud800" <= character <= "\udfff" for chunk in chunks for character in chunk):
+            raise ScannerError("while parsing a quoted scalar", start_mark, problem, self.get_mark())
+        return chunks
+
+
+HAS_LIBYAML = CParser is not None
+"""Whether the fast parser is there; without it everything works, some twenty times slower."""
+
+open_parser: Callable[[str], EventParser] = CParser if HAS_LIBYAML else PurePythonParser
+"""Start parsing a text."""
