@@ -20,7 +20,7 @@ A state without a root (``insecure=True`` of the client) checks everything but s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.bundle.blob import unpack
 from flagctl.bundle.envelope import parse_envelope, verify_signatures
@@ -33,6 +33,24 @@ if TYPE_CHECKING:
 
     from flagctl.bundle.envelope import Role
     from flagctl.evaluator.document import Document
+
+
+class Terms(NamedTuple):
+    """What a source of updates is allowed.
+
+    Attributes:
+        expired: A manifest may have expired: it is a copy that this reader (or its image) kept, which is served beyond
+            its expiry, as stale.
+        accepted_before: The bundle is a copy of one that this reader had accepted. All its digests are checked again,
+            but not every entry's structure, which takes most of the time.
+    """
+
+    expired: bool = False
+    accepted_before: bool = False
+
+
+STRICT: Final = Terms()
+"""For remotes."""
 
 
 class Trusted(NamedTuple):
@@ -74,14 +92,14 @@ def accept_trust(state: Trusted, data: bytes) -> Trusted:
     return state._replace(root=next_trust(state.root, data))
 
 
-def check_manifest(state: Trusted, data: bytes, *, now: float, allow_expired: bool = False) -> Manifest | None:
+def check_manifest(state: Trusted, data: bytes, *, now: float, terms: Terms = STRICT) -> Manifest | None:
     """Check a manifest against the state.
 
     Args:
         state: What is held.
         data: The manifest's envelope, as received.
         now: Seconds since 1970. A clock that shows a time before the manifest was issued expires nothing.
-        allow_expired: For copies that this reader (or its image) kept, which are served beyond their expiry as stale.
+        terms: What the manifest's source is allowed.
 
     Returns:
         The manifest, or None if it is the held one.
@@ -104,7 +122,7 @@ def check_manifest(state: Trusted, data: bytes, *, now: float, allow_expired: bo
                 "has signed both",
                 reason="equivocation",
             )
-    if not allow_expired and is_expired(manifest, now):
+    if not terms.expired and is_expired(manifest, now):
         raise UntrustedError("the manifest has expired", reason="expired", hint="renew it: flagctl publish --heartbeat")
     return manifest
 
@@ -138,8 +156,14 @@ def read_manifest(state: Trusted, data: bytes) -> Manifest:
     return manifest
 
 
-def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes) -> Trusted:
+def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes, *, terms: Terms = STRICT) -> Trusted:
     """Check a stored bundle against a manifest that `check_manifest` returned, and hold both.
+
+    Args:
+        state: What is held.
+        manifest: Checked manifest.
+        blob: Stored bundle, as received.
+        terms: What the bundle's source is allowed.
 
     Raises:
         UntrustedError: With a reason of `unpack`; or a `BundleFormatError` of the document; or ``wrong-bundle``.
@@ -147,9 +171,10 @@ def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes) -> Trusted:
     from flagctl.evaluator.document import check_structure, open_bundle  # noqa: PLC0415 - only readers of bundles pay
 
     document = open_bundle(unpack(manifest.bundle, blob))
-    check_structure(document)
+    if not terms.accepted_before:
+        check_structure(document)
     header = document.header
-    if header.get("project") != manifest.project or header.get("env") != manifest.environment:
+    if header.project != manifest.project or header.env != manifest.environment:
         raise BundleFormatError(
             "the bundle is of another project or environment than its manifest", reason="wrong-bundle"
         )
@@ -162,7 +187,7 @@ def accept(
     read_blob: Callable[[Manifest], bytes],
     *,
     now: float,
-    allow_expired: bool = False,
+    terms: Terms = STRICT,
 ) -> Trusted:
     """Accept an update: a manifest and, if it is another one than the held, its bundle.
 
@@ -171,7 +196,7 @@ def accept(
         data: The manifest's envelope, as received.
         read_blob: Returns the stored bundle of a manifest; only called when the bundle is not the held one.
         now: Seconds since 1970.
-        allow_expired: As for `check_manifest`.
+        terms: What the update's source is allowed.
 
     Returns:
         The next state; the same object if the manifest is the held one.
@@ -179,13 +204,13 @@ def accept(
     Raises:
         UntrustedError: The update is refused as a whole. What `read_blob` raises passes through.
     """
-    manifest = check_manifest(state, data, now=now, allow_expired=allow_expired)
+    manifest = check_manifest(state, data, now=now, terms=terms)
     if manifest is None:
         return state
     held = state.manifest
     if held is not None and state.document is not None and held.bundle.sha256 == manifest.bundle.sha256:
         return state._replace(manifest=manifest)
-    return accept_bundle(state, manifest, read_blob(manifest))
+    return accept_bundle(state, manifest, read_blob(manifest), terms=terms)
 
 
 def is_expired(manifest: Manifest, now: float) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flagctl.bundle.accept import Trusted, accept, accept_trust
+from flagctl.bundle.accept import STRICT, Terms, Trusted, accept, accept_trust
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.names import blob_key, manifest_key, trust_key
-from flagctl.errors import RemoteError
+from flagctl.errors import RemoteError, UntrustedError
 from flagctl.storage.remote import Fetched, NotModified
 
 if TYPE_CHECKING:
@@ -38,39 +38,50 @@ class Pulled(NamedTuple):
     blob: bytes | None = None
 
 
-def follow_chain(remote: Remote, state: Trusted) -> Trusted:
-    """Take every step of the chain of roots that the remote offers.
+class Source(NamedTuple):
+    """Where updates come from, and what is allowed there."""
+
+    remote: Remote
+    terms: Terms = STRICT
+
+
+def follow_chain(remote: Remote, state: Trusted) -> tuple[Trusted, UntrustedError | None]:
+    """Take the steps of the chain of roots that the remote offers.
+
+    Returns:
+        The state with the newest root that was reached, and why the next one was refused, if there was a next one.
 
     Raises:
         RemoteError: If the remote cannot be reached.
-        UntrustedError: If the next root is refused; the given state goes on being good.
     """
-    for _ in range(MAX_STEPS):
-        if state.root is None:
-            return state
-        fetched = remote.get(trust_key(state.root.version + 1), max_bytes=MAX_POINTER)
-        if not isinstance(fetched, Fetched):
-            return state
-        state = accept_trust(state, fetched.data)
-    return state
+    try:
+        for _ in range(MAX_STEPS):
+            if state.root is None:
+                break
+            fetched = remote.get(trust_key(state.root.version + 1), max_bytes=MAX_POINTER)
+            if not isinstance(fetched, Fetched):
+                break
+            state = accept_trust(state, fetched.data)
+    except UntrustedError as error:
+        return state, error
+    return state, None
 
 
-def pull(remote: Remote, state: Trusted, *, now: float, etag: str | None = None, allow_expired: bool = False) -> Pulled:
+def pull(source: Source, state: Trusted, *, now: float, etag: str | None = None) -> Pulled:
     """Read the manifest and, if it is new, its bundle.
 
     Args:
-        remote: Where from.
+        source: Where from.
         state: What is held.
         now: Seconds since 1970.
         etag: Tag of the manifest that is held, as an earlier pass returned it.
-        allow_expired: For a reader's own copies; see `check_manifest`.
 
     Raises:
         RemoteError: If the remote cannot be reached, or lacks the manifest or the bundle.
         UntrustedError: If the update is refused.
     """
-    key = manifest_key(state.environment)
-    fetched = remote.get(key, etag=etag, max_bytes=MAX_POINTER)
+    remote = source.remote
+    fetched = remote.get(manifest_key(state.environment), etag=etag, max_bytes=MAX_POINTER)
     if isinstance(fetched, NotModified):
         return Pulled(state, etag)
     if fetched is None:
@@ -84,7 +95,13 @@ def pull(remote: Remote, state: Trusted, *, now: float, etag: str | None = None,
         blobs.append(read_stored_bundle(remote, manifest))
         return blobs[-1]
 
-    following = accept(state, fetched.data, read_blob, now=now, allow_expired=allow_expired)
+    following = accept(
+        state,
+        fetched.data,
+        read_blob,
+        now=now,
+        terms=source.terms,
+    )
     return Pulled(following, fetched.etag, fetched.data, blobs[-1] if blobs else None)
 
 

@@ -25,7 +25,7 @@ from flagctl.bundle.envelope import MAX_POINTER, seal
 from flagctl.bundle.fields import format_instant
 from flagctl.bundle.manifest import MIN_VERSION, PAYLOAD_TYPE, Manifest, parse_manifest, write_manifest
 from flagctl.bundle.names import blob_key, manifest_key
-from flagctl.client.sync import pull, read_stored_bundle
+from flagctl.client.sync import Source, pull, read_stored_bundle
 from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
 from flagctl.ops.manifest_log import key_of, write_entry
 from flagctl.ops.publish_base import read_base
@@ -214,7 +214,7 @@ class _Publisher:
         except RemoteError as error:
             warnings.append(f"the log has no copy yet, the next publish will write it: {error.message}")
         try:
-            state = pull(self._remote, self._target.reader(), now=self._options.clock()).state
+            state = pull(Source(self._remote), self._target.reader(), now=self._options.clock()).state
         except RemoteError as error:
             warnings.append(f"published, but not read back: {error.message}")
         else:

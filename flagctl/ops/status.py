@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from flagctl.bundle.accept import is_expired, read_manifest
+from flagctl.bundle.accept import Terms, is_expired, read_manifest
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.fields import format_instant
 from flagctl.bundle.names import manifest_key
-from flagctl.client.sync import pull
+from flagctl.client.sync import Source, pull
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 from flagctl.ops.publish_model import DAY, result_document
 from flagctl.storage.remote import Fetched
@@ -119,7 +119,7 @@ def status(
             return replace(result, error=f"nothing is published to '{target.environment}' yet", hint=hint)
         manifest = read_manifest(target.reader(), fetched.data)
         result = _with_manifest(result, manifest, now, local_sha256)
-        state = pull(target.remote, target.reader(), now=now, allow_expired=True).state
+        state = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now).state
     except UntrustedError as error:
         return _failed(result, "untrusted", error, reason=error.reason)
     except RemoteError as error:

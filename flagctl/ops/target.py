@@ -105,7 +105,9 @@ def open_published(remote: Remote, trust: TrustRoot, environment: str) -> Target
         RemoteError: If the remote cannot be reached.
         UntrustedError: If the next root is refused, or has no such environment.
     """
-    state = follow_chain(remote, trusting(trust, environment))
+    state, refusal = follow_chain(remote, trusting(trust, environment))
+    if refusal is not None:
+        raise refusal
     return Target(remote=remote, environment=environment, trust=state.root or trust)
 
 

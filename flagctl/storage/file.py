@@ -8,7 +8,7 @@
 """
 
 # Every app that reads a folder imports this module, and pathlib would cost it several milliseconds.
-# ruff: noqa: PTH
+# ruff: noqa: PTH103, PTH105, PTH108, PTH116, PTH118, PTH120, PTH123
 from __future__ import annotations
 
 import hashlib

@@ -1,0 +1,244 @@
+"""The client that an app embeds.
+
+Evaluation does no I/O and takes no lock: each method passes its arguments to the flags that the background thread swaps
+by one assignment. Everything else is on that thread.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any, Self, final
+
+from flagctl.bundle.accept import Trusted, trusting
+from flagctl.bundle.trust import TrustRoot, read_trust
+from flagctl.client.background import Background
+from flagctl.client.not_ready import NOT_READY, NotReady
+from flagctl.client.updater import Clocks, Updater
+from flagctl.errors import UsageError
+from flagctl.storage.remote import RemoteOptions, open_remote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flagctl.client.status import ClientStatus
+    from flagctl.evaluator.details import EvaluationDetails, Variant
+    from flagctl.evaluator.flagset import FlagSet
+
+_MAX_TRUST_FILE = 64 * 1024
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@final
+class Client:
+    """Evaluates the flags of one environment and keeps them up to date in the background.
+
+    Args:
+        url: ``s3://bucket/prefix`` or ``file:///absolute/path``.
+        environment: Name of the environment.
+        trust: The root of trust: path, bytes, or a `TrustRoot`. It names the project, the keys and the thresholds.
+        l2: Shared cache; not in this version.
+        cache_dir: Folder for the last known good state, with which a restart works offline. Processes may share it.
+        bootstrap: Folder with the layout of a remote, baked into the app's image.
+        poll_interval: Seconds between looks at the remote; each wait is up to a fifth shorter or longer.
+        sinks: Where exposures go; not in this version.
+        insecure: Go without a root of trust. Only for ``file://`` and stores on this machine.
+        endpoint_url: Address of an S3-compatible store.
+        region: Region of the store.
+        clock: Seconds since 1970.
+        monotonic: Seconds that never jump.
+        uniform: Random number from 0 to 1.
+
+    Raises:
+        UsageError: If an argument is wrong, or a file that it names cannot be read.
+        UntrustedError: If the root of trust is no intact one, or has no such environment.
+    """
+
+    def __init__(  # noqa: PLR0913 - the arguments are public and all optional but the first two
+        self,
+        url: str,
+        *,
+        environment: str,
+        trust: str | os.PathLike[str] | bytes | TrustRoot | None = None,
+        l2: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        bootstrap: str | os.PathLike[str] | None = None,
+        poll_interval: float = 10.0,
+        sinks: Sequence[Any] = (),
+        insecure: bool = False,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        if l2 is not None:
+            raise UsageError("a shared cache (l2) is not supported in this version", hint="leave out l2=")
+        if sinks:
+            raise UsageError("sinks are not supported in this version", hint="leave out sinks=")
+        if not poll_interval > 0:
+            raise UsageError("poll_interval is a number of seconds above 0")
+        options = RemoteOptions(endpoint_url=endpoint_url, region=region)
+        state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
+        self._flags: FlagSet | NotReady = NOT_READY
+        self._closed = False
+        self._conversions_dropped = 0
+        self._updater = Updater(
+            state,
+            lambda: open_remote(url, options=options),
+            Clocks(clock, monotonic, uniform),
+            poll_interval,
+            self._take,
+        )
+        self._load_copies(state, cache_dir, bootstrap)
+        self._background = Background(self._updater)
+        self._background.start()
+
+    def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
+        """Return the value of a boolean flag, False on any error."""
+        return self._flags.is_enabled(key, context)
+
+    def get_value(self, key: str, context: Mapping[str, Any] | None, default: Any) -> Any:
+        """Return the value of a flag, or `default` on any error or if the value is not of the default's type."""
+        return self._flags.get_value(key, context, default)
+
+    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None) -> Variant | None:
+        """Return the variant that an experiment assigned, or None if its own rule did not decide."""
+        return self._flags.get_variant(experiment_key, context)
+
+    def evaluate(self, key: str, context: Mapping[str, Any] | None = None, default: Any = None) -> EvaluationDetails:
+        """Return a flag's value with variant, reason, error, rule and metadata; the type is not checked."""
+        return self._flags.evaluate(key, context, default)
+
+    def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the values of all flags that have one for this context."""
+        return self._flags.evaluate_all(context)
+
+    def track_conversion(
+        self,
+        experiment_key: str,  # noqa: ARG002
+        context: Mapping[str, Any] | None,  # noqa: ARG002
+        value: float = 1.0,  # noqa: ARG002
+        *,
+        metric: str,  # noqa: ARG002
+    ) -> None:
+        """Record that something an experiment counts has happened.
+
+        Without sinks it goes nowhere; how often is in `status`.
+        """
+        self._conversions_dropped += 1
+
+    def wait_until_ready(self, timeout: float | None = None) -> bool:
+        """Wait until there are flags to evaluate, up to `timeout` seconds; return whether there are."""
+        return self._updater.ready.wait(timeout)
+
+    def refresh(self) -> bool:
+        """Look at the remote now, on the caller's thread.
+
+        Returns:
+            Whether another manifest was taken over.
+
+        Raises:
+            RemoteError: If the remote cannot be reached, or lacks something.
+            UntrustedError: If the update was refused; what was served goes on being served.
+            UsageError: If the client is closed.
+        """
+        if self._closed:
+            raise UsageError("the client is closed")
+        return self._updater.update(follow=True)
+
+    def status(self) -> ClientStatus:
+        """Return what is served, where from, and what went wrong last."""
+        return self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
+
+    def add_listener(self, listener: Callable[[ClientStatus], None]) -> None:
+        """Call `listener` with the status after every change of what is served, on the thread that made the change.
+
+        It may use the client, but should be quick: the next look at the remote waits for it. What it raises is logged.
+        """
+        self._updater.listeners = (*self._updater.listeners, listener)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop the background thread, waiting up to `timeout` seconds for it. Evaluation goes on with the last flags."""
+        self._closed = True
+        self._background.stop(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        status = self.status()
+        return f"Client({status.url!r}, environment={status.environment!r}, state={status.state!r}, seq={status.seq})"
+
+    def _take(self, flags: FlagSet) -> None:
+        self._flags = flags
+
+    def _load_copies(
+        self, state: Trusted, cache_dir: str | os.PathLike[str] | None, bootstrap: str | os.PathLike[str] | None
+    ) -> None:
+        if cache_dir is None and bootstrap is None:
+            return
+        from flagctl.client.copies import LastKnownGood, load_bootstrap  # noqa: PLC0415 - only apps with copies pay
+
+        if cache_dir is not None:
+            copy = LastKnownGood(os.fspath(cache_dir), state.project, state.environment)
+            self._updater.last_known_good = copy
+            self._updater.load_copy(copy.load, "cache")
+        if bootstrap is not None:
+            folder = os.fspath(bootstrap)
+            if not os.path.isdir(folder):  # noqa: PTH112 - as in `flagctl.storage.file`
+                raise UsageError(f"the bootstrap folder {folder} does not exist")
+            self._updater.load_copy(lambda held, now: load_bootstrap(folder, held, now), "bootstrap")
+
+
+def _initial_state(
+    url: str,
+    environment: str,
+    trust: str | os.PathLike[str] | bytes | TrustRoot | None,
+    endpoint_url: str | None,
+    *,
+    insecure: bool,
+) -> Trusted:
+    if trust is None:
+        if not insecure:
+            raise UsageError(
+                "a client needs a root of trust",
+                hint="trust='trust.json' (made by flagctl trust init); for a local try-out: insecure=True",
+            )
+        _check_local(url, endpoint_url)
+        import warnings  # noqa: PLC0415
+
+        warnings.warn(
+            f"flags from {url} are used without checking who made them (insecure=True)", UserWarning, stacklevel=3
+        )
+        return Trusted(environment)
+    if insecure:
+        raise UsageError("trust= and insecure=True contradict each other")
+    return trusting(trust if isinstance(trust, TrustRoot) else read_trust(_trust_bytes(trust)), environment)
+
+
+def _trust_bytes(trust: str | os.PathLike[str] | bytes) -> bytes:
+    if isinstance(trust, bytes):
+        return trust
+    path = os.fspath(trust)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as in `flagctl.storage.file`
+            return file.read(_MAX_TRUST_FILE + 1)
+    except OSError as error:
+        raise UsageError(f"the root of trust {path} cannot be read: {error.strerror}") from error
+
+
+def _check_local(url: str, endpoint_url: str | None) -> None:
+    if url.lower().startswith("file:"):
+        return
+    from urllib.parse import urlsplit  # noqa: PLC0415 - only for what is not a folder
+
+    if endpoint_url is None or urlsplit(endpoint_url).hostname not in _LOOPBACK:
+        raise UsageError(
+            f"insecure=True is refused for {url}: anybody on the way could change the flags",
+            hint="give trust='trust.json'; without it only file:// and stores on this machine are read",
+        )

@@ -1,0 +1,156 @@
+"""Copies of what was accepted: the last known good on disk, and a bundle that was baked into an image.
+
+Both have the layout of a remote and are read with the eyes of a client, so a copy that was torn, edited or swapped is
+refused like any other. A copy of one's own is served beyond its expiry, as stale: it is better than no flags at all.
+
+Several processes may share a folder. The manifest is only replaced by a newer one, on condition; bundles are named by
+their digest, and old ones stay for an hour so that no process loses the one it is about to point to.
+"""
+
+# An app without a cache does not import this module; the one that has a cache is in a hurry when it starts.
+# ruff: noqa: PTH105, PTH108, PTH116, PTH118
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final, final
+from urllib.parse import quote
+
+from flagctl.bundle.accept import Terms, read_manifest
+from flagctl.bundle.envelope import MAX_POINTER
+from flagctl.bundle.names import blob_key, manifest_key, trust_key
+from flagctl.client.sync import Source, follow_chain, pull
+from flagctl.errors import ConflictError, UntrustedError
+from flagctl.storage.file import FileRemote
+from flagctl.storage.remote import Fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.bundle.accept import Trusted
+    from flagctl.bundle.manifest import Manifest
+    from flagctl.bundle.trust import TrustRoot
+    from flagctl.client.sync import Pulled
+
+_UNSIGNED: Final = "_unsigned"
+_KEEP_SECONDS: Final = 3600.0
+_BAD_SUFFIX: Final = ".bad"
+
+
+def file_url(path: str) -> str:
+    """Return the ``file://`` location of a path."""
+    return "file://" + quote(os.path.abspath(path))  # noqa: PTH100
+
+
+@final
+class LastKnownGood:
+    """The newest accepted state of one environment on disk.
+
+    Args:
+        folder: The client's cache folder; each project has a folder of its own in it.
+        project: Name of the project, None without a root of trust.
+        environment: Name of the environment.
+    """
+
+    def __init__(self, folder: str, project: str | None, environment: str) -> None:
+        self._root = os.path.join(os.path.abspath(folder), project or _UNSIGNED)  # noqa: PTH100
+        self._remote = FileRemote(file_url(self._root))
+        self._environment = environment
+
+    def load(self, state: Trusted, now: float) -> Pulled:
+        """Read the copy back; a copy that is refused is put aside, so that it is refused once.
+
+        Raises:
+            RemoteError: If there is no copy, or it cannot be read.
+            UntrustedError: If the copy is refused.
+        """
+        state, _ = follow_chain(self._remote, state)
+        try:
+            return pull(Source(self._remote, Terms(expired=True, accepted_before=True)), state, now=now)
+        except UntrustedError as error:
+            # Older than a bundle that came with the image: nothing is wrong with it.
+            if error.reason != "rollback":
+                self._put_aside()
+            raise
+
+    def save(self, state: Trusted, pulled: Pulled, read_blob: Callable[[], bytes]) -> None:
+        """Keep an accepted update, unless the copy is as new already.
+
+        Args:
+            state: The state that holds the update.
+            pulled: The update.
+            read_blob: Returns its stored bundle; asked if neither the update nor the folder has it.
+
+        Raises:
+            RemoteError: If the disk is full or read-only.
+        """
+        manifest = state.manifest
+        if manifest is None or pulled.data is None:
+            return
+        key = manifest_key(self._environment)
+        present = self._remote.get(key, max_bytes=MAX_POINTER)
+        etag = None
+        if isinstance(present, Fetched):
+            etag = present.etag
+            if self._is_as_new(state, present.data, manifest):
+                return
+        self._ensure_bundle(manifest, pulled.blob, read_blob)
+        try:
+            self._remote.put(key, pulled.data, if_match=etag, if_none_match=etag is None)
+        except ConflictError:
+            return  # another process was faster, with this update or a newer one
+        self._remove_old_bundles(manifest)
+
+    def save_trust(self, root: TrustRoot) -> None:
+        """Keep a step of the chain of roots.
+
+        Raises:
+            RemoteError: If the disk is full or read-only.
+        """
+        self._remote.put(trust_key(root.version), root.data)
+
+    def _ensure_bundle(self, manifest: Manifest, blob: bytes | None, read_blob: Callable[[], bytes]) -> None:
+        key = blob_key(self._environment, manifest.bundle.blob_sha256)
+        if blob is None:
+            # A renewed manifest comes without its bundle; the folder may be younger than the bundle.
+            if self._remote.list(key):
+                return
+            blob = read_blob()
+        self._remote.put(key, blob)
+
+    @staticmethod
+    def _is_as_new(state: Trusted, data: bytes, manifest: Manifest) -> bool:
+        try:
+            present = read_manifest(state, data)
+        except UntrustedError:
+            return False
+        return present.seq >= manifest.seq
+
+    def _put_aside(self) -> None:
+        path = os.path.join(self._root, *manifest_key(self._environment).split("/"))
+        try:
+            os.replace(path, path + _BAD_SUFFIX)
+        except OSError:
+            return  # a read-only folder: it will be refused again
+
+    def _remove_old_bundles(self, manifest: Manifest) -> None:
+        keep = blob_key(self._environment, manifest.bundle.blob_sha256)
+        for key in self._remote.list(f"{self._environment}/blobs/"):
+            path = os.path.join(self._root, *key.split("/"))
+            try:
+                if key != keep and time.time() - os.stat(path).st_mtime > _KEEP_SECONDS:
+                    os.unlink(path)
+            except OSError:
+                continue  # another process has removed it
+
+
+def load_bootstrap(folder: str, state: Trusted, now: float) -> Pulled:
+    """Read a bundle that came with the app: a folder with the layout of a remote.
+
+    Raises:
+        RemoteError: If the folder lacks the manifest or the bundle, or cannot be read.
+        UntrustedError: If it is refused; ``rollback`` if it is older than what is held.
+    """
+    remote = FileRemote(file_url(folder))
+    state, _ = follow_chain(remote, state)
+    return pull(Source(remote, Terms(expired=True)), state, now=now)

@@ -1,0 +1,322 @@
+"""Keeps one environment's flags up to date: reads copies, polls the remote, swaps what is served.
+
+Order within a pass, so that whatever fails leaves everything before it good:
+
+1. root chain (hourly, and when a refusal may come from a rotated key), 2. manifest and bundle through `accept`,
+3. swap: one assignment, 4. copy on disk, 5. the manifest's tag is remembered, 6. listeners are called, outside the lock.
+
+All of a client's answers come from the reference that is swapped; nothing here is on their path.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+
+from flagctl.bundle.accept import Trusted, is_expired
+from flagctl.bundle.fields import format_instant
+from flagctl.client.status import ClientStatus
+from flagctl.client.sync import Pulled, Source, follow_chain, pull, read_stored_bundle
+from flagctl.errors import FlagctlError, RemoteError, UntrustedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.client.copies import LastKnownGood
+    from flagctl.evaluator.flagset import FlagSet
+    from flagctl.storage.remote import Remote
+
+CHAIN_SECONDS: Final = 3600.0
+"""How often the chain of roots is looked at without a reason."""
+
+SHORTEST_BACKOFF: Final = 1.0
+LONGEST_BACKOFF: Final = 300.0
+
+_MAYBE_ROTATED: Final = frozenset({"unknown-key", "bad-signature", "threshold-not-met", "wrong-epoch"})
+
+
+class Held(NamedTuple):
+    """What is served, and where it came from; replaced as a whole.
+
+    Attributes:
+        state: Accepted manifest and bundle under the current root of trust.
+        flags: The bundle, ready to answer; None before the first.
+        stale: Whether `flags` answers as stale.
+        source: ``remote``, ``cache`` or ``bootstrap``.
+        etag: Tag of the manifest at the remote; None if it did not come from there.
+    """
+
+    state: Trusted
+    flags: FlagSet | None = None
+    stale: bool = False
+    source: str | None = None
+    etag: str | None = None
+
+
+class Clocks(NamedTuple):
+    """Time and chance, replaceable in tests: seconds since 1970, monotonic seconds, a number from 0 to 1."""
+
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    uniform: Callable[[], float]
+
+
+@final
+class Updater:
+    """The state of a client and one pass over it.
+
+    Args:
+        state: Holds the root of trust the app came with.
+        open_remote: Opens the remote; called again in a forked child, where connections cannot be shared.
+        clocks: Time and chance.
+        poll_interval: Seconds between passes.
+        on_swap: Gets the flags to serve, under the lock.
+    """
+
+    def __init__(
+        self,
+        state: Trusted,
+        open_remote: Callable[[], Remote],
+        clocks: Clocks,
+        poll_interval: float,
+        on_swap: Callable[[FlagSet], None],
+    ) -> None:
+        self._open_remote = open_remote
+        self._clocks = clocks
+        self._poll_interval = poll_interval
+        self._on_swap = on_swap
+        self._held = Held(state)
+        self._remote = open_remote()
+        self._lock = threading.Lock()
+        self.ready = threading.Event()
+        self.listeners: tuple[Callable[[ClientStatus], None], ...] = ()
+        self.last_known_good: LastKnownGood | None = None
+        self._chain_at: float | None = None
+        self._success_at: float | None = None
+        self._polls = self._updates = self._failures = 0
+        self._rejected: dict[str, int] = {}
+        self._last_error: FlagctlError | None = None
+        self._cache_error: str | None = None
+
+    @property
+    def held(self) -> Held:
+        """What is served."""
+        return self._held
+
+    def renew_after_fork(self) -> None:
+        """Replace everything that a forked child must not share, and serve what the parent served."""
+        self._lock = threading.Lock()
+        self.ready = threading.Event()
+        self._remote = self._open_remote()
+        if self._held.flags is not None:
+            self._on_swap(self._held.flags)
+            self.ready.set()
+
+    def load_copy(self, load: Callable[[Trusted, float], Pulled], source: str) -> None:
+        """Take over a copy if it is accepted and newer than what is held; trouble with it is only recorded."""
+        with self._lock:
+            held = self._held
+            try:
+                pulled = load(held.state, self._clocks.wall())
+            except UntrustedError as error:
+                if error.reason != "rollback":
+                    self._count_rejection(error)
+                    self._cache_error = f"{source}: {error.message} ({error.reason})"
+            except RemoteError as error:
+                self._cache_error = f"{source}: {error.message}"
+            else:
+                if pulled.state is not held.state and pulled.state.document is not None:
+                    self._swap(pulled.state, source, None)
+
+    def update(self, *, follow: bool = False) -> bool:
+        """Make one pass over the remote.
+
+        Args:
+            follow: Look at the chain of roots even if its time has not come.
+
+        Returns:
+            Whether another manifest was taken over.
+
+        Raises:
+            RemoteError: If the remote cannot be reached, or lacks something.
+            UntrustedError: If the update was refused; what was served goes on being served.
+        """
+        with self._lock:
+            before = self._held.state.manifest
+            self._polls += 1
+            try:
+                self._pass(follow=follow)
+            except FlagctlError as error:
+                self._failures += 1
+                self._last_error = error
+                if isinstance(error, UntrustedError):
+                    self._count_rejection(error)
+                raise
+            finally:
+                self._renew_staleness()
+            self._failures = 0
+            self._success_at = self._clocks.monotonic()
+            self._last_error = None
+            changed = self._held.state.manifest is not before
+        if changed:
+            self._tell_listeners()
+        return changed
+
+    def check_expiry(self) -> None:
+        """Serve as stale what has expired meanwhile."""
+        with self._lock:
+            before = self._held
+            self._renew_staleness()
+            changed = self._held is not before
+        if changed:
+            self._tell_listeners()
+
+    def first_delay(self) -> float:
+        """Return seconds to the first pass: none without flags; else random, so that a fleet does not start in step."""
+        return 0.0 if self._held.flags is None else self._clocks.uniform() * self._poll_interval
+
+    def next_delay(self) -> float:
+        """Return seconds to the next pass, or to the manifest's expiry if that is sooner."""
+        uniform = self._clocks.uniform()
+        if self._failures:
+            longest = min(LONGEST_BACKOFF, SHORTEST_BACKOFF * 2.0 ** min(self._failures, 30))
+            delay = max(SHORTEST_BACKOFF, uniform * longest)
+        else:
+            delay = self._poll_interval * (0.8 + 0.4 * uniform)
+        return delay
+
+    def seconds_to_expiry(self) -> float | None:
+        """Return seconds until what is served becomes stale; None if it is, or nothing is served."""
+        held = self._held
+        if held.stale or held.state.manifest is None:
+            return None
+        return max(0.0, held.state.manifest.expires - self._clocks.wall())
+
+    def status(self, *, closed: bool, conversions_dropped: int) -> ClientStatus:
+        """Return what the client says about itself."""
+        held = self._held
+        manifest = held.state.manifest
+        root = held.state.root
+        error = self._last_error
+        serving = "not-ready" if held.flags is None else "stale" if held.stale else "ready"
+        return ClientStatus(
+            state="closed" if closed else serving,
+            url=self._remote.url,
+            environment=held.state.environment,
+            project=held.state.project or (manifest.project if manifest else None),
+            source=held.source,
+            epoch=manifest.epoch if manifest else None,
+            seq=manifest.seq if manifest else None,
+            bundle_sha256=manifest.bundle.sha256 if manifest else None,
+            flag_count=len(held.state.document.flag_keys()) if held.state.document else None,
+            commit=manifest.commit if manifest else None,
+            issued=format_instant(manifest.issued) if manifest else None,
+            expires=format_instant(manifest.expires) if manifest else None,
+            trust_version=root.version if root else None,
+            trust_expired=root is not None and self._clocks.wall() >= root.expires,
+            seconds_since_success=None if self._success_at is None else self._clocks.monotonic() - self._success_at,
+            polls=self._polls,
+            updates=self._updates,
+            failures=self._failures,
+            rejected=dict(self._rejected),
+            last_error=error.message if error else None,
+            last_error_reason=error.reason if isinstance(error, UntrustedError) else None,
+            cache_error=self._cache_error,
+            conversions_dropped=conversions_dropped,
+        )
+
+    def _pass(self, *, follow: bool) -> None:
+        now = self._clocks.monotonic()
+        followed = follow or self._chain_at is None or now - self._chain_at >= CHAIN_SECONDS
+        if followed:
+            self._follow_chain(now)
+        try:
+            self._pull()
+        except UntrustedError as error:
+            if followed or error.reason not in _MAYBE_ROTATED or not self._follow_chain(now):
+                raise
+            self._pull()
+
+    def _follow_chain(self, now: float) -> bool:
+        """Follow the chain of roots; return whether it led on. A refused root is recorded and stops nothing."""
+        held = self._held
+        self._chain_at = now
+        try:
+            state, refusal = follow_chain(self._remote, held.state)
+        except RemoteError:
+            # Some stores answer "forbidden" for what does not exist. If they are down, the manifest will show it.
+            return False
+        if refusal is not None:
+            self._count_rejection(refusal)
+        if state is held.state or state.root is None:
+            return False
+        self._held = held._replace(state=state)
+        if self.last_known_good is not None:
+            self._keep(lambda copy: copy.save_trust(state.root) if state.root else None)
+        return True
+
+    def _pull(self) -> None:
+        held = self._held
+        pulled = pull(Source(self._remote), held.state, now=self._clocks.wall(), etag=held.etag)
+        state = pulled.state
+        if state is not held.state:
+            self._swap(state, "remote", None)
+            self._updates += 1
+        if pulled.data is not None and state.manifest is not None:
+            manifest = state.manifest
+            self._keep(lambda copy: copy.save(state, pulled, lambda: read_stored_bundle(self._remote, manifest)))
+        self._held = self._held._replace(etag=pulled.etag, source="remote")
+
+    def _swap(self, state: Trusted, source: str, etag: str | None) -> None:
+        """Serve a new state: everything that can fail is done before the one assignment."""
+        from flagctl.evaluator.flagset import FlagSet  # noqa: PLC0415 - imported when there is something to evaluate
+
+        if state.document is None or state.manifest is None:
+            return
+        before = self._held
+        stale = is_expired(state.manifest, self._clocks.wall())
+        if before.flags is not None and before.state.document is state.document:
+            flags = before.flags
+            if stale != before.stale:
+                flags = flags.with_state(frozenset(), stale=stale)
+        else:
+            flags = FlagSet(state.document, self._clocks.wall)
+            if stale:
+                flags = flags.with_state(frozenset(), stale=True)
+        self._held = Held(state, flags, stale, source, etag)
+        self._on_swap(flags)
+        self.ready.set()
+
+    def _renew_staleness(self) -> None:
+        held = self._held
+        if held.flags is None or held.state.manifest is None:
+            return
+        stale = is_expired(held.state.manifest, self._clocks.wall())
+        if stale != held.stale:
+            self._swap(held.state, held.source or "remote", held.etag)
+
+    def _keep(self, save: Callable[[LastKnownGood], Any]) -> None:
+        """Write to the copy on disk; a disk that is full or read-only stops nothing."""
+        if self.last_known_good is None:
+            return
+        try:
+            save(self.last_known_good)
+        except FlagctlError as error:
+            self._cache_error = error.message
+        else:
+            self._cache_error = None
+
+    def _count_rejection(self, error: UntrustedError) -> None:
+        self._rejected[error.reason] = self._rejected.get(error.reason, 0) + 1
+
+    def _tell_listeners(self) -> None:
+        if not self.listeners:
+            return
+        status = self.status(closed=False, conversions_dropped=0)
+        for listener in self.listeners:
+            try:
+                listener(status)
+            except Exception:  # noqa: BLE001 - an app's listener must not stop its updates
+                import logging  # noqa: PLC0415 - most apps never get here
+
+                logging.getLogger("flagctl").exception("a listener of the flag client failed")
