@@ -8,5 +8,17 @@ from flagctl.source.comments import Comment
 from flagctl.source.discovery import find_root, read_tree
 from flagctl.source.document import SourceDocument
 from flagctl.source.loading import LoadedRepository, load_tree
+from flagctl.source.modeline import modeline_edit, modeline_text, read_modeline, relative_schema
 
-__all__ = ["Comment", "LoadedRepository", "SourceDocument", "find_root", "load_tree", "read_tree"]
+__all__ = [
+    "Comment",
+    "LoadedRepository",
+    "SourceDocument",
+    "find_root",
+    "load_tree",
+    "modeline_edit",
+    "modeline_text",
+    "read_modeline",
+    "read_tree",
+    "relative_schema",
+]

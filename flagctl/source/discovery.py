@@ -27,9 +27,9 @@ def find_root(start: Path) -> Path:
     git_root = next((place for place in visited if (place / ".git").exists()), None)
     if git_root is not None:
         visited = visited[: visited.index(git_root) + 1]
-    for place in visited:
-        if (place / CONFIG_NAME).is_file():
-            return place
+    for candidate in visited:
+        if (candidate / CONFIG_NAME).is_file():
+            return candidate
     for place in (folder, git_root):
         if place is not None and (place / "flags" / CONFIG_NAME).is_file():
             return place / "flags"

@@ -81,7 +81,14 @@ def _without_garbage_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            # Through the permanent generation all new objects get into the oldest one without being looked at. What a
+            # caller has frozen for good must stay there.
+            movable = gc.get_freeze_count() == 0
+            if movable:
+                gc.freeze()
             gc.enable()
+            if movable:
+                gc.unfreeze()
 
 
 class _Loader:

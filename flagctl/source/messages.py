@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Applicability, format_route
 from flagctl.source.document import Detail
+from flagctl.source.validator import FORBIDDEN, KeyNameError
 from flagctl.source.words import listed, quoted, shortened, types_in_words
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ _PATTERNS: Final = {
 }
 
 
-class KeyNameError(Exception):
-    """Cause of an error about a mapping's key, not about the value behind it."""
-
-
 Message = tuple[str, str, Detail]
 """Code, sentence, and the optional parts of a finding."""
 
@@ -43,7 +40,7 @@ def message_of(document: SourceDocument, error: ValidationError, route: Route) -
         error: Of the validator of `flagctl.source.explain`.
         route: Place of the error in the file.
     """
-    if error.validator == "forbidden":
+    if error.validator == FORBIDDEN:
         return _forbidden(error, route)
     if isinstance(error.cause, KeyNameError):
         return _bad_name(error, route)
@@ -158,7 +155,7 @@ def _missing(error: ValidationError, route: Route) -> Message:
 
 
 def _wrong_type(document: SourceDocument, error: ValidationError, route: Route) -> Message:
-    expected = error.validator_value
+    expected: Any = error.validator_value
     names = [expected] if isinstance(expected, str) else list(expected)
     value = error.instance
     message = f"{_subject(route)} must be {types_in_words(names)}, not {quoted(value)}"
@@ -211,8 +208,8 @@ def _not_constant(error: ValidationError, route: Route) -> Message:
 
 
 def _wrong_size(error: ValidationError, route: Route) -> Message:
-    limit = error.validator_value
-    value = error.instance
+    limit: Any = error.validator_value
+    value: Any = error.instance
     if error.validator in {"minProperties", "maxProperties"} and route and route[-1] == "percentage":
         return "SCH107", "a percentage schedule is either 'steps' or 'linear'", Detail(part="head")
     if not value:
@@ -227,6 +224,7 @@ def _wrong_size(error: ValidationError, route: Route) -> Message:
 
 
 def _out_of_range(error: ValidationError, route: Route) -> Message:
-    low, high = error.schema.get("minimum"), error.schema.get("maximum")
+    limits_of: Any = error.schema
+    low, high = limits_of.get("minimum"), limits_of.get("maximum")
     limits = listed([f"from {low} to {high}"] if low is not None and high is not None else [f"at least {low}"])
     return "SCH110", f"{_subject(route)} is {error.instance!r}, but must be {limits}", Detail()

@@ -41,7 +41,7 @@ class PurePythonParser(Reader, Scanner, Parser):
 
     def get_event(self) -> Event | None:
         """Return the next event, or None after the last."""
-        event: Event | None = super().get_event()
+        event: Event | None = super().get_event()  # type: ignore[no-untyped-call]
         return event
 
     def scan_to_next_token(self) -> None:

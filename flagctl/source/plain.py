@@ -61,10 +61,10 @@ def _document(next_event: Callable[[], Event | None]) -> dict[str, Any]:
     if next_event().__class__ is not StreamStartEvent:
         raise IrregularError
     start = next_event()
-    if start.__class__ is not DocumentStartEvent or start.version or start.tags:  # type: ignore[union-attr]
+    if start.__class__ is not DocumentStartEvent or start.version or start.tags:
         raise IrregularError
     root = next_event()
-    if root.__class__ is not MappingStartEvent or root.anchor or root.tag:  # type: ignore[union-attr]
+    if root.__class__ is not MappingStartEvent or root.anchor or root.tag:
         raise IrregularError
     data = _mapping(next_event, 1)
     if next_event().__class__ is not DocumentEndEvent or next_event().__class__ is DocumentStartEvent:

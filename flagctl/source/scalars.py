@@ -37,6 +37,9 @@ SPECIAL_STARTS: Final = frozenset("0123456789+-.~nNtTfF")
 """First characters of plain scalars that may be something other than text."""
 
 
+_NUMBER_STARTS: Final = frozenset("0123456789+-.")
+
+
 class NotFiniteError(ValueError):
     """NaN, an infinity, or a number too large for a double."""
 
@@ -57,7 +60,7 @@ def resolve(text: str) -> str | int | float | bool | None:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in SPECIAL_STARTS:
+    if text[0] not in _NUMBER_STARTS:
         return text
     if _INTEGER.match(text):
         return _integer(text, 10)

@@ -29,6 +29,8 @@ from flagctl.source.scalars import MAX_INTEGER, IntegerRangeError, NotFiniteErro
 from flagctl.source.syntax import ParseState, explain_syntax, missing_space
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flagctl.diagnostics import Route
     from flagctl.source.lines import LineIndex
 
@@ -150,7 +152,7 @@ class _Reader:
         self.text = text
         self.lines = lines
         self.tree = tree
-        self.next_event = parsers.open_parser(text).get_event
+        self.next_event: Callable[[], Any] = parsers.open_parser(text).get_event
         self.open_flow: list[int] = []
         self.long_quote: tuple[int, int] | None = None
 
@@ -173,7 +175,7 @@ class _Reader:
         self.next_event()
         event = self.next_event()
         if isinstance(event, DocumentStartEvent):
-            start = event.start_mark.index
+            start, _ = _range(event)
             self.problem(
                 "SYN113",
                 "a second document begins here",
@@ -202,7 +204,7 @@ class _Reader:
 
     def value(self, event: Any, route: Route, depth: int) -> tuple[Any, Node]:
         """Build the value that `event` begins; consumes all its events."""
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _range(event)
         if isinstance(event, AliasEvent):
             self.problem(
                 "SYN111",
@@ -225,6 +227,7 @@ class _Reader:
             )
             raise _TooDeepError
         start = self.content_start(event)
+        data: Any
         if event.flow_style:
             self.open_flow.append(start)
         if isinstance(event, MappingStartEvent):
@@ -237,7 +240,7 @@ class _Reader:
         return data, node
 
     def check_properties(self, event: Any, route: Route) -> None:
-        start = event.start_mark.index
+        start, _ = _range(event)
         if event.anchor:
             at = self.text.find("&", start)
             self.problem(
@@ -262,14 +265,14 @@ class _Reader:
 
     def content_start(self, event: Any) -> int:
         """Return where a collection's own text begins, behind anchor and tag."""
-        start: int = event.start_mark.index
+        start, _ = _range(event)
         if not (event.anchor or event.tag):
             return start
         match = re.compile(r"(?:[&!]\S*\s+)*").match(self.text, start)
         return match.end() if match else start
 
     def scalar(self, event: Any, route: Route) -> tuple[Any, Node]:
-        start, end = event.start_mark.index, event.end_mark.index
+        start, end = _range(event)
         style = event.style
         if style in {"|", ">"}:
             end = start + len(self.text[start:end].rstrip())
@@ -312,10 +315,10 @@ class _Reader:
         data: dict[str, Any] = {}
         node = Node(start, start)
         while True:
-            event: Any = self.next_event()
+            event = self.next_event()
             if not isinstance(event, (ScalarEvent, AliasEvent, MappingStartEvent, SequenceStartEvent)):
                 return data, node, event
-            place = (event.start_mark.index, event.end_mark.index)
+            place = _range(event)
             key = self.key(event, route, depth)
             step = key if key is not None else ""
             value, child = self.value(self.next_event(), (*route, step), depth + 1)
@@ -343,7 +346,7 @@ class _Reader:
             self.check_properties(event, route)
             value: str = event.value
             if event.style == '"' and "\0" in value:
-                place = (event.start_mark.index, event.end_mark.index)
+                place = _range(event)
                 self.problem("SYN102", "the key contains the character U+0000", place, route=route, help="remove it")
             return value
         _, node = self.value(event, route, depth + 1)
@@ -361,7 +364,7 @@ class _Reader:
         data: list[Any] = []
         node = Node(start, start)
         while True:
-            event: Any = self.next_event()
+            event = self.next_event()
             if not isinstance(event, (ScalarEvent, AliasEvent, MappingStartEvent, SequenceStartEvent)):
                 return data, node, event
             position = len(data)
@@ -369,6 +372,10 @@ class _Reader:
             data.append(value)
             node.children[position] = child
             node.end = max(node.end, child.end)
+
+
+def _range(event: Any) -> tuple[int, int]:
+    return event.start_mark.index, event.end_mark.index
 
 
 def _short(text: str) -> str:
