@@ -324,7 +324,7 @@ class _Explanation:
         if not self._flag:
             return {}
         metadata = {"owner": self._flag.get("owner"), "tags": tuple(self._flag.get("tags", ()))}
-        metadata["digest"] = self._document.flag_digest(self._key)
+        metadata["digest"] = self._document.digest(self._key)
         return {name: value for name, value in metadata.items() if value}
 
     def _finished(self, state: str, decided_by: Route, details: EvaluationDetails) -> Trace:
