@@ -8,7 +8,7 @@ from flagctl.report.style import plain, wrap
 from flagctl.review.changes import Category
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from flagctl.ops.diff import DiffResult
     from flagctl.report.style import Style
@@ -31,16 +31,16 @@ def render_diff(result: DiffResult, style: Style) -> str:
     """Return the difference as people read it: by document, each change with its place, then who is moved, then a count."""
     lines = [style.paint(f"{plain(result.base)} → {plain(result.head)}", "dim"), ""]
     for (kind, key), changes in _by_document(result.diff.changes).items():
-        lines += _document(kind, key, changes, style)
+        lines += _document(kind, key, changes, result.environments, style)
         if kind == "flag":
-            lines += _impacts(result.impacts.get(key, {}), style)
-    reached = {key: causes for key, causes in result.diff.reached.items() if key not in result.diff.changed}
+            lines += _impacts(result, key, style)
+    known = {*result.diff.changed, *result.diff.added, *result.diff.removed}
+    reached = {key: causes for key, causes in result.diff.reached.items() if key not in known}
     if reached:
         lines += ["", style.paint("Also reached, through what they depend on:", "bold")]
-        lines += [
-            wrap(f"{plain(key)}  {style.paint(', '.join(map(plain, causes)), 'dim')}", style.width, " " * 6, "  ")
-            for key, causes in reached.items()
-        ]
+    for key, causes in reached.items():
+        lines.append(wrap(f"{plain(key)}: {', '.join(map(plain, causes))}", style.width, " " * 6, "  "))
+        lines += _impacts(result, key, style)
     if result.incomplete:
         lines += ["", style.paint("Left out because of errors (run: flagctl validate):", "bold", "red")]
         lines += [f"  {plain(path)}  {style.paint(plain(side), 'dim')}" for side, path in result.incomplete]
@@ -54,7 +54,13 @@ def _by_document(changes: Iterable[Change]) -> dict[tuple[str, str], list[Change
     return grouped
 
 
-def _document(kind: str, key: str, changes: list[Change], style: Style) -> list[str]:
+def _where(environments: tuple[str, ...] | list[str], every: tuple[str, ...]) -> str:
+    if not environments or len(environments) == len(every) > 1:
+        return ""
+    return f" [{', '.join(environments)}]"
+
+
+def _document(kind: str, key: str, changes: list[Change], environments: tuple[str, ...], style: Style) -> list[str]:
     named = plain(key) if kind == "flag" else f"{kind} {plain(key)}"
     if len(changes) == 1 and changes[0].code.endswith(("-added", "-removed")) and changes[0].rule is None:
         change = changes[0]
@@ -67,8 +73,7 @@ def _document(kind: str, key: str, changes: list[Change], style: Style) -> list[
     lines = [style.paint(f"~ {named}", "bold")]
     for change in changes:
         mark, colours = _MARKS[change.category]
-        where = f" [{', '.join(change.environments)}]" if change.environments else ""
-        text = f"{plain(change.message)}{where}"
+        text = plain(change.message) + _where(change.environments, environments)
         wrapped = wrap(text, style.width, " " * 6, " " * 4 + "  ")
         lines.append("    " + style.paint(mark, *colours) + wrapped[5:])
         place = change.after or change.before
@@ -77,9 +82,9 @@ def _document(kind: str, key: str, changes: list[Change], style: Style) -> list[
     return lines
 
 
-def _impacts(by_environment: Mapping[str, tuple[GroupImpact, ...] | None], style: Style) -> list[str]:
+def _impacts(result: DiffResult, key: str, style: Style) -> list[str]:
     merged: dict[str, list[str]] = {}
-    for environment, groups in by_environment.items():
+    for environment, groups in result.impacts.get(key, {}).items():
         if groups is None:
             merged.setdefault("who changes depends on the conditions: no exact share", []).append(environment)
             continue
@@ -88,7 +93,7 @@ def _impacts(by_environment: Mapping[str, tuple[GroupImpact, ...] | None], style
             if text:
                 merged.setdefault(text, []).append(environment)
     return [
-        style.paint(wrap(f"{text} [{', '.join(environments)}]", style.width, " " * 8, "      ⇒ "), "blue")
+        style.paint(wrap(text + _where(environments, result.environments), style.width, " " * 8, "      ⇒ "), "blue")
         for text, environments in merged.items()
     ]
 

@@ -96,9 +96,9 @@ def _snippet(text: str | None, span: Span | None, style: Style, color: str, mark
         row, start = _window(rows[number - 1].rstrip("\r"), span.column, style.width, size)
         result.append(f" {style.paint(str(number).rjust(size), 'blue')} {bar} {row}".rstrip())
         if number == span.line == last:
-            result.append(
-                f" {gutter} {bar} {_marks(rows[number - 1], span, start, row, style.paint(mark, 'bold', color), style)}"
-            )
+            before, count = _marked(rows[number - 1], span, start)
+            count = max(1, min(count, cell_width(row) - before))
+            result.append(f" {gutter} {bar} {' ' * before}{style.paint(mark * count, 'bold', color)}")
     if last > shown[-1]:
         result.append(f" {gutter} {bar} …")
     return result
@@ -114,14 +114,12 @@ def _window(row: str, column: int, width: int | None, number_size: int) -> tuple
     return plain(row[start : start + room]), start
 
 
-def _marks(row: str, span: Span, start: int, shown: str, mark: str, style: Style) -> str:
+def _marked(row: str, span: Span, start: int) -> tuple[int, int]:
+    """Return the terminal columns before the span in a row shown from character `start` on, and the span's own."""
     before = row[start : span.column - 1]
     end = span.end_column if span.end_line == span.line else len(row) + 1
     marked = row[span.column - 1 : max(end - 1, span.column)]
-    room = max(cell_width(shown) - cell_width(before), 1)
-    count = max(1, min(cell_width(plain(marked)), room))
-    del style
-    return " " * cell_width(plain(before)) + mark * count
+    return cell_width(plain(before)), cell_width(plain(marked))
 
 
 def render_github(diagnostics: Sequence[Diagnostic], prefix: str) -> str:
