@@ -46,11 +46,13 @@ class DiffResult:
         diff: The difference.
         impacts: For every flag that is on both sides and may answer differently, the exact impact in each environment that
             the change concerns; None where arithmetic can't tell.
+        environments: All environments of the proposed side.
         incomplete: Files with errors, which are missing from the comparison: ``(side label, path)``.
     """
 
     base: str
     head: str
+    environments: tuple[str, ...]
     diff: RepositoryDiff
     impacts: Mapping[str, Mapping[str, tuple[GroupImpact, ...] | None]]
     incomplete: tuple[tuple[str, str], ...] = ()
@@ -61,6 +63,7 @@ class DiffResult:
             "format_version": "1.0",
             "base": self.base,
             "head": self.head,
+            "environments": list(self.environments),
             "incomplete": [{"side": side, "path": path} for side, path in self.incomplete],
             "impacts": {
                 key: {
@@ -80,7 +83,7 @@ def diff(options: DiffOptions) -> DiffResult:
         UsageError: If a side does not exist or an environment is unknown.
         FindingsError: If a side's configuration cannot be read.
     """
-    from flagctl.ops.sides import WORK_TREE, default_base, load_side
+    from flagctl.ops.sides import WORK_TREE, default_base, load_sides
     from flagctl.review import diff_repositories
     from flagctl.vcs import GitRepository
 
@@ -92,7 +95,7 @@ def diff(options: DiffOptions) -> DiffResult:
         base = GitRepository(options.root).merge_base(left or "HEAD", head) if symmetric else left or "HEAD"
     if base is None:
         base = default_base(GitRepository(options.root))
-    before, after = load_side(base, options.root), load_side(head or WORK_TREE, options.root)
+    before, after = load_sides(base, head or WORK_TREE, options.root)
     result = diff_repositories(before.loaded, after.loaded)
     if options.environments:
         result = _only(result, options.environments, _environments(before.loaded) | _environments(after.loaded))
@@ -104,6 +107,7 @@ def diff(options: DiffOptions) -> DiffResult:
     return DiffResult(
         base=before.label,
         head=after.label,
+        environments=tuple(after.loaded.repository.config.environments) if after.loaded.repository else (),
         diff=result,
         impacts=_impacts(result, before, after, options),
         incomplete=incomplete,
@@ -116,7 +120,7 @@ def _impacts(
     from flagctl.review.impact import exact_impact
 
     old, new = before.loaded.repository, after.loaded.repository
-    if old is None or new is None:  # pragma: no cover  load_side has refused it
+    if old is None or new is None:  # pragma: no cover  load_sides has refused it
         return {}
     concerned: dict[str, set[str]] = {}
     for change in result.changes:

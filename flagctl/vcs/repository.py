@@ -178,6 +178,12 @@ class GitRepository:
             names |= {os.fsdecode(name) for name in untracked.split(b"\0") if name}
         return tuple(sorted(name.removeprefix(self.prefix) for name in names))
 
+    def tracked_yaml(self) -> tuple[str, ...]:
+        """Return the paths of the folder's YAML files that are in the index."""
+        output = run_git(self.work_tree, "ls-files", "-z", *self._within())
+        names = (os.fsdecode(name).removeprefix(self.prefix) for name in output.split(b"\0") if name)
+        return tuple(name for name in names if name.endswith((".yaml", ".yml")))
+
     def info(self, revision: str) -> CommitInfo:
         """Return what a commit says about itself."""
         with _opened(self.folder) as repo:
