@@ -1,0 +1,273 @@
+"""One snapshot's flags: from an opened bundle and a kill list to functions, each made when it is first asked for.
+
+A snapshot never changes what it answers. Going to the next one (`Builder.successor`) keeps every function whose flag,
+prerequisites, segments and patterns are the same there; the rest is made anew on demand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from flagctl.evaluator.automaton import Automaton
+from flagctl.evaluator.closures import FunctionCell, Surroundings, flag_function, segment_function
+from flagctl.evaluator.details import Answer, ErrorCode, Reason
+from flagctl.evaluator.document import MalformedEntryError
+from flagctl.evaluator.lowering import lower_flag, lower_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.evaluator.document import Document
+    from flagctl.evaluator.plan import FlagPlan, SegmentPlan, Window
+
+PATIENCE: Final = 64
+"""Calls of a flag before it is worth compiling."""
+
+Reach = frozenset[tuple[str, str]]
+"""Entries as (section, key)."""
+
+_NOTHING: Final[Reach] = frozenset()
+
+
+class BuiltFlag(NamedTuple):
+    """A flag that was asked for.
+
+    Attributes:
+        function: (context, now or None) -> Answer; None if the answer is always the same.
+        answer: That answer, or None.
+        window: The flag's schedule if it decides whether the flag is disabled, and the answer outside it.
+        reach: Every other entry that the answer depends on.
+        timed: Whether the answer depends on the instant.
+        cell: Where dependents call it.
+    """
+
+    function: Callable[..., Answer] | None
+    answer: Answer | None
+    window: tuple[Window, Answer] | None
+    reach: Reach
+    timed: bool
+    cell: FunctionCell
+
+
+class BuiltSegment(NamedTuple):
+    """A segment that was asked for, with every other entry it depends on."""
+
+    cell: FunctionCell
+    reach: Reach
+
+
+class Builder:
+    """Makes the functions of one snapshot.
+
+    Args:
+        document: The bundle.
+        killed: Keys of flags that are forced off.
+        clock: Returns the current instant in milliseconds.
+
+    Attributes:
+        flags: What was built so far, by key.
+    """
+
+    __slots__ = ("_needs", "_patterns", "_segments", "clock", "document", "flags", "killed", "patience")
+
+    def __init__(
+        self, document: Document, killed: frozenset[str], clock: Callable[[], int], patience: int = PATIENCE
+    ) -> None:
+        self.document = document
+        self.killed = killed
+        self.clock = clock
+        self.patience = patience
+        self.flags: dict[str, BuiltFlag] = {}
+        self._needs: dict[str, tuple[str, ...] | MalformedEntryError] = {}
+        self._segments: dict[str, BuiltSegment] = {}
+        self._patterns: dict[str, Callable[[str], bool]] = {}
+
+    def flag(self, key: str) -> BuiltFlag | None:
+        """Return a flag, built now if need be; None if the bundle has none of that key."""
+        built = self.flags.get(key)
+        if built is None and self.document.has("flags", key):
+            for name in self._below(key):
+                if name not in self.flags:
+                    self.flags[name] = self._build(name)
+            built = self.flags[key]
+        return built
+
+    def _below(self, key: str) -> list[str]:
+        """Return all flags that a flag needs, the deepest first, and the flag itself at the end."""
+        order: list[str] = []
+        seen = {key}
+        stack = [(key, list(self._sound_needs(key)))]
+        while stack:
+            name, needs = stack[-1]
+            if not needs:
+                order.append(name)
+                stack.pop()
+                continue
+            need = needs.pop()
+            if need not in seen:
+                seen.add(need)
+                stack.append((need, list(self._sound_needs(need))))
+        return order
+
+    def _refuse_cycle(self, key: str) -> None:
+        seen: set[str] = set()
+        todo = list(self._sound_needs(key))
+        while todo:
+            need = todo.pop()
+            if need == key:
+                raise MalformedEntryError("the flag is its own prerequisite")
+            if need not in seen:
+                seen.add(need)
+                todo += self._sound_needs(need)
+
+    def _sound_needs(self, key: str) -> tuple[str, ...]:
+        """Return the flags that a flag names as prerequisites; none if it is broken, for then it calls none."""
+        needs = self._needs.get(key)
+        if needs is None:
+            needs = self._needs[key] = self._read_needs(key)
+        return needs if type(needs) is tuple else ()
+
+    def _read_needs(self, key: str) -> tuple[str, ...] | MalformedEntryError:
+        if b'"prerequisites":' not in self.document.line("flags", key):
+            return ()
+        try:
+            needs = tuple([pair[0] for pair in self.document.flag(key).get("prerequisites", [])])
+        except (MalformedEntryError, TypeError, LookupError):
+            return MalformedEntryError("its prerequisites can't be read")
+        for need in needs:
+            if type(need) is not str or not self.document.has("flags", need):
+                return MalformedEntryError(f"there is no flag {need!r} for its prerequisite")
+        return needs
+
+    def _build(self, key: str) -> BuiltFlag:
+        """Return a flag; those it needs are built, unless it is broken."""
+        try:
+            plan = lower_flag(key, self.document.flag(key), self.document.digest(key), self.search)
+            if plan.prerequisites:
+                if isinstance(fault := self._needs[key], MalformedEntryError):
+                    raise fault
+                self._refuse_cycle(key)
+            segments = {name: self.segment(name) for name in plan.segments}
+        except MalformedEntryError as error:
+            return _broken(str(error))
+        if key in self.killed:
+            return _constant(plan.off)
+        if plan.fixed is not None:
+            return _constant(plan.fixed)
+        return self._function(plan, {need.flag: self.flags[need.flag] for need in plan.prerequisites}, segments)
+
+    def _function(self, plan: FlagPlan, needed: dict[str, BuiltFlag], segments: dict[str, BuiltSegment]) -> BuiltFlag:
+        reach = {("patterns", name) for name in plan.patterns}
+        for section, entries in (("flags", needed), ("segments", segments)):
+            for name, entry in entries.items():
+                reach.add((section, name))
+                reach |= entry.reach
+        timed = plan.timed or any(built.timed for built in needed.values())
+        around = Surroundings(
+            clock=self.clock,
+            flags={name: built.cell for name, built in needed.items()},
+            segments={name: built.cell for name, built in segments.items()},
+            timed=timed,
+        )
+        function = flag_function(plan, around, 0)
+        return BuiltFlag(
+            function=function,
+            answer=None,
+            window=None if plan.window is None else (plan.window, plan.off),
+            reach=frozenset(reach) if reach else _NOTHING,
+            timed=timed,
+            cell=FunctionCell(function),
+        )
+
+    def segment(self, key: str, above: tuple[str, ...] = ()) -> BuiltSegment:
+        """Return a segment, built now if need be.
+
+        Raises:
+            MalformedEntryError: It does not exist, is malformed, or contains itself.
+        """
+        built = self._segments.get(key)
+        if built is None:
+            if key in above:
+                raise MalformedEntryError(f"segment {key!r} contains itself")
+            if not self.document.has("segments", key):
+                raise MalformedEntryError(f"there is no segment {key!r}")
+            plan = lower_segment(self.document.segment(key), self.search)
+            parts = {name: self.segment(name, (*above, key)) for name in plan.segments}
+            built = self._segments[key] = _segment(plan, parts)
+        return built
+
+    def search(self, key: str) -> Callable[[str], bool]:
+        """Return the search function of a pattern.
+
+        Raises:
+            MalformedEntryError: It does not exist, or is malformed.
+        """
+        search = self._patterns.get(key)
+        if search is None:
+            if not self.document.has("patterns", key):
+                raise MalformedEntryError(f"there is no pattern {key!r}")
+            try:
+                search = self._patterns[key] = Automaton.from_document(self.document.pattern(key)).search
+            except ValueError as error:
+                raise MalformedEntryError(f"pattern {key!r}: {error}") from None
+        return search
+
+    def successor(self, document: Document, killed: frozenset[str]) -> Builder:
+        """Return the builder of a snapshot with another bundle or kill list, with everything that is the same there."""
+        builder = Builder(document, killed, self.clock, self.patience)
+        same = _SameEntries(self.document, document)
+        flipped = frozenset(("flags", key) for key in killed ^ self.killed)
+        for key, flag in list(self.flags.items()):
+            keeps = same.entry("flags", key) and all(same.entry(*part) for part in flag.reach)
+            if keeps and ("flags", key) not in flipped and not flag.reach & flipped and not _is_broken(flag):
+                builder.flags[key] = flag
+        for key, segment in list(self._segments.items()):
+            if same.entry("segments", key) and all(same.entry(*part) for part in segment.reach):
+                builder._segments[key] = segment
+        for key, search in list(self._patterns.items()):
+            if same.entry("patterns", key):
+                builder._patterns[key] = search
+        return builder
+
+
+class _SameEntries:
+    """Whether entries of two bundles are the same, byte for byte."""
+
+    def __init__(self, old: Document, new: Document) -> None:
+        self._old = old
+        self._new = new
+
+    def entry(self, section: str, key: str) -> bool:
+        old, new = self._old, self._new
+        return old is new or (new.has(section, key) and old.line(section, key) == new.line(section, key))
+
+
+def _segment(plan: SegmentPlan, parts: dict[str, BuiltSegment]) -> BuiltSegment:
+    reach = {("patterns", name) for name in plan.patterns}
+    for name, part in parts.items():
+        reach.add(("segments", name))
+        reach |= part.reach
+    function = segment_function(plan, {name: part.cell for name, part in parts.items()})
+    return BuiltSegment(FunctionCell(function), frozenset(reach))
+
+
+def _constant(answer: Answer) -> BuiltFlag:
+    def function(_context: Any, _now: int | None = None) -> Answer:
+        return answer
+
+    return BuiltFlag(None, answer, None, _NOTHING, timed=False, cell=FunctionCell(function))
+
+
+def _broken(why: str) -> BuiltFlag:
+    return _constant(
+        Answer(
+            reason=Reason.ERROR,
+            metadata={},
+            error_code=ErrorCode.PARSE_ERROR,
+            error_message=f"the flag's entry in the bundle can't be used: {why}",
+        )
+    )
+
+
+def _is_broken(flag: BuiltFlag) -> bool:
+    return flag.answer is not None and flag.answer.error_code is ErrorCode.PARSE_ERROR

@@ -1,0 +1,273 @@
+"""What each operator means: conditions of a bundle into tests on readings, with their constants prepared.
+
+Negation is pushed down to single tests, so that ``not`` costs nothing at run time; conjunction and disjunction are
+classical, and a test on a missing attribute is false before negation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from flagctl.evaluator import readings
+from flagctl.evaluator.document import MalformedEntryError
+from flagctl.evaluator.networks import parse_network
+from flagctl.evaluator.operators import OPERATORS, positive
+from flagctl.evaluator.plan import Check, ConditionPlan, Group, Member, Path, Reading, Test
+from flagctl.evaluator.versions import parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Prepare = Callable[["ConditionReader", Path, Any, bool], ConditionPlan]
+
+_MOST_VALUES: Final = 100_000
+_DEEPEST: Final = 64
+
+
+class ConditionReader:
+    """Turns conditions of one entry into plans and notes what they refer to.
+
+    Args:
+        pattern: Returns the search function of a pattern's key; raises MalformedEntryError.
+
+    Attributes:
+        segments: Keys of segments referred to so far.
+        patterns: Keys of patterns referred to so far.
+        operators: Positive operators used so far.
+    """
+
+    __slots__ = ("operators", "pattern", "patterns", "segments")
+
+    def __init__(self, pattern: Callable[[str], Callable[[str], bool]]) -> None:
+        self.pattern = pattern
+        self.segments: set[str] = set()
+        self.patterns: set[str] = set()
+        self.operators: set[str] = set()
+
+    def read_all(self, conditions: object, depth: int = 0) -> tuple[ConditionPlan, ...]:
+        """Return the plans of a non-empty array of conditions.
+
+        Raises:
+            MalformedEntryError: Anything in it is not as the format says.
+        """
+        if type(conditions) is not list or not conditions:
+            raise MalformedEntryError("conditions are a non-empty array")
+        if depth > _DEEPEST:
+            raise MalformedEntryError("conditions are nested too deeply")
+        return tuple([self._read(condition, False, depth) for condition in conditions])
+
+    def _read(self, condition: object, negated: bool, depth: int) -> ConditionPlan:
+        if type(condition) is not dict:
+            raise MalformedEntryError("a condition is an object")
+        if "attribute" in condition:
+            return self._attribute(condition, negated)
+        if len(condition) != 1:
+            raise MalformedEntryError("a condition has an attribute, or one of `all`, `any`, `not`, `segment`")
+        ((name, part),) = condition.items()
+        if name == "segment":
+            if type(part) is not str:
+                raise MalformedEntryError("`segment` names a segment")
+            self.segments.add(part)
+            return Member(part, negated)
+        if name == "not":
+            if depth > _DEEPEST:
+                raise MalformedEntryError("conditions are nested too deeply")
+            return self._read(part, not negated, depth + 1)
+        if name not in {"all", "any"}:
+            raise MalformedEntryError(f"unknown condition {name!r}")
+        return Group(name == "any", self.read_all(part, depth + 1), negated)
+
+    def _attribute(self, condition: dict[str, Any], negated: bool) -> ConditionPlan:
+        path = read_path(condition["attribute"])
+        written = condition.get("operator")
+        if type(written) is not str:
+            raise MalformedEntryError("a condition lacks its operator")
+        name, is_not = positive(written)
+        prepare = _PREPARE.get(name)
+        if prepare is None:
+            raise MalformedEntryError(f"unknown operator {written!r}")
+        self.operators.add(name)
+        expected = 2
+        value = None
+        if name != "exists":
+            if "value" not in condition:
+                raise MalformedEntryError(f"operator {written} lacks its value")
+            expected, value = 3, condition["value"]
+        fold = False
+        if "ignore_case" in condition:
+            if condition["ignore_case"] is not True or not OPERATORS[name].ignore_case:
+                raise MalformedEntryError(f"`ignore_case` does not go with {written} here")
+            expected, fold = expected + 1, True
+        if len(condition) != expected:
+            raise MalformedEntryError("a condition has unknown keys")
+        plan = prepare(self, path, value, fold)
+        return plan._replace(negated=True) if is_not != negated else plan
+
+
+def read_path(path: object) -> Path:
+    """Return a path of the format as a plan has it.
+
+    Raises:
+        MalformedEntryError: It is neither text nor an array of at least two texts.
+    """
+    if type(path) is str:
+        return path
+    if type(path) is list and len(path) > 1 and all(type(step) is str for step in path):
+        return tuple(path)
+    raise MalformedEntryError("a path is text or an array of at least two texts")
+
+
+def is_number(value: object) -> bool:
+    """Return whether JSON data is a finite number."""
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _scalar_key(value: object, fold: bool) -> Any:
+    kind = type(value)
+    if kind is str or kind is bool or is_number(value):
+        return readings.scalar_folded(value) if fold else readings.scalar(value)
+    raise MalformedEntryError("a value is text, a finite number or a boolean")
+
+
+def _list(value: object) -> list[Any]:
+    if type(value) is not list or not 0 < len(value) <= _MOST_VALUES:
+        raise MalformedEntryError("a list of values has 1 to 100 000 of them")
+    return value
+
+
+def _texts(value: object, fold: bool) -> tuple[str, ...]:
+    texts = _list(value)
+    if not all(type(text) is str for text in texts):
+        raise MalformedEntryError("these values are texts")
+    return tuple([text.casefold() for text in texts] if fold else texts)
+
+
+def _text_reading(fold: bool) -> Reading:
+    return Reading.FOLDED if fold else Reading.TEXT
+
+
+def _equals(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    if value is True:
+        return Test(path, Reading.RAW, Check.IS_TRUE)
+    if value is False:
+        return Test(path, Reading.RAW, Check.IS_FALSE)
+    key = _scalar_key(value, fold)
+    return Test(path, _text_reading(fold) if type(key) is str else Reading.NUMBER, Check.EQUALS, key)
+
+
+def _in(reader: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    values = _list(value)
+    if len(values) == 1:
+        return _equals(reader, path, values[0], fold)
+    keys = frozenset([_scalar_key(item, fold) for item in values])
+    kinds = {type(key) for key in keys}
+    if kinds == {str}:
+        return Test(path, _text_reading(fold), Check.IN, keys)
+    if kinds <= {int, float}:
+        return Test(path, Reading.NUMBER, Check.IN, keys)
+    return Test(path, Reading.SCALAR_FOLDED if fold else Reading.SCALAR, Check.IN, keys)
+
+
+def _contains(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    key = _scalar_key(value, fold)
+    return Test(path, Reading.RAW, Check.CALL_WITH, (readings.has_folded if fold else readings.has, key))
+
+
+def _contains_any(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    keys = frozenset([_scalar_key(item, fold) for item in _list(value)])
+    return Test(path, Reading.RAW, Check.CALL_WITH, (readings.has_any_folded if fold else readings.has_any, keys))
+
+
+def _contains_all(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    keys = frozenset([_scalar_key(item, fold) for item in _list(value)])
+    return Test(path, Reading.RAW, Check.CALL_WITH, (readings.has_all_folded if fold else readings.has_all, keys))
+
+
+def _starts_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    return Test(path, _text_reading(fold), Check.STARTS, _texts(value, fold))
+
+
+def _ends_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+    return Test(path, _text_reading(fold), Check.ENDS, _texts(value, fold))
+
+
+def _matches(reader: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:
+    if type(value) is not str:
+        raise MalformedEntryError("`matches` names a pattern")
+    reader.patterns.add(value)
+    return Test(path, Reading.TEXT, Check.CALL, reader.pattern(value))
+
+
+def _compare(reading: Reading, check: Check, constant: Callable[[Any], Any]) -> Prepare:
+    def prepare(_: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:
+        return Test(path, reading, check, constant(value))
+
+    return prepare
+
+
+def _number(value: Any) -> Any:
+    if not is_number(value):
+        raise MalformedEntryError("this value is a finite number")
+    return value
+
+
+def _version(value: Any) -> Any:
+    key = parse_version(value) if type(value) is str else None
+    if key is None:
+        raise MalformedEntryError("this value is a version")
+    return key
+
+
+def _instant(value: Any) -> Any:
+    if type(value) is not int:
+        raise MalformedEntryError("this value is an instant in microseconds")
+    return value
+
+
+def _in_network(_: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:
+    """Group networks by version and prefix length: an address takes one look-up for each length that occurs."""
+    prefixes: dict[tuple[int, int], set[int]] = {}
+    for text in _texts(value, fold=False):
+        network = parse_network(text)
+        if network is None:
+            raise MalformedEntryError(f"{text!r} is no network")
+        version, first, length = network
+        shift = (32 if version == 4 else 128) - length
+        prefixes.setdefault((version, shift), set()).add(first >> shift)
+    tables = tuple((version, shift, frozenset(found)) for (version, shift), found in sorted(prefixes.items()))
+
+    def holds(address: tuple[int, int]) -> bool:
+        version, number = address
+        return any(version == table[0] and number >> table[1] in table[2] for table in tables)
+
+    return Test(path, Reading.ADDRESS, Check.CALL, holds)
+
+
+def _exists(_: ConditionReader, path: Path, _value: Any, _fold: bool) -> ConditionPlan:
+    return Test(path, Reading.RAW, Check.EXISTS)
+
+
+_PREPARE: Final[dict[str, Prepare]] = {
+    "equals": _equals,
+    "in": _in,
+    "contains": _contains,
+    "contains_any": _contains_any,
+    "contains_all": _contains_all,
+    "starts_with": _starts_with,
+    "ends_with": _ends_with,
+    "matches": _matches,
+    "greater_than": _compare(Reading.NUMBER, Check.GREATER, _number),
+    "greater_or_equal": _compare(Reading.NUMBER, Check.GREATER_OR_EQUAL, _number),
+    "less_than": _compare(Reading.NUMBER, Check.LESS, _number),
+    "less_or_equal": _compare(Reading.NUMBER, Check.LESS_OR_EQUAL, _number),
+    "semver_equal": _compare(Reading.VERSION, Check.EQUALS, _version),
+    "semver_greater_than": _compare(Reading.VERSION, Check.GREATER, _version),
+    "semver_greater_or_equal": _compare(Reading.VERSION, Check.GREATER_OR_EQUAL, _version),
+    "semver_less_than": _compare(Reading.VERSION, Check.LESS, _version),
+    "semver_less_or_equal": _compare(Reading.VERSION, Check.LESS_OR_EQUAL, _version),
+    "before": _compare(Reading.INSTANT, Check.LESS, _instant),
+    "after": _compare(Reading.INSTANT, Check.GREATER, _instant),
+    "in_network": _in_network,
+    "exists": _exists,
+}

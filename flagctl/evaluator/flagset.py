@@ -1,0 +1,299 @@
+"""What applications call: five methods over one immutable snapshot of flags, none of which ever raises.
+
+The methods' fast path is a look-up, a test of the context's type and the flag's own function. Everything else that can
+happen (first use, contexts that are no plain dict, wrong keys, reads that raise) is told apart afterwards, in
+:meth:`FlagSet._answer`, which may take its time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from flagctl.evaluator.builder import Builder
+from flagctl.evaluator.closures import HotError
+from flagctl.evaluator.details import (
+    NO_METADATA,
+    Answer,
+    ErrorCode,
+    EvaluationDetails,
+    Reason,
+    Variant,
+    stale,
+    typed_value,
+)
+from flagctl.evaluator.document import Document, open_bundle
+from flagctl.evaluator.instants import instant_of, to_ms
+from flagctl.evaluator.readings import LazyContext, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from flagctl.evaluator.builder import BuiltFlag
+    from flagctl.evaluator.document import Header
+
+_EMPTY: Final[dict[str, Any]] = {}
+
+
+def load(data: bytes | str | Path) -> FlagSet:
+    """Decode one bundle, without network, thread or signature.
+
+    Args:
+        data: A bundle's bytes, plain or compressed with gzip, or the path of a file with such bytes.
+
+    Raises:
+        BundleFormatError: This is no bundle, or one that needs a newer flagctl.
+        OSError: The file can't be read.
+    """
+    if isinstance(data, (str, Path)):
+        data = Path(data).read_bytes()
+    return FlagSet(open_bundle(bytes(data)))
+
+
+class FlagSet:
+    """All flags of one bundle, ready to be evaluated from any thread.
+
+    A context is any mapping of attribute names to values, or None for an empty one. Whatever is wrong with a key, a
+    context or a flag becomes an answer with the caller's default and an error code; only exceptions that do not derive
+    from `Exception`, and `MemoryError`, pass through.
+
+    Args:
+        document: An opened bundle.
+        clock: Returns seconds since the epoch; schedules and ramps go by it.
+    """
+
+    __slots__ = ("_builder", "_experiments", "_plans")
+
+    def __init__(self, document: Document, clock: Callable[[], float] = time.time) -> None:
+        self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)))
+
+    @property
+    def header(self) -> Header:
+        """What the bundle says about itself."""
+        return self._builder.document.header
+
+    @property
+    def digest(self) -> str:
+        """The bundle's id: SHA-256 of its plain bytes, 64 hexadecimal digits."""
+        return self._builder.document.sha256
+
+    @property
+    def document(self) -> Document:
+        """The opened bundle."""
+        return self._builder.document
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys of all flags, ascending."""
+        return self._builder.document.flag_keys()
+
+    def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
+        """Return the value of a boolean flag; False on any error and for flags of other types."""
+        try:
+            function, answer = self._plans[key]
+            if type(context) is dict:
+                if function is not None:
+                    answer = function(context)
+                return answer.value is True  # type: ignore[union-attr]
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S110 - told apart below
+            pass
+        return self._answer(key, context, None).value is True
+
+    def get_value(self, key: str, context: Mapping[str, Any] | None, default: Any) -> Any:
+        """Return a flag's value, or `default` on any error and if the value does not fit the default's type.
+
+        An integer default takes integral numbers (as `int`), a float default any number (as `float`), a dict or list
+        any JSON object or array, and None any value.
+        """
+        try:
+            function, answer = self._plans[key]
+            if type(context) is dict:
+                if function is not None:
+                    answer = function(context)
+                if answer.kind is type(default):  # type: ignore[union-attr]
+                    return answer.value  # type: ignore[union-attr]
+                return typed_value(answer, default)[1]  # type: ignore[arg-type]
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S110 - told apart below
+            pass
+        return typed_value(self._answer(key, context, None), default)[1]
+
+    def evaluate(
+        self,
+        key: str,
+        context: Mapping[str, Any] | None = None,
+        default: Any = None,
+        now: datetime | float | None = None,
+    ) -> EvaluationDetails:
+        """Return a flag's value with variant, reason, rule and metadata.
+
+        Args:
+            key: The flag.
+            context: Attributes of whom the answer is for.
+            default: The value of an answer that has none of its own; its type plays no role.
+            now: The instant to evaluate for, as an aware datetime or epoch seconds; without one, the clock's.
+        """
+        try:
+            function, answer = self._plans[key]
+            if type(context) is dict and now is None:
+                if function is not None:
+                    answer = function(context)
+                return answer.details or answer.own_details(default)  # type: ignore[union-attr]
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001, S110 - told apart below
+            pass
+        instant = None
+        if now is not None:
+            instant = instant_of(now)
+            if instant is None:
+                return EvaluationDetails(
+                    default, None, Reason.ERROR, ErrorCode.GENERAL, "`now` is an aware datetime or epoch seconds"
+                )
+        return self._answer(key, context, None if instant is None else to_ms(instant)).own_details(default)
+
+    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None = None) -> Variant | None:
+        """Return the variant that an experiment assigns, or None unless the experiment's own rule decided."""
+        try:
+            flag = self._flag_of(experiment_key)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - a key of a wrong type, or an entry that can't be read
+            return None
+        if flag is None:
+            return None
+        answer = self._answer(flag, context, None)
+        if answer.variant is None or answer.experiment != experiment_key:
+            return None
+        return Variant(answer.variant, answer.own_value())
+
+    def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the value of every flag by key, all for one instant; None where a caller's default would be served."""
+        now = self._builder.clock()
+        if context is None:
+            context = _EMPTY
+        plans = self._plans
+        plain = type(context) is dict
+        values: dict[str, Any] = {}
+        for key in self.keys():
+            try:
+                function, answer = plans[key]
+                if plain:
+                    if function is not None:
+                        answer = function(context, now)
+                    values[key] = answer.value if answer.frozen is None else answer.own_value()  # type: ignore[union-attr]
+                    continue
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001, S110 - told apart below
+                pass
+            values[key] = self._answer(key, context, now).own_value()
+        return values
+
+    def with_state(self, killed: frozenset[str], stale: bool) -> FlagSet:
+        """Return the same flags under another kill list or expiry, with all functions that stay the same.
+
+        Args:
+            killed: Keys of flags that are forced to their `off` variant.
+            stale: Whether the manifest has expired: reasons other than ``DISABLED`` and ``ERROR`` become ``STALE``.
+        """
+        return self._next(self.document, killed, stale)
+
+    def replace(self, document: Document) -> FlagSet:
+        """Return the flags of another bundle under the same kill list and expiry.
+
+        Functions of flags whose line, prerequisites, segments and patterns are the same are kept.
+        """
+        return self._next(document, self._builder.killed, type(self) is _StaleFlagSet)
+
+    def _next(self, document: Document, killed: frozenset[str], stale: bool) -> FlagSet:
+        kind = _StaleFlagSet if stale else FlagSet
+        flags = kind.__new__(kind)
+        flags._start(self._builder.successor(document, killed))  # noqa: SLF001 - of the same class
+        return flags
+
+    def _start(self, builder: Builder) -> None:
+        self._builder = builder
+        self._plans: dict[str, tuple[Callable[..., Answer] | None, Answer | None]] = {
+            key: (built.function, built.answer) for key, built in builder.flags.items()
+        }
+        self._experiments: dict[str, str | None] = {}
+
+    def _flag_of(self, experiment: str) -> str | None:
+        """Return the flag whose rule serves an experiment."""
+        if experiment not in self._experiments:
+            document = self._builder.document
+            if not document.has("experiments", experiment):
+                return None
+            flag = document.experiment(experiment).get("flag")
+            self._experiments[experiment] = flag if type(flag) is str else None
+        return self._experiments[experiment]
+
+    def _answer(self, key: Any, context: Any, now: int | None) -> Answer:
+        """Evaluate whatever the fast path could not."""
+        try:
+            exact = text(key)
+            built = None if exact is None else self._built(exact)
+            if built is None:
+                return _error(ErrorCode.FLAG_NOT_FOUND, "the bundle has no such flag")
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - building is checked throughout; this is the net below it
+            return _error(ErrorCode.GENERAL, f"the flag can't be built: {type(error).__name__}")
+        if built.answer is not None and built.answer.reason in {Reason.DISABLED, Reason.ERROR}:
+            return built.answer
+        try:
+            return self._evaluate(built, context, now)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - foreign code inside the context may raise anything
+            return _error(ErrorCode.INVALID_CONTEXT, f"reading the context raised {type(error).__name__}")
+
+    def _built(self, key: str) -> BuiltFlag | None:
+        built = self._builder.flag(key)
+        if built is not None:
+            self._plans[key] = (built.function, built.answer)
+        return built
+
+    def _evaluate(self, built: BuiltFlag, context: Any, now: int | None) -> Answer:
+        if now is None and built.timed:
+            now = self._builder.clock()
+        if context is None:
+            context = _EMPTY
+        elif type(context) is not dict:
+            if not isinstance(context, Mapping):
+                if built.window is not None and not built.window[0].contains(now or 0):
+                    return built.window[1]
+                return _error(ErrorCode.INVALID_CONTEXT, "a context is a mapping or None")
+            context = LazyContext(context)
+        if built.function is None:
+            return built.answer  # type: ignore[return-value]
+        while True:
+            try:
+                return built.function(context, now)
+            except HotError:
+                pass
+
+
+class _StaleFlagSet(FlagSet):
+    """Flags of a manifest that has expired and could not be renewed: the answers stand, the reasons say so."""
+
+    __slots__ = ()
+
+    def evaluate(
+        self,
+        key: str,
+        context: Mapping[str, Any] | None = None,
+        default: Any = None,
+        now: datetime | float | None = None,
+    ) -> EvaluationDetails:
+        return stale(FlagSet.evaluate(self, key, context, default, now))
+
+
+def _error(code: ErrorCode, message: str) -> Answer:
+    return Answer(reason=Reason.ERROR, metadata=NO_METADATA, error_code=code, error_message=message)

@@ -1,0 +1,426 @@
+"""One decoded entry of a bundle into a plan, checking everything the format says about its shape on the way.
+
+The same code serves the first use of a flag and the structural check of a whole bundle, so that a bundle that was
+accepted can't surprise anybody later. Whatever is wrong is a `MalformedEntryError`.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from flagctl.evaluator.buckets import BUCKETS, seed, threshold
+from flagctl.evaluator.conditions import ConditionReader, is_number, read_path
+from flagctl.evaluator.details import Answer, ErrorCode, Reason
+from flagctl.evaluator.document import MalformedEntryError
+from flagctl.evaluator.plan import (
+    Draw,
+    FlagPlan,
+    OutcomePlan,
+    PrerequisitePlan,
+    RulePlan,
+    SegmentPlan,
+    Serve,
+    Split,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flagctl.evaluator.plan import Path
+
+    Search = Callable[[str], bool]
+
+ALWAYS: Final = 1 << 33
+"""A limit above every hash and above `buckets.NO_HASH`: 100 % needs no unit."""
+
+_FLAG_KEYS: Final = frozenset(
+    {
+        "type",
+        "variants",
+        "default",
+        "off",
+        "enabled",
+        "schedule",
+        "prerequisites",
+        "targets",
+        "unit",
+        "rules",
+        "owner",
+        "tags",
+    }
+)
+_RULE_KEYS: Final = frozenset({"id", "when", "schedule", "serve", "percentage", "salt", "unit", "split", "experiment"})
+_SEGMENT_KEYS: Final = frozenset({"include", "exclude", "when"})
+_TARGETING_KEY: Final = "targeting_key"
+
+
+def lower_flag(key: str, entry: Mapping[str, Any], digest: str, pattern: Callable[[str], Search]) -> FlagPlan:
+    """Return a flag's plan.
+
+    Args:
+        key: The flag's key.
+        entry: Its decoded entry.
+        digest: Its digest, for the metadata.
+        pattern: Returns the search function of a pattern's key; raises MalformedEntryError.
+
+    Raises:
+        MalformedEntryError: The entry is not as the format says.
+    """
+    return _FlagReader(key, entry, digest, pattern).read()
+
+
+class _FlagReader:
+    """State of lowering one flag."""
+
+    __slots__ = ("conditions", "entry", "key", "metadata", "timed", "variants")
+
+    def __init__(self, key: str, entry: Mapping[str, Any], digest: str, pattern: Callable[[str], Search]) -> None:
+        if not entry.keys() <= _FLAG_KEYS:
+            raise MalformedEntryError("a flag has unknown keys")
+        self.key = key
+        self.entry = entry
+        self.variants = _variants(entry)
+        self.metadata = _metadata(entry, digest)
+        self.conditions = ConditionReader(pattern)
+        self.timed = False
+
+    def read(self) -> FlagPlan:
+        entry = self.entry
+        enabled = entry.get("enabled", True)
+        if type(enabled) is not bool:
+            raise MalformedEntryError("`enabled` is a boolean")
+        window = self.window(entry)
+        off_variant = self.variant(entry["off"]) if "off" in entry else None
+        off = Answer(reason=Reason.DISABLED, metadata=self.metadata, variant=off_variant)
+        prerequisites = self.prerequisites(off_variant)
+        targets = self.targets()
+        rules = self.rules()
+        plain = not (rules or targets or prerequisites or window)
+        default = self.default(plain)
+        fixed = default.answer if plain and type(default) is Serve else None
+        missing = Answer(
+            reason=Reason.ERROR,
+            metadata=self.metadata,
+            error_code=ErrorCode.TARGETING_KEY_MISSING,
+            error_message="the default is a rollout, and the context names no unit for it",
+        )
+        return FlagPlan(
+            key=self.key,
+            metadata=self.metadata,
+            enabled=enabled,
+            off=off,
+            fixed=fixed if enabled else off,
+            window=window,
+            prerequisites=prerequisites,
+            targets=targets,
+            target_path=read_path(entry["unit"]) if "unit" in entry else _TARGETING_KEY,
+            rules=rules,
+            default=default,
+            missing=missing,
+            segments=frozenset(self.conditions.segments),
+            patterns=frozenset(self.conditions.patterns),
+            timed=self.timed,
+        )
+
+    def variant(self, index: object) -> tuple[str, Any]:
+        if type(index) is not int or not 0 <= index < len(self.variants):
+            raise MalformedEntryError("an index does not name a variant")
+        return self.variants[index]
+
+    def window(self, entry: Mapping[str, Any]) -> Window | None:
+        if "schedule" not in entry:
+            return None
+        schedule = entry["schedule"]
+        if type(schedule) is not dict or not schedule or not schedule.keys() <= {"from", "until"}:
+            raise MalformedEntryError("a schedule has `from`, `until` or both")
+        if not all(type(instant) is int for instant in schedule.values()):
+            raise MalformedEntryError("a schedule's instants are integers")
+        self.timed = True
+        return Window(schedule.get("from"), schedule.get("until"))
+
+    def prerequisites(self, off: tuple[str, Any] | None) -> tuple[PrerequisitePlan, ...]:
+        if "prerequisites" not in self.entry:
+            return ()
+        plans = []
+        for item in _array(self.entry["prerequisites"]):
+            if type(item) is not list or len(item) != 2 or type(item[0]) is not str:
+                raise MalformedEntryError("a prerequisite is [flag, [variants]]")
+            flag, variants = item
+            if type(variants) is not list or not all(type(name) is str for name in variants):
+                raise MalformedEntryError("a prerequisite is [flag, [variants]]")
+            answer = Answer(reason=Reason.DISABLED, metadata=self.metadata, variant=off, rule=f"prerequisite:{flag}")
+            plans.append(PrerequisitePlan(flag, frozenset(variants), answer))
+        return tuple(plans)
+
+    def targets(self) -> dict[str, Answer]:
+        found: dict[str, Answer] = {}
+        if "targets" not in self.entry:
+            return found
+        for item in _array(self.entry["targets"]):
+            if type(item) is not list or len(item) != 2:
+                raise MalformedEntryError("a target is [variant, [units]]")
+            answer = Answer(
+                reason=Reason.TARGETING_MATCH, metadata=self.metadata, variant=self.variant(item[0]), rule="target"
+            )
+            for unit in read_units(item[1]):
+                if found.setdefault(unit, answer) is not answer:
+                    raise MalformedEntryError("a unit is the target of two variants")
+        return found
+
+    def rules(self) -> tuple[RulePlan, ...]:
+        if "rules" not in self.entry:
+            return ()
+        plans = []
+        seen = set()
+        for rule in _array(self.entry["rules"]):
+            if type(rule) is not dict or not rule.keys() <= _RULE_KEYS:
+                raise MalformedEntryError("a rule is an object of known keys")
+            name = rule.get("id")
+            if type(name) is not str or name in seen:
+                raise MalformedEntryError("a rule has an id of its own")
+            seen.add(name)
+            conditions = self.conditions.read_all(rule["when"]) if "when" in rule else ()
+            plans.append(RulePlan(conditions, self.window(rule), self.rule_outcome(name, rule)))
+        return tuple(plans)
+
+    def answer(self, index: object, reason: Reason, rule: str | None = None, experiment: str | None = None) -> Answer:
+        return Answer(
+            reason=reason, metadata=self.metadata, variant=self.variant(index), rule=rule, experiment=experiment
+        )
+
+    def default(self, plain: bool) -> Serve | Split:
+        if "default" not in self.entry:
+            return Serve(Answer(reason=Reason.STATIC if plain else Reason.DEFAULT, metadata=self.metadata))
+        outcome = self.entry["default"]
+        if type(outcome) is dict:
+            if outcome.keys() == {"serve"}:
+                return Serve(self.answer(outcome["serve"], Reason.STATIC if plain else Reason.DEFAULT))
+            if "split" in outcome and outcome.keys() <= {"split", "salt", "unit"}:
+                return self.split(outcome, rule=None)
+        raise MalformedEntryError("a default is `serve` or `split`")
+
+    def rule_outcome(self, rule: str, outcome: dict[str, Any]) -> OutcomePlan:
+        if "experiment" in outcome:
+            return self.experiment(rule, outcome)
+        if ("serve" in outcome) == ("split" in outcome):
+            raise MalformedEntryError("a rule has one of `serve`, `split`, `experiment`")
+        if "split" in outcome:
+            if "percentage" in outcome:
+                raise MalformedEntryError("`percentage` goes with `serve`")
+            return self.split(outcome, rule=rule)
+        if "percentage" not in outcome:
+            if "salt" in outcome or "unit" in outcome:
+                raise MalformedEntryError("`salt` and `unit` go with a share")
+            return Serve(self.answer(outcome["serve"], Reason.TARGETING_MATCH, rule))
+        limit = self.limit(outcome["percentage"])
+        served = Serve(self.answer(outcome["serve"], Reason.SPLIT, rule), self.draw(outcome), limit)
+        if limit == 0:
+            return None
+        return Serve(served.answer) if limit == ALWAYS else served
+
+    def draw(self, outcome: Mapping[str, Any]) -> Draw:
+        path: Path = read_path(outcome["unit"]) if "unit" in outcome else _TARGETING_KEY
+        return Draw(_seed(outcome.get("salt", self.key)), path)
+
+    def split(self, outcome: Mapping[str, Any], rule: str | None, experiment: str | None = None) -> Split:
+        ends, answers = [], []
+        previous = 0
+        for item in _array(outcome["split"]):
+            if (
+                type(item) is not list
+                or len(item) != 2
+                or type(item[0]) is not int
+                or not previous < item[0] <= BUCKETS
+            ):
+                raise MalformedEntryError("a split is an array of [end, variant] with ascending ends")
+            previous = item[0]
+            ends.append(threshold(previous))
+            answers.append(self.answer(item[1], Reason.SPLIT, rule, experiment))
+        if previous != BUCKETS:
+            raise MalformedEntryError("a split ends at 100 000")
+        return Split(self.draw(outcome), tuple(ends), tuple(answers))
+
+    def experiment(self, rule: str, outcome: dict[str, Any]) -> OutcomePlan:
+        experiment = outcome["experiment"]
+        if type(experiment) is not dict or type(experiment.get("key")) is not str or "percentage" in outcome:
+            raise MalformedEntryError("an experiment has its key")
+        key, status = experiment["key"], experiment.get("status")
+        if status == "running":
+            if experiment.keys() != {"key", "status", "salt", "slots"} or "split" not in outcome or "serve" in outcome:
+                raise MalformedEntryError("a running experiment has `salt` and `slots`, and a `split` beside it")
+            slots = _slots(experiment["slots"])
+            intake = Draw(_seed(experiment["salt"]), self.draw(outcome).path)
+            split = self.split(outcome, rule, key)
+            return split._replace(intake=intake, slots=slots) if slots else None
+        extra = {"split", "salt", "unit"} & outcome.keys()
+        if experiment.keys() != {"key", "status"} or extra or status not in {"draft", "completed"}:
+            raise MalformedEntryError("an experiment that is not running has `key` and `status`")
+        if "serve" not in outcome:
+            return None
+        if status == "draft":
+            raise MalformedEntryError("a draft experiment serves nothing")
+        return Serve(self.answer(outcome["serve"], Reason.SPLIT, rule, key))
+
+    def limit(self, percentage: object) -> int | Callable[[int], int]:
+        if type(percentage) is int:
+            return share_limit(_share(percentage))
+        if type(percentage) is dict and len(percentage) == 1:
+            self.timed = True
+            if "steps" in percentage:
+                return _stepped(percentage["steps"])
+            if "linear" in percentage:
+                return _linear(percentage["linear"])
+        raise MalformedEntryError("a percentage is a share, `steps` or `linear`")
+
+
+def share_limit(share: int) -> int:
+    """Return the hash below which a share of units is served: 0 for none, `ALWAYS` for all, units or not."""
+    return ALWAYS if share == BUCKETS else threshold(share)
+
+
+def _stepped(steps: object) -> Callable[[int], int]:
+    table: list[tuple[int, int]] = []
+    for step in _array(steps):
+        if type(step) is not list or len(step) != 2 or type(step[0]) is not int:
+            raise MalformedEntryError("a step is [instant, share]")
+        if table and table[-1][0] >= step[0]:
+            raise MalformedEntryError("steps ascend")
+        table.append((step[0], share_limit(_share(step[1]))))
+    latest_first = tuple(reversed(table))
+
+    def limit(now: int) -> int:
+        for start, reached in latest_first:
+            if start <= now:
+                return reached
+        return 0
+
+    return limit
+
+
+def _linear(ramp: object) -> Callable[[int], int]:
+    if type(ramp) is not list or len(ramp) != 4 or not all(type(number) is int for number in ramp):
+        raise MalformedEntryError("`linear` is [from, to, start, end]")
+    begin, finish, start, end = ramp
+    if begin >= finish:
+        raise MalformedEntryError("a linear percentage takes time")
+    _share(start)
+    _share(end)
+
+    def limit(now: int) -> int:
+        if now < begin:
+            return share_limit(start)
+        if now >= finish:
+            return share_limit(end)
+        return share_limit(start + (end - start) * (now - begin) // (finish - begin))
+
+    return limit
+
+
+def lower_segment(entry: Mapping[str, Any], pattern: Callable[[str], Search]) -> SegmentPlan:
+    """Return a segment's plan; arguments and errors as for :func:`lower_flag`."""
+    if not entry.keys() <= _SEGMENT_KEYS:
+        raise MalformedEntryError("a segment has unknown keys")
+    if "include" not in entry and "when" not in entry:
+        raise MalformedEntryError("a segment has `include` or `when`")
+    conditions = ConditionReader(pattern)
+    plans = conditions.read_all(entry["when"]) if "when" in entry else None
+    return SegmentPlan(
+        include=frozenset(read_units(entry["include"])) if "include" in entry else frozenset(),
+        exclude=frozenset(read_units(entry["exclude"])) if "exclude" in entry else frozenset(),
+        conditions=plans,
+        segments=frozenset(conditions.segments),
+        patterns=frozenset(conditions.patterns),
+    )
+
+
+def read_units(units: object) -> list[str]:
+    """Return an array of units; MalformedEntryError if it is none."""
+    if type(units) is not list or not all(type(unit) is str and unit for unit in units):
+        raise MalformedEntryError("units are an array of non-empty texts")
+    return units
+
+
+def _array(value: object) -> list[Any]:
+    if type(value) is not list or not value:
+        raise MalformedEntryError("a non-empty array is expected")
+    return value
+
+
+def _variants(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    kind = entry.get("type")
+    fits = _FITS.get(kind) if type(kind) is str else None
+    if fits is None:
+        raise MalformedEntryError("a flag has a type")
+    variants = []
+    for item in _array(entry.get("variants")):
+        if type(item) is not list or len(item) != 2 or type(item[0]) is not str:
+            raise MalformedEntryError("a variant is [name, value]")
+        if not fits(item[1]):
+            raise MalformedEntryError("a variant's value does not have the flag's type")
+        variants.append((item[0], item[1]))
+    if len({name for name, _ in variants}) != len(variants):
+        raise MalformedEntryError("two variants have the same name")
+    return variants
+
+
+def _is_json(value: object, depth: int = 0) -> bool:
+    kind = type(value)
+    if kind is dict:
+        return depth < 256 and all(_is_json(part, depth + 1) for part in value.values())  # type: ignore[attr-defined]
+    if kind is list:
+        return depth < 256 and all(_is_json(part, depth + 1) for part in value)  # type: ignore[attr-defined]
+    return value is None or kind is bool or kind is str or is_number(value)
+
+
+_FITS: Final[dict[str, Callable[[object], bool]]] = {
+    "boolean": lambda value: type(value) is bool,
+    "string": lambda value: type(value) is str,
+    "number": is_number,
+    "json": _is_json,
+}
+
+
+def _metadata(entry: Mapping[str, Any], digest: str) -> Mapping[str, Any]:
+    metadata: dict[str, Any] = {"digest": digest}
+    if "owner" in entry:
+        if type(entry["owner"]) is not str:
+            raise MalformedEntryError("`owner` is text")
+        metadata["owner"] = entry["owner"]
+    if "tags" in entry:
+        tags = entry["tags"]
+        if type(tags) is not list or not all(type(tag) is str for tag in tags):
+            raise MalformedEntryError("`tags` are texts")
+        metadata["tags"] = tuple(tags)
+    return MappingProxyType(metadata)
+
+
+def _seed(salt: object) -> int:
+    if type(salt) is not str:
+        raise MalformedEntryError("a salt is text")
+    try:
+        return seed(salt)
+    except UnicodeEncodeError:
+        raise MalformedEntryError("a salt is valid Unicode") from None
+
+
+def _share(share: object) -> int:
+    if type(share) is not int or not 0 <= share <= BUCKETS:
+        raise MalformedEntryError("a share is an integer from 0 to 100 000")
+    return share
+
+
+def _slots(slots: object) -> tuple[tuple[int, int], ...]:
+    if type(slots) is not list:
+        raise MalformedEntryError("`slots` is an array")
+    found = []
+    previous = 0
+    for slot in slots:
+        if type(slot) is not list or len(slot) != 2 or not all(type(edge) is int for edge in slot):
+            raise MalformedEntryError("a slot is [start, end]")
+        if not previous <= slot[0] < slot[1] <= BUCKETS:
+            raise MalformedEntryError("slots ascend and do not overlap")
+        previous = slot[1]
+        found.append((threshold(slot[0]), threshold(slot[1])))
+    return tuple(found)

@@ -1,0 +1,175 @@
+"""A flag between its line and its function: checked, with constants in the form operators compare and answers made.
+
+Both ways of running a flag (`closures` for the first calls, `codegen` for hot flags) start from here, so that what a
+condition means is decided once, in `conditions`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flagctl.evaluator.details import Answer
+
+Path = str | tuple[str, ...]
+"""One key of the context, or at least two keys into nested mappings."""
+
+
+class Reading(Enum):
+    """How an attribute's value is read before it is compared; see `flagctl.evaluator.readings`."""
+
+    RAW = "raw"
+    TEXT = "text"
+    FOLDED = "folded"
+    NUMBER = "number"
+    VERSION = "version"
+    INSTANT = "instant"
+    ADDRESS = "address"
+    SCALAR = "scalar"
+    SCALAR_FOLDED = "scalar_folded"
+
+
+class Check(Enum):
+    """What is asked of a reading that is not None."""
+
+    EXISTS = "exists"
+    IS_TRUE = "is_true"
+    IS_FALSE = "is_false"
+    EQUALS = "equals"
+    IN = "in"
+    LESS = "less"
+    LESS_OR_EQUAL = "less_or_equal"
+    GREATER = "greater"
+    GREATER_OR_EQUAL = "greater_or_equal"
+    STARTS = "starts"
+    ENDS = "ends"
+    CALL = "call"
+    """``constant(reading)``"""
+    CALL_WITH = "call_with"
+    """``function(reading, constant)`` for the constant (function, constant)"""
+
+
+class Test(NamedTuple):
+    """One attribute against constants."""
+
+    path: Path
+    reading: Reading
+    check: Check
+    constant: Any = None
+    negated: bool = False
+
+
+class Group(NamedTuple):
+    """Several conditions: any of them, or all."""
+
+    any_of: bool
+    parts: tuple[ConditionPlan, ...]
+    negated: bool = False
+
+
+class Member(NamedTuple):
+    """Membership in a segment."""
+
+    segment: str
+    negated: bool = False
+
+
+ConditionPlan = Test | Group | Member
+
+
+class Draw(NamedTuple):
+    """Which bucket decides: the seed of a salt, and where the unit is."""
+
+    seed: int
+    path: Path
+
+
+class Serve(NamedTuple):
+    """One answer, for a share of the units if `draw` is given.
+
+    `limit` is the hash threshold below which units are served, or a function from the instant in milliseconds to it.
+    """
+
+    answer: Answer
+    draw: Draw | None = None
+    limit: int | Callable[[int], int] = 0
+
+
+class Split(NamedTuple):
+    """Answers by ranges of hashes: `ends` are ascending exclusive ends, the last one covers all.
+
+    With `intake`, only units whose hash under its draw lies in one of `slots` take part.
+    """
+
+    draw: Draw
+    ends: tuple[int, ...]
+    answers: tuple[Answer, ...]
+    intake: Draw | None = None
+    slots: tuple[tuple[int, int], ...] = ()
+
+
+OutcomePlan = Serve | Split | None
+"""None in a rule: it never matches. None as the default: the caller's default."""
+
+
+class Window(NamedTuple):
+    """A half-open span of milliseconds; a side may be open."""
+
+    start: int | None
+    end: int | None
+
+    def contains(self, now: int) -> bool:
+        """Return whether an instant in milliseconds lies inside."""
+        return (self.start is None or self.start <= now) and (self.end is None or now < self.end)
+
+
+class RulePlan(NamedTuple):
+    """One rule, ready to run."""
+
+    conditions: tuple[ConditionPlan, ...]
+    window: Window | None
+    outcome: OutcomePlan
+
+
+class PrerequisitePlan(NamedTuple):
+    """Another flag and the variants of it that let evaluation go on; else `answer`."""
+
+    flag: str
+    variants: frozenset[str]
+    answer: Answer
+
+
+class FlagPlan(NamedTuple):
+    """One flag, ready to run. `off` answers when it is disabled, `missing` when the default needs a unit and has none.
+
+    `fixed` is set if the answer is always the same; then only `off` and `enabled` matter besides.
+    """
+
+    key: str
+    metadata: Mapping[str, Any]
+    enabled: bool
+    off: Answer
+    fixed: Answer | None
+    window: Window | None
+    prerequisites: tuple[PrerequisitePlan, ...]
+    targets: Mapping[str, Answer]
+    target_path: Path
+    rules: tuple[RulePlan, ...]
+    default: Serve | Split
+    missing: Answer
+    segments: frozenset[str]
+    patterns: frozenset[str]
+    timed: bool
+
+
+class SegmentPlan(NamedTuple):
+    """One segment, ready to run."""
+
+    include: frozenset[str]
+    exclude: frozenset[str]
+    conditions: tuple[ConditionPlan, ...] | None
+    segments: frozenset[str]
+    patterns: frozenset[str]
