@@ -65,7 +65,7 @@ class Background:
             self._updater.update()
         except FlagctlError:
             return  # recorded by the updater, and seen in the client's status
-        except Exception:  # noqa: BLE001 - the thread must survive whatever a library or a full memory brings
+        except Exception:
             import logging  # noqa: PLC0415 - most apps never get here
 
             logging.getLogger("flagctl").exception("a pass of the flag client failed")

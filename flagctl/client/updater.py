@@ -316,7 +316,7 @@ class Updater:
         for listener in self.listeners:
             try:
                 listener(status)
-            except Exception:  # noqa: BLE001 - an app's listener must not stop its updates
+            except Exception:
                 import logging  # noqa: PLC0415 - most apps never get here
 
                 logging.getLogger("flagctl").exception("a listener of the flag client failed")
