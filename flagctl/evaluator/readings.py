@@ -142,7 +142,8 @@ def walk(context: Any, path: tuple[str, ...]) -> object:
     """Return what lies at a path of keys into nested mappings, or None."""
     value = context
     for key in path:
-        if type(value) is not dict and not isinstance(value, Mapping):
+        # The context itself is known to be readable, and may be a `LazyContext`.
+        if value is not context and type(value) is not dict and not isinstance(value, Mapping):
             return None
         if key not in value:
             return None
