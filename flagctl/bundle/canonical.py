@@ -16,12 +16,15 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 from math import isfinite
+from types import NoneType
 from typing import Any
 
 _EXPONENT_FROM = 1e21
 """From here on RFC 8785 (that is, ECMAScript) writes an exponent; below, integral numbers have all their digits."""
 _REPR_EXPONENT_BELOW = 1e-4
 """Below this `repr` writes an exponent, where ECMAScript often does not."""
+_PLAIN = frozenset({str, int, bool, NoneType})
+"""Types that `json` writes canonically."""
 
 _encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -64,18 +67,17 @@ def canonical_number(number: float) -> int | float:
 
 
 def _normalise(value: Any) -> Any:
+    """Return a value that `json` writes canonically. Scalars are looked at in place, because calls cost most here."""
     kind = type(value)
-    if kind is str or kind is bool or kind is int or value is None:
-        return value
-    if kind is list or kind is tuple:
-        return [_normalise(item) for item in value]
     if kind is dict:
-        result = {}
-        for key, item in value.items():
-            if not isinstance(key, str):
+        for key in value:
+            if type(key) is not str:
                 raise TypeError(f"a key of a JSON object is text, not {type(key).__name__}")
-            result[key] = _normalise(item)
-        return result
+        return {key: item if type(item) in _PLAIN else _normalise(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return [item if type(item) in _PLAIN else _normalise(item) for item in value]
+    if kind in _PLAIN:
+        return value
     if kind is float:
         number = canonical_number(value)
         if isinstance(number, float) and not _REPR_EXPONENT_BELOW <= abs(number) < _EXPONENT_FROM:
