@@ -14,6 +14,7 @@ from flagctl.compiler import compile_environment
 from flagctl.evaluator import load
 from flagctl.evaluator.instants import parse_instant
 from flagctl.evaluator.operators import OPERATORS, positive
+from flagctl.evaluator.trace import ExplainOptions, explain
 from flagctl.lint import LintOptions, lint
 from flagctl.model import (
     AllOf,
@@ -293,6 +294,56 @@ def test_every_case_of_the_test_files_holds(loaded: LoadedRepository, flag_sets:
     assert suites >= 15
     assert len(cases) >= 200
     assert evaluations >= 400
+
+
+def test_explanations_give_the_same_answers(loaded: LoadedRepository, flag_sets: dict[str, FlagSet]) -> None:
+    for document in loaded.documents.values():
+        if document.kind != "test":
+            continue
+        for name, flag, environment, context, case in expand(document.data):
+            now = seconds(case.get("at", document.data.get("at", NOW)))
+            flags = flag_sets[environment]
+            details = flags.evaluate(flag, context, case.get("default"), now=now)
+            options = ExplainOptions(default=case.get("default"))
+            trace = explain(flags.document, flag, context, int(now * 1000), options)
+            assert trace.details == details, (document.path, name)
+
+
+@pytest.mark.parametrize(
+    ("flag", "context", "shares"),
+    [
+        ("search-ranking", {"country": "DE"}, {"classic": 0.5, "hybrid": 0.3, "neural": 0.2}),
+        ("homepage-banner", {"platform": "web"}, {"carousel": 0.67, "video": 0.165, "story": 0.165}),
+        ("payments-v2", {}, {"on": 0.8, "off": 0.2}),
+        ("visual-search", {}, {"off": 1.0}),
+    ],
+)
+def test_many_users_get_the_shares_that_are_written(
+    flag: str, context: dict[str, Any], shares: dict[str, float], flag_sets: dict[str, FlagSet]
+) -> None:
+    flags = flag_sets["production"]
+    count = 20_000
+    got = Counter(
+        flags.evaluate(flag, {"targeting_key": f"customer-{n}", "session": {"id": f"visit-{n}"}, **context}).variant
+        for n in range(count)
+    )
+    assert set(got) == set(shares)
+    for variant, share in shares.items():
+        assert got[variant] / count == pytest.approx(share, abs=0.012)
+
+
+def test_nobody_is_in_two_experiments_of_a_layer(flag_sets: dict[str, FlagSet]) -> None:
+    flags = flag_sets["production"]
+    heroes, popups = set(), set()
+    for n in range(5_000):
+        user = {"targeting_key": f"customer-{n}", "platform": "web", "language": "de"}
+        if flags.get_variant("homepage-hero", user):
+            heroes.add(n)
+        if flags.get_variant("newsletter-timing", user):
+            popups.add(n)
+    assert len(heroes) == pytest.approx(2_500, abs=150)
+    assert len(popups) == pytest.approx(1_000, abs=120)
+    assert not heroes & popups
 
 
 def test_the_tests_reach_every_flag(loaded: LoadedRepository, repository: Repository) -> None:
