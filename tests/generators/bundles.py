@@ -10,7 +10,7 @@ from typing import Any
 
 from flagctl.compiler import compile_environment
 from tests.generators import vocabulary as v
-from tests.generators.contexts import NOT_MAPPINGS, constants_of, focused_context, pool_context
+from tests.generators.contexts import NOT_MAPPINGS, any_mapping, constants_of, focused_context, pool_context
 from tests.generators.repositories import ENVIRONMENTS, random_repository
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ def pool_cases(rng: Random, count: int) -> list[Case]:
     """Return cases for any flag; a few contexts are no mappings."""
     cases = []
     for _ in range(count):
-        context = rng.choice((None, *NOT_MAPPINGS)) if rng.random() < 0.02 else pool_context(rng)
+        context = rng.choice((None, *NOT_MAPPINGS)) if rng.random() < 0.02 else any_mapping(rng, pool_context(rng))
         cases.append(Case(context, random_instant(rng), rng.choice(DEFAULTS)))
     return cases
 
@@ -60,7 +60,7 @@ def focused_cases(rng: Random, bundle: dict[str, Any], key: str, count: int) -> 
         now_ms = (
             rng.choice(instants) + rng.choice((-1, 0, 1)) if instants and rng.random() < 0.5 else random_instant(rng)
         )
-        cases.append(Case(focused_context(rng, constants), now_ms, rng.choice(DEFAULTS)))
+        cases.append(Case(any_mapping(rng, focused_context(rng, constants)), now_ms, rng.choice(DEFAULTS)))
     return cases
 
 

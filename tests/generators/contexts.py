@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import ChainMap, OrderedDict, UserDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -78,6 +79,22 @@ def _collect(node: Any, segments: Mapping[str, Any], result: Constants) -> None:
         for key in ("when", "all", "any", "not", "rules"):
             if key in node:
                 _collect(node[key], segments, result)
+
+
+def any_mapping(rng: Random, context: dict[str, Any]) -> Mapping[str, Any]:
+    """Return the same context as another kind of mapping, seldom."""
+    if rng.random() < 0.9:
+        return context
+    kinds: tuple[Callable[[dict[str, Any]], Mapping[str, Any]], ...] = (
+        MappingProxyType,
+        OrderedDict,
+        ChainMap,
+        UserDict,
+        Counting,
+        lambda inner: defaultdict(lambda: "DE", inner),
+        lambda inner: ChainMap({}, inner),
+    )
+    return rng.choice(kinds)(context)
 
 
 def pool_context(rng: Random) -> dict[str, Any]:
@@ -244,7 +261,7 @@ ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -0.0, 1.0, 2**53, 2**53 + 1, 10**400, -(10**400), 10**5000, 1e308, 5e-324, math.nan,
     math.inf, -math.inf, "", " ", "\ud800", "a\udfffb", "\x00", "x" * 3000, "9" * 5000, "1." + "9" * 5000 + ".0",
     [], [[]], [{}], [None], [math.nan], ["\ud800", 1, True], {}, {"os": "ios"}, {"os": None}, {"id": "user-1"}, {"id": True},
-    {"specs": {"ram": 100}}, {"specs": []}, {1: 2}, (), ("DE", "admin"), {"admin"}, frozenset({1.5}), b"DE", bytearray(b"x"),
+    {"specs": {"ram": 100}}, {"specs": MappingProxyType({"ram": 100})}, {"specs": []}, UserDict({"id": 42, "os": "ios"}), {1: 2}, (), ("DE", "admin"), {"admin"}, frozenset({1.5}), b"DE", bytearray(b"x"),
     Colour.DE, Colour.USER, Plan.FREE, Level.ONE, Level.LIMIT, Seats(42), Score(0.5), Decimal(1), 1j, object(), Colour,
     datetime(2026, 12, 1), datetime(2026, 12, 1, tzinfo=UTC), date(2026, 12, 1), timedelta(1), range(3),  # noqa: DTZ001
     MappingProxyType({"os": "android"}), v.INSTANTS[0], "2026-12-01T00:00:00." + "1" * 50 + "Z", iter(()), "user-1", 42,

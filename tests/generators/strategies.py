@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -14,14 +15,21 @@ if TYPE_CHECKING:
     from flagctl.model import Repository
 
 
-def repositories(flags: int = 4) -> st.SearchStrategy[Repository]:
-    """Small valid repositories."""
-    return st.randoms(use_true_random=False).map(lambda rng: random_repository(rng, flags))
+def repositories(most: int = 4) -> st.SearchStrategy[Repository]:
+    """Small valid repositories; they shrink in the number of flags only."""
+    return st.builds(
+        lambda seed, flags: random_repository(Random(seed), flags), st.integers(0, 10**9), st.integers(1, most)
+    )
 
 
 def contexts() -> st.SearchStrategy[dict[str, Any]]:
-    """Contexts over the vocabulary of the generated repositories."""
-    return st.randoms(use_true_random=False).map(pool_context)
+    """Contexts over the vocabulary of the generated repositories; they shrink by losing attributes."""
+    every = st.integers(0, 10**9).map(lambda seed: pool_context(Random(seed)))
+    return every.flatmap(
+        lambda context: st.sets(st.sampled_from(list(context) or [None])).map(
+            lambda dropped: {key: value for key, value in context.items() if key not in dropped}
+        )
+    )
 
 
 def instants() -> st.SearchStrategy[int]:

@@ -28,7 +28,7 @@ def same_value(left: Any, right: Any) -> bool:
 
 def shown(value: Any) -> str:
     """Return the repr of a context, some of whose values may refuse to be shown."""
-    if isinstance(value, dict):
+    if type(value) is dict:
         return "{" + ", ".join(f"{shown(key)}: {shown(item)}" for key, item in value.items()) + "}"
     try:
         return repr(value)[:300]

@@ -22,6 +22,7 @@ from flagctl.model import (
     FixedPercentage,
     Flag,
     FlagType,
+    Layer,
     LinearPercentage,
     Not,
     Repository,
@@ -49,12 +50,17 @@ def flag(key: str, *rules: Rule, **parts: Any) -> Flag:
 
 
 def compiled(*flags: Flag, experiments: tuple[Experiment, ...] = ()) -> flagctl.FlagSet:
+    return flagctl.load(compiled_bytes(*flags, experiments=experiments))
+
+
+def compiled_bytes(*flags: Flag, experiments: tuple[Experiment, ...] = ()) -> bytes:
     repository = Repository(
         config=CONFIG,
         flags={f.key: f for f in sorted(flags, key=lambda f: f.key)},
         experiments={e.key: e for e in sorted(experiments, key=lambda e: e.key)},
+        layers={e.layer: Layer(key=e.layer, path=f"{e.layer}.yaml") for e in experiments if e.layer},
     )
-    return flagctl.load(compile_environment(repository, "test").data)
+    return compile_environment(repository, "test").data
 
 
 def moment(now_ms: int) -> datetime:
@@ -68,12 +74,12 @@ def test_a_negated_operator_is_exactly_the_negation() -> None:
         condition = attribute_condition(rng)
         name = condition.operator.removeprefix("not_")
         plain, twin = replace(condition, operator=name), replace(condition, operator=f"not_{name}")
-        flags = compiled(
+        data = compiled_bytes(
             flag("plain", Rule(id="r", when=(plain,), serve="on")),
             flag("twin", Rule(id="r", when=(twin,), serve="on")),
             flag("denied", Rule(id="r", when=(Not(condition=plain),), serve="on")),
         )
-        bundle = json.loads(flags.document.data)
+        flags, bundle = flagctl.load(data), json.loads(data)
         for case in pool_cases(rng, 20) + focused_cases(rng, bundle, "plain", 40):
             if flags.evaluate("plain", case.context).error_code is not None:
                 continue
@@ -90,11 +96,11 @@ def test_the_order_of_conditions_does_not_matter() -> None:
     for _ in range(scaled(60, 3_000)):
         conditions = [random_condition(rng, []) for _ in range(4)]
         shuffled = rng.sample(conditions, len(conditions))
-        flags = compiled(
+        data = compiled_bytes(
             flag("one", Rule(id="r", when=tuple(conditions), serve="on")),
             flag("two", Rule(id="r", when=tuple(shuffled), serve="on")),
         )
-        bundle = json.loads(flags.document.data)
+        flags, bundle = flagctl.load(data), json.loads(data)
         for case in pool_cases(rng, 20) + focused_cases(rng, bundle, "one", 30):
             assert flags.is_enabled("one", case.context) is flags.is_enabled("two", case.context), case
 
