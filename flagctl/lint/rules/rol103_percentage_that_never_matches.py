@@ -1,0 +1,105 @@
+"""ROL103: a draw whose buckets are all taken before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from flagctl.diagnostics import RuleInfo, Severity
+from flagctl.lint.compare import implies
+from flagctl.lint.draws import Draw, covers, draw_of, rollout_draw, serves_the_same
+from flagctl.lint.finding import Finding, Place
+from flagctl.model import Rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flagctl.lint.context import LintContext
+    from flagctl.lint.sites import StateSite
+    from flagctl.model import Rule
+
+INFO = RuleInfo(
+    code="ROL103",
+    name="percentage-that-never-matches",
+    severity=Severity.ERROR,
+    summary="A percentage, rollout or experiment never gets a unit, because earlier rules take all of its buckets.",
+    why=(
+        "All percentages of a flag look at the same bucket of a unit, unless they have salts of their own. Behind 30 %, a"
+        " percentage of 20 finds that its buckets, 0 to 19999, are gone. Where both serve the same variant it is a"
+        " warning: nobody gets a wrong answer, but one of the two rules does nothing."
+    ),
+    bad="""\
+kind: flag
+key: hero
+type: string
+variants: {a: a, b: b, c: c}
+default: a
+rules:
+  - {id: first, percentage: 30, serve: b}
+  - {id: second, percentage: 20, serve: c}
+""",
+    good="""\
+kind: flag
+key: hero
+type: string
+variants: {a: a, b: b, c: c}
+default: {rollout: {b: 30, c: 20, a: 50}}
+""",
+)
+
+
+class _Later(NamedTuple):
+    """A draw that may come too late; `rule` is None for the default."""
+
+    rule: Rule | None
+    draw: Draw
+    place: Place
+    name: str
+
+
+def check(context: LintContext) -> Iterator[Finding]:
+    """Yield a finding for each draw without buckets, once for all environments it is so in."""
+    experiments = context.repository.experiments
+    seen: set[Place] = set()
+    for site in context.states:
+        rules = site.state.rules
+        draws = [(rule, draw) for rule in rules if (draw := draw_of(site.flag, rule, experiments)) is not None]
+        if not draws:
+            continue
+        for later in _laters(site, draws):
+            takers = []
+            for rule, draw in draws:
+                if rule is later.rule:
+                    break
+                if draw[:2] == later.draw[:2] and (not rule.when if later.rule is None else implies(later.rule, rule)):
+                    takers.append((rule, draw))
+            taken = [span for _, draw in takers for span in draw.always]
+            if takers and later.place not in seen and covers(taken, later.draw.wanted):
+                seen.add(later.place)
+                yield _finding(context, site, later, [rule for rule, _ in takers])
+
+
+def _laters(site: StateSite, draws: list[tuple[Rule, Draw]]) -> Iterator[_Later]:
+    flag = site.flag
+    for rule, draw in draws[1:]:
+        part = "rollout" if rule.rollout else "experiment" if rule.experiment is not None else "percentage"
+        yield _Later(rule, draw, Place(flag.path, (*rule.route, part), "key"), f"the {part} of rule '{rule.id}'")
+    default = site.state.default
+    if isinstance(default, Rollout):
+        yield _Later(None, rollout_draw(flag, None, default), Place(flag.path, default.route, "key"), "the default")
+
+
+def _finding(context: LintContext, site: StateSite, later: _Later, takers: list[Rule]) -> Finding:
+    flag = site.flag
+    names = ", ".join(f"'{rule.id}'" for rule in takers)
+    harmless = later.rule is not None and all(
+        rule.percentage is not None and serves_the_same(rule, later.rule) for rule in takers
+    )
+    return Finding(
+        place=later.place,
+        message=f"{later.name} never gets a unit{context.where(site.environments)}: {names} before it"
+        f" {'takes' if len(takers) == 1 else 'take'} all of its buckets (salt '{later.draw.salt}')",
+        help="remove it" if harmless else "put the shares into one rollout, or give it a salt of its own",
+        related=tuple((Place(flag.path, (*rule.route, "id")), "taken here") for rule in takers),
+        severity=Severity.WARNING if harmless else None,
+        key=flag.key,
+    )

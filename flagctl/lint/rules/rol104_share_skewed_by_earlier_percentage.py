@@ -1,0 +1,195 @@
+"""ROL104: shares that are not what they say, because an earlier percentage looked at the same bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from flagctl.diagnostics import RuleInfo, Severity
+from flagctl.lint.compare import implies
+from flagctl.lint.draws import covers, levels, overlap, partial_level, remaining, serves_the_same
+from flagctl.lint.edits import add_before, scalar
+from flagctl.lint.finding import Finding, Place
+from flagctl.lint.words import listed, percent
+from flagctl.model import FULL, ExperimentStatus, Rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flagctl.diagnostics import Route
+    from flagctl.lint.context import LintContext
+    from flagctl.lint.draws import Ranges
+    from flagctl.lint.sites import StateSite
+    from flagctl.model import Flag, Rule
+
+INFO = RuleInfo(
+    code="ROL104",
+    name="share-skewed-by-earlier-percentage",
+    severity=Severity.ERROR,
+    summary="A percentage or rollout has other shares than it says, because an earlier percentage has the same salt.",
+    why=(
+        "All percentages of a flag look at the same bucket of a unit. Behind a rule with 25 %, only the buckets from 25000"
+        " on are left, so a rollout of 50/50 splits the rest 33/67. Give the later one a salt of its own and its draw"
+        " becomes independent. A percentage that serves the same variant as the earlier one is fine: nested rings are meant"
+        " to share units."
+    ),
+    bad="""\
+kind: flag
+key: hero
+type: string
+variants: {a: a, b: b, c: c}
+default: a
+rules:
+  - {id: early, percentage: 25, serve: c}
+  - {id: split, rollout: {a: 50, b: 50}}
+""",
+    good="""\
+kind: flag
+key: hero
+type: string
+variants: {a: a, b: b, c: c}
+default: a
+rules:
+  - {id: early, percentage: 25, serve: c}
+  - {id: split, rollout: {a: 50, b: 50}, salt: hero/split}
+""",
+    fixable=True,
+)
+
+
+class _Later(NamedTuple):
+    """A draw that may be skewed.
+
+    Attributes:
+        rule: The rule it belongs to; None for the default.
+        draw: Salt and unit.
+        shares: What each outcome should get, by name.
+        route: Of the key whose value says the shares.
+        fix_key: The mapping key that a `salt` goes in front of; None if the salt is fixed, as an experiment's is.
+    """
+
+    rule: Rule | None
+    draw: tuple[str, tuple[str, ...]]
+    shares: dict[str, Ranges]
+    route: Route
+    fix_key: Route | None
+
+
+def check(context: LintContext) -> Iterator[Finding]:
+    """Yield a finding for each skewed draw, once for all environments it is so in."""
+    seen: set[Place] = set()
+    for site in context.states:
+        flag, rules = site.flag, site.state.rules
+        earlier = [rule for rule in rules if rule.percentage is not None]
+        if not earlier:
+            continue
+        for later in _laters(context, site):
+            culprits = _culprits(flag, earlier, later)
+            place = Place(flag.path, later.route, "key")
+            if culprits and place not in seen:
+                finding = _finding(context, site, later, culprits)
+                if finding is not None:
+                    seen.add(place)
+                    yield finding
+
+
+def _laters(context: LintContext, site: StateSite) -> Iterator[_Later]:
+    flag = site.flag
+    for rule in site.state.rules:
+        if rule.percentage is not None:
+            level = partial_level(rule.percentage)
+            if level is not None:
+                draw, route = (flag.salt_of(rule), flag.unit_of(rule)), (*rule.route, "percentage")
+                yield _Later(rule, draw, {"it": ((0, level),)}, route, route)
+        elif rule.rollout is not None:
+            draw, route = (flag.salt_of(rule), flag.unit_of(rule)), (*rule.route, "rollout")
+            yield _Later(rule, draw, _shares(rule.rollout), route, route)
+        elif rule.experiment is not None:
+            experiment = context.repository.experiments.get(rule.experiment)
+            if experiment is not None and experiment.status is ExperimentStatus.RUNNING:
+                shares = _shares(experiment.variants)
+                yield _Later(rule, (experiment.key, experiment.bucket_by), shares, (*rule.route, "experiment"), None)
+    default = site.state.default
+    if isinstance(default, Rollout):
+        draw = flag.salt_of(None, default), flag.unit_of(None, default)
+        yield _Later(None, draw, _shares(default), default.route, default.route)
+
+
+def _shares(rollout: Rollout) -> dict[str, Ranges]:
+    result: dict[str, Ranges] = {arm.variant: () for arm in rollout.arms}
+    for start, end, variant in rollout.ranges():
+        result[variant] = (*result[variant], (start, end))
+    return result
+
+
+def _culprits(flag: Flag, earlier: list[Rule], later: _Later) -> list[tuple[Rule, int]]:
+    """Return the earlier percentages that every unit for `later` was refused by, with the share each took."""
+    result = []
+    for rule in earlier:
+        if rule is later.rule:
+            break
+        level = partial_level(rule.percentage) if rule.percentage is not None else None
+        if level is None or (flag.salt_of(rule), flag.unit_of(rule)) != later.draw:
+            continue
+        if later.rule is None:
+            reached = not rule.when and rule.schedule is None
+        else:
+            reached = implies(later.rule, rule)
+            if later.rule.percentage is not None and serves_the_same(rule, later.rule):
+                continue
+        if reached:
+            result.append((rule, level))
+    return result
+
+
+def _finding(context: LintContext, site: StateSite, later: _Later, culprits: list[tuple[Rule, int]]) -> Finding | None:
+    flag = site.flag
+    left = remaining([(0, level) for _, level in culprits])
+    total = sum(end - start for start, end in left)
+    parts = []
+    skewed = False
+    for name, ranges in later.shares.items():
+        wanted, real = sum(end - start for start, end in ranges), overlap(ranges, left) * FULL / total
+        skewed = skewed or wanted != real
+        parts.append((name, percent(wanted), percent(real)))
+    if not skewed or _is_dead(later, [rule for rule, _ in culprits]):
+        return None
+    name = "the default" if later.rule is None else f"rule '{later.rule.id}'"
+    causes = listed(_cause(rule, level) for rule, level in culprits)
+    if later.rule is not None and later.rule.percentage is not None:
+        effect = f"takes {parts[0][2]} of the units that reach it, not {parts[0][1]}"
+    else:
+        effect = (
+            f"splits the units that reach it into {listed(f'{part[0]} {part[2]}' for part in parts)},"
+            f" not {listed(f'{part[0]} {part[1]}' for part in parts)}"
+        )
+    salt = f"{flag.key}/{later.rule.id if later.rule is not None else 'default'}"
+    return Finding(
+        place=Place(flag.path, later.route, "key"),
+        message=f"{name} {effect}{context.where(site.environments)}: {causes} first, with the same salt"
+        f" '{later.draw[0]}'",
+        help=_help(flag, later, culprits[0][0], salt),
+        related=tuple(
+            (Place(flag.path, (*rule.route, "percentage"), "key"), "the earlier one") for rule, _ in culprits
+        ),
+        fix=None
+        if later.fix_key is None
+        else add_before(context, Place(flag.path, later.fix_key), f"salt: {scalar(salt)}", title=f"add salt: {salt}"),
+        key=flag.key,
+    )
+
+
+def _is_dead(later: _Later, culprits: list[Rule]) -> bool:
+    """Return whether it never gets a unit at all, which is another rule's finding."""
+    taken = [(0, levels(rule.percentage)[0]) for rule in culprits if rule.percentage is not None]
+    return covers(taken, tuple(span for ranges in later.shares.values() for span in ranges))
+
+
+def _cause(rule: Rule, level: int) -> str:
+    moves = rule.percentage is not None and len(levels(rule.percentage)) > 1
+    return f"rule '{rule.id}' takes {percent(level)}{' at some time' if moves else ''}"
+
+
+def _help(flag: Flag, later: _Later, culprit: Rule, salt: str) -> str:
+    if later.fix_key is None:
+        return f"give rule '{culprit.id}' a salt of its own: salt: {flag.key}/{culprit.id}"
+    return f"give it a salt of its own: salt: {salt}"

@@ -1,0 +1,131 @@
+"""Run the rules over a loaded repository."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.diagnostics import Diagnostic, Related, Severity
+from flagctl.lint.context import LintContext
+from flagctl.lint.edits import span_of
+from flagctl.lint.policy import LintOptions, Policy
+from flagctl.lint.registry import SOURCE_PREFIXES, load_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flagctl.lint.finding import Finding
+    from flagctl.lint.registry import RuleModule
+    from flagctl.source import LoadedRepository
+
+_LAST = "SUP"
+"""Rules about suppressions see what all others found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintResult:
+    """What a run found.
+
+    Attributes:
+        diagnostics: Findings that count, sorted by place; those of reading the files are among them.
+        suppressed: Findings that a comment silenced, sorted likewise.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+    suppressed: tuple[Diagnostic, ...] = ()
+
+    def count(self, severity: Severity) -> int:
+        """Return how many findings of a severity count."""
+        return sum(diagnostic.severity is severity for diagnostic in self.diagnostics)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the flags must not be published."""
+        return any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON output has it."""
+        return {
+            "diagnostics": [diagnostic.to_dict() for diagnostic in self.diagnostics],
+            "suppressed": [diagnostic.to_dict() for diagnostic in self.suppressed],
+            "summary": {severity.value: self.count(severity) for severity in Severity},
+        }
+
+
+def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
+    """Return everything that is wrong with a repository.
+
+    Args:
+        loaded: As `flagctl.source.load_tree` returns it.
+        options: What to look at.
+
+    Raises:
+        UsageError: If an option names no known rule.
+    """
+    repository = loaded.repository
+    policy = Policy(repository.config.lint if repository is not None else {}, options)
+    if repository is None:
+        return LintResult(diagnostics=tuple(sorted(loaded.diagnostics, key=lambda found: found.sort_key)))
+    context = LintContext(repository, documents=loaded.documents, tests=loaded.tests, now_ms=options.now_ms)
+    rules = {code: rule for code, rule in load_rules().items() if code in policy.active}
+    with _without_garbage_collection():
+        found = [*loaded.diagnostics]
+        for code, rule in rules.items():
+            if not code.startswith(_LAST):
+                found.extend(_run(rule, context, policy))
+        found = [one for one in found if one.code in policy.active or one.code.startswith(SOURCE_PREFIXES)]
+        kept: list[Diagnostic] = []
+        suppressed: list[Diagnostic] = []
+        for diagnostic in found:
+            (suppressed if context.suppressions.silences(diagnostic) else kept).append(diagnostic)
+        context.suppressions.checked = frozenset(rules)
+        for code, rule in rules.items():
+            if code.startswith(_LAST):
+                kept.extend(_run(rule, context, policy))
+    return LintResult(diagnostics=_sorted(kept), suppressed=_sorted(suppressed))
+
+
+def _run(rule: RuleModule, context: LintContext, policy: Policy) -> Iterator[Diagnostic]:
+    seen = set()
+    for finding in rule.check(context):
+        identity = (finding.place, finding.message)
+        if identity not in seen:
+            seen.add(identity)
+            yield _diagnostic(finding, rule, context, policy)
+
+
+def _diagnostic(finding: Finding, rule: RuleModule, context: LintContext, policy: Policy) -> Diagnostic:
+    place = finding.place
+    return Diagnostic(
+        code=rule.INFO.code,
+        severity=policy.severity(rule.INFO.code, finding.severity),
+        message=finding.message,
+        path=place.path,
+        span=span_of(context, place),
+        route=place.route,
+        help=finding.help,
+        related=tuple(
+            Related(path=other.path, span=span_of(context, other), message=message)
+            for other, message in finding.related
+        ),
+        fix=finding.fix,
+        key=finding.key,
+    )
+
+
+def _sorted(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    return tuple(sorted(found, key=lambda diagnostic: diagnostic.sort_key))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Indexes over ten thousand flags are many objects and no garbage cycles; collecting meanwhile would double the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
