@@ -1,4 +1,4 @@
-"""Commands about changes: diff."""
+"""Commands about changes: diff, history, log, blame, bisect."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ _SECTION = "Review"
 def register(app: typer.Typer) -> None:
     """Add the commands of this group."""
     app.command("diff", cls=Command, rich_help_panel=_SECTION)(diff)
+    app.command("history", cls=Command, rich_help_panel=_SECTION)(history)
+    app.command("log", cls=Command, rich_help_panel=_SECTION)(log)
+    app.command("blame", cls=Command, rich_help_panel=_SECTION)(blame)
+    app.command("bisect", cls=Command, rich_help_panel=_SECTION)(bisect)
 
 
 def diff(
@@ -43,3 +47,84 @@ def diff(
     session.emit(result, render_diff)
     if result.diff.changes and (detailed or exit_code):
         raise typer.Exit(ExitCode.CHANGES if detailed else ExitCode.FINDINGS)
+
+
+_KEY = Annotated[str, typer.Argument(metavar="KEY", help="Key of a flag, segment, experiment or layer.")]
+_ENVIRONMENT = Annotated[str | None, typer.Option("--env", metavar="ENV", help="Only changes in this environment.")]
+_LIMIT = Annotated[int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="At most so many commits.")]
+_REVISION = Annotated[str, typer.Option("--revision", metavar="REV", help="Where to start.")]
+
+
+def history(
+    context: typer.Context,
+    key: _KEY,
+    *,
+    environment: _ENVIRONMENT = None,
+    limit: _LIMIT = None,
+    revision: _REVISION = "HEAD",
+) -> None:
+    """Show who changed what meaning of one flag when; comments, formatting and moves are left out."""
+    _past(context, key, environment, limit, revision)
+
+
+def log(
+    context: typer.Context,
+    *,
+    environment: _ENVIRONMENT = None,
+    limit: _LIMIT = None,
+    revision: _REVISION = "HEAD",
+) -> None:
+    """Show who changed what meaning when, over all flags."""
+    _past(context, None, environment, limit, revision)
+
+
+def _past(context: typer.Context, key: str | None, environment: str | None, limit: int | None, revision: str) -> None:
+    from flagctl.ops.past import PastOptions, past
+    from flagctl.report.past import render_past
+
+    session = session_of(context)
+    options = PastOptions(root=session.root, key=key, environment=environment, revision=revision, limit=limit)
+    session.emit(past(options), render_past)
+
+
+def blame(context: typer.Context, key: _KEY, *, revision: _REVISION = "HEAD") -> None:
+    """Show for each rule and property of a flag which commit set it."""
+    from flagctl.ops.past import PastOptions
+    from flagctl.ops.past import blame as run
+    from flagctl.report.past import render_blame
+
+    session = session_of(context)
+    session.emit(run(PastOptions(root=session.root, key=key, revision=revision)), render_blame)
+
+
+def bisect(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key of the flag.")],
+    *,
+    environment: Annotated[str, typer.Option("--env", metavar="ENV", help="Environment.")],
+    user: Annotated[
+        str | None, typer.Option("--context", metavar="JSON", help="Evaluation context: JSON, @FILE or -.")
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Instant of the evaluations.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="REV", help="Oldest commit to look at.")] = None,
+    revision: _REVISION = "HEAD",
+) -> None:
+    """Find the commits that changed a flag's answer for one context."""
+    import sys
+
+    from flagctl.ops.bisect import BisectOptions
+    from flagctl.ops.bisect import bisect as run
+    from flagctl.ops.contexts import parse_context, parse_instant_option
+    from flagctl.report.past import render_bisect
+
+    session = session_of(context)
+    options = BisectOptions(
+        root=session.root,
+        key=key,
+        environment=environment,
+        context=parse_context(user, sys.stdin.read),
+        now_ms=parse_instant_option(at, now_ms()),
+        revision=revision,
+        since=since,
+    )
+    session.emit(run(options), render_bisect)

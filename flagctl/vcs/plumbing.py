@@ -83,24 +83,41 @@ def run_git_code(
     return result.returncode, result.stdout
 
 
+def read_objects(folder: Path, names: list[str]) -> Iterator[bytes | None]:
+    """Yield the content of each named object, in order, through one `git cat-file --batch`; None for one that is missing.
+
+    Args:
+        folder: Where to run.
+        names: Object ids, or ``<commit>:<path>``; without line feeds.
+    """
+    if not names:
+        return
+    output = run_git(
+        folder, "cat-file", "--batch", "--buffer", data="\n".join(names).encode("utf-8", "surrogateescape") + b"\n"
+    )
+    view, position = memoryview(output), 0
+    for _ in names:
+        end = output.index(b"\n", position)
+        header = output[position:end].rsplit(b" ", 2)
+        if header[-1] == b"missing":
+            position = end + 1
+            yield None
+            continue
+        size = int(header[-1])
+        yield bytes(view[end + 1 : end + 1 + size])
+        position = end + 1 + size + 1
+
+
 def read_blobs(folder: Path, object_ids: list[str]) -> Iterator[bytes]:
-    """Yield the content of each blob, in order, through one `git cat-file --batch`.
+    """Yield the content of each blob, in order.
 
     Raises:
-        FlagctlError: If an object is missing, as in a partial clone without its remote.
+        FlagctlError: If one is missing, as in a partial clone without its remote.
     """
-    if not object_ids:
-        return
-    output = run_git(folder, "cat-file", "--batch", "--buffer", data="\n".join(object_ids).encode() + b"\n")
-    view, position = memoryview(output), 0
-    for object_id in object_ids:
-        end = output.index(b"\n", position)
-        header = output[position:end].split()
-        if len(header) != 3:
+    for object_id, content in zip(object_ids, read_objects(folder, object_ids), strict=True):
+        if content is None:
             raise FlagctlError(
                 f"git object {object_id} is missing from this clone",
                 hint="fetch the full history: git fetch --unshallow",
             )
-        size = int(header[2])
-        yield bytes(view[end + 1 : end + 1 + size])
-        position = end + 1 + size + 1
+        yield content

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flagctl.errors import FlagctlError, UsageError
-from flagctl.vcs.plumbing import no_git_env, read_blobs, run_git, run_git_code
+from flagctl.vcs.plumbing import no_git_env, read_blobs, read_objects, run_git, run_git_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -148,6 +148,15 @@ class GitRepository:
             found.update(self._regular_yaml(listing, id_field=2))
         return self._read(found)
 
+    def read_named(self, names: Iterable[tuple[str, str]]) -> list[bytes | None]:
+        """Return the content of files given as (full commit id, path in the folder); None for one that was not there."""
+        return list(read_objects(self.folder, [f"{commit}:{self.prefix}{path}" for commit, path in names]))
+
+    def yaml_paths(self, revision: str) -> tuple[str, ...]:
+        """Return the paths of the folder's YAML files at a revision, without reading them."""
+        listing = run_git(self.folder, "ls-tree", "-r", "-z", "--full-tree", self.resolve(revision), *self._within())
+        return tuple(self._regular_yaml(listing, id_field=2))
+
     def paths_that_mention(self, words: Iterable[str], revision: str | None = None) -> tuple[str, ...]:
         """Return the YAML files of the folder that contain one of the words, at a revision or in the work tree.
 
@@ -177,6 +186,12 @@ class GitRepository:
             untracked = run_git(self.work_tree, "ls-files", "--others", "--exclude-standard", "-z", *self._within())
             names |= {os.fsdecode(name) for name in untracked.split(b"\0") if name}
         return tuple(sorted(name.removeprefix(self.prefix) for name in names))
+
+    def in_order(self, revision: str, commits: Iterable[str]) -> list[str]:
+        """Return those of the commits that are in the history of `revision`, newest first, children before parents."""
+        wanted = set(commits)
+        output = run_git(self.folder, "rev-list", "--topo-order", self.resolve(revision))
+        return [commit for commit in output.decode().split() if commit in wanted]
 
     def tracked_yaml(self) -> tuple[str, ...]:
         """Return the paths of the folder's YAML files that are in the index."""

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.ops.bisect import BisectOptions, bisect
+from flagctl.ops.past import PastOptions, blame, past
+from flagctl.report.past import render_bisect, render_blame, render_past
+from flagctl.report.style import PLAIN
+from tests.unit.vcs.test_git_repository import git, write
+
+CONFIG = "version: 1\nproject: shop\nenvironments: {staging: {}, production: {}}\n"
+FLAG = """\
+kind: flag
+key: f
+owner: team
+type: boolean
+default: off
+rules:
+  - id: beta
+    when: [{segment: beta}]
+    serve: on
+  - id: ramp
+    serve: on
+    percentage: 10
+"""
+SEGMENT = "kind: segment\nkey: beta\nowner: team\ninclude: [u1]\n"
+
+
+def commit(folder: Path, subject: str, **files: str) -> None:
+    for path, text in files.items():
+        write(folder, path.replace("__", "/") + ".yaml", text)
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", subject)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    git(tmp_path, "config", "user.name", "Test")
+    git(tmp_path, "config", "user.email", "test@example.com")
+    commit(tmp_path, "Start", flagctl=CONFIG, f=FLAG, beta=SEGMENT)
+    commit(tmp_path, "Comment", f="# why\n" + FLAG)
+    commit(tmp_path, "Grow", f=FLAG.replace("percentage: 10", "percentage: 25"))
+    commit(tmp_path, "More beta", beta=SEGMENT.replace("[u1]", "[u1, u2]"))
+    git(tmp_path, "mv", "f.yaml", "team-f.yaml")
+    git(tmp_path, "mv", "team-f.yaml", "f.yaml")
+    (tmp_path / "team").mkdir()
+    git(tmp_path, "mv", "f.yaml", "team/f.yaml")
+    git(tmp_path, "commit", "--quiet", "-m", "Move")
+    grown = FLAG.replace("percentage: 10", "percentage: 25")
+    commit(tmp_path, "Off in production", team__f=grown + "environments: {production: {enabled: false}}\n")
+    return tmp_path
+
+
+def test_history_tells_meanings_and_leaves_out_comments_and_moves(repo: Path) -> None:
+    result = past(PastOptions(root=repo, key="f"))
+    assert [(e.commit.subject, [c.message for c in e.changes]) for e in result.entries] == [
+        ("Off in production", ["enabled → disabled"]),
+        ("Grow", ["rule ramp: 10 % → 25 %"]),
+        ("Start", ["new boolean flag"]),
+    ]
+    assert result.entries[0].changes[0].environments == ("production",)
+    assert "rule ramp: 10 % → 25 % [staging, production]" in render_past(result, PLAIN)
+
+
+def test_history_can_be_cut_by_environment_and_length(repo: Path) -> None:
+    staging = past(PastOptions(root=repo, key="f", environment="staging"))
+    assert [e.commit.subject for e in staging.entries] == ["Grow", "Start"]
+    assert len(past(PastOptions(root=repo, key="f", limit=1)).entries) == 1
+
+
+def test_the_log_of_everything_names_each_document(repo: Path) -> None:
+    result = past(PastOptions(root=repo))
+    assert [e.commit.subject for e in result.entries] == ["Off in production", "More beta", "Grow", "Start"]
+    assert "beta: include: 1 added" in render_past(result, PLAIN)
+
+
+def test_a_key_without_history_is_nothing_matched(repo: Path) -> None:
+    with pytest.raises(NothingMatchedError):
+        past(PastOptions(root=repo, key="none"))
+
+
+def test_blame_names_the_commit_of_each_rule(repo: Path) -> None:
+    result = blame(PastOptions(root=repo, key="f"))
+    found = {line.part: line.commit.subject for line in result.lines}
+    assert found["rule ramp"] == "Grow"
+    assert found["rule beta"] == "Start"
+    assert found["enabled"] == "Off in production"
+    assert "rule ramp  everyone: serve on to 25 %" in render_blame(result, PLAIN)
+
+
+def test_bisect_finds_the_commit_that_changed_an_answer_through_a_segment(repo: Path) -> None:
+    options = BisectOptions(
+        root=repo, key="f", environment="staging", context={"targeting_key": "u2"}, now_ms=1_700_000_000_000
+    )
+    result = bisect(options)
+    assert [(a.commit.subject, a.value, a.rule) for a in result.changes] == [
+        ("More beta", True, "beta"),
+        ("Start", False, None),
+    ]
+    assert "1 commit changed the answer" in render_bisect(result, PLAIN)
+
+
+def test_bisect_sees_every_flip(repo: Path) -> None:
+    commit(repo, "On again", team__f=FLAG)
+    options = BisectOptions(
+        root=repo, key="f", environment="production", context={"targeting_key": "u1"}, now_ms=1_700_000_000_000
+    )
+    assert [a.commit.subject for a in bisect(options).changes] == ["On again", "Off in production", "Start"]
+
+
+def test_bisect_refuses_an_unknown_environment(repo: Path) -> None:
+    options = BisectOptions(root=repo, key="f", environment="prod", context={}, now_ms=0)
+    with pytest.raises(UsageError, match="no environment 'prod'"):
+        bisect(options)
