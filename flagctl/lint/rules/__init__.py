@@ -1,0 +1,1 @@
+"""One rule a module: `INFO` documents it, `check` finds what it is about."""

@@ -58,8 +58,8 @@ def check(context: LintContext) -> Iterator[Finding]:
         return
     served = {rule.experiment for site in context.states for rule in site.state.rules}
     for experiment in running.values():
-        if experiment.key not in served and experiment.flag in context.repository.flags:
-            flag = context.repository.flags[experiment.flag]
+        flag = context.repository.flags.get(experiment.flag)
+        if flag is not None and experiment.key not in served and not context.is_broken("flag", flag.key):
             yield Finding(
                 place=Place(experiment.path, ("status",)),
                 message=f"the experiment is running, but no rule of flag '{experiment.flag}' serves it",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flagctl.lint.context import LintContext
+    from flagctl.model import Experiment, Flag, Layer, Segment
 
 INFO = RuleInfo(
     code="NAM101",
@@ -44,7 +45,7 @@ default: off
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each document with another name."""
     repository = context.repository
-    documents = chain(
+    documents: Iterator[Flag | Segment | Experiment | Layer] = chain(
         repository.flags.values(),
         repository.segments.values(),
         repository.experiments.values(),

@@ -42,7 +42,7 @@ def check(context: LintContext) -> Iterator[Finding]:
     repository = context.repository
     for kind, documents in (("flag", repository.flags), ("experiment", repository.experiments)):
         for document in documents.values():
-            if document.owner is None:
+            if document.owner is None and not context.is_broken(kind, document.key):
                 yield Finding(
                     place=Place(document.path, ("key",)),
                     message=f"{kind} '{document.key}' has no owner",

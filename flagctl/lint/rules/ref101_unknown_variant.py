@@ -82,7 +82,9 @@ def check(context: LintContext) -> Iterator[Finding]:
                     yield _finding(context, (experiment.path, experiment.key), use, flag_of)
     for expected in expected_variants(context):
         flag_of = context.repository.flags.get(expected.flag)
-        if flag_of is not None and expected.name not in _served(flag_of):
+        if flag_of is None or context.is_broken("flag", flag_of.key):
+            continue
+        if expected.name not in _served(flag_of):
             yield _finding(context, (expected.place.path, None), _Use(expected.name, expected.place.route), flag_of)
 
 

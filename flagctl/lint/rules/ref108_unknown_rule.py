@@ -66,7 +66,7 @@ def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each expectation of an unknown rule."""
     for flag_key, name, place in expected_rules(context):
         flag = context.repository.flags.get(flag_key)
-        if flag is None:
+        if flag is None or context.is_broken("flag", flag_key):
             continue
         known = _rules(flag)
         if name not in known:

@@ -29,14 +29,14 @@ kind: flag
 key: first
 type: boolean
 default: off
-salt: salt-50847
+salt: banner-34509
 rules: [{id: ramp, percentage: 20, serve: on}]
 ---
 kind: flag
 key: second
 type: boolean
 default: off
-salt: salt-98765
+salt: banner-100629
 rules: [{id: ramp, percentage: 20, serve: on}]
 """,
     good="""\
