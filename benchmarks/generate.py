@@ -17,6 +17,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AREAS = {
     "accounts": ["login", "profile", "password-reset", "passkeys", "guest"],
@@ -195,14 +199,32 @@ class Generator:
             lines += ["targets:", f"  on: [{', '.join(f'user-{unit}' for unit in units)}]"]
         return [*lines, "rules:", *self.rule_list(random, random.randint(1, 5), lambda _: "serve: on")]
 
-    def rule_list(self, random: Random, count: int, outcome) -> list[str]:  # noqa: ANN001
-        """Return rules with one to eight conditions each."""
+    def rule_list(self, random: Random, count: int, outcome: Callable[[int], str]) -> list[str]:
+        """Return rules with one to eight conditions each; the first one differs, so that no rule covers another."""
+        tell = random.choice(
+            [
+                [
+                    f"{{attribute: country, operator: equals, value: {name}}}"
+                    for name in random.sample(COUNTRIES, count)
+                ],
+                [
+                    f"{{attribute: groups, operator: contains, value: group-{n}}}"
+                    for n in random.sample(range(50), count)
+                ],
+                [
+                    f"{{attribute: account_id, operator: in, value: [A-{n}, A-{n + 1}]}}"
+                    for n in range(9, 9 + 2 * count, 2)
+                ],
+                [f'{{attribute: email, operator: ends_with, value: "@shop{n}.example"}}' for n in range(count)],
+            ]
+        )
+        attribute = tell[0].split(",")[0]
         lines = []
         for number in range(count):
+            others = self.conditions(random, random.choice([1, 1, 2, 2, 3, 4, 6, 8]))[1:]
+            conditions = [tell[number], *(condition for condition in others if attribute not in condition)]
             lines += [f"  - id: rule-{number + 1}", "    when:"]
-            lines += [
-                f"      - {condition}" for condition in self.conditions(random, random.choice([1, 1, 2, 2, 3, 4, 6, 8]))
-            ]
+            lines += [f"      - {condition}" for condition in conditions]
             lines.append(f"    {outcome(number)}")
         return lines
 

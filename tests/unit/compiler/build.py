@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from flagctl.compiler import compile_environment
+from flagctl.evaluator.document import check_structure, open_bundle
 from flagctl.model import (
     AttributeCondition,
     Environment,
@@ -93,7 +94,10 @@ def repository(*documents: Flag | Segment | Experiment | Layer) -> Repository:
 
 
 def compiled(*documents: Flag | Segment | Experiment | Layer, environment: str = "production") -> dict[str, Any]:
-    return json.loads(compile_environment(repository(*documents), environment).data)
+    """Return a bundle, decoded, that a client would accept."""
+    data = compile_environment(repository(*documents), environment).data
+    check_structure(open_bundle(data))
+    return json.loads(data)
 
 
 def entry(*documents: Flag | Segment | Experiment | Layer, environment: str = "production") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from random import Random
 import yaml
 
 from flagctl.compiler import compile_environment
-from flagctl.evaluator.document import open_bundle
+from flagctl.evaluator.document import check_structure, open_bundle
 from flagctl.source import load_tree
 from tests.generators.repositories import ENVIRONMENTS, random_repository
 from tests.generators.yaml_text import repository_to_files
@@ -57,6 +57,7 @@ def test_every_generated_repository_compiles_and_is_read_back():
         for environment in ENVIRONMENTS:
             bundle = compile_environment(repository, environment)
             document = open_bundle(bundle.data)
+            check_structure(document)
             assert list(document.flag_keys()) == sorted(repository.flags)
             for key in repository.flags:
                 assert document.flag(key)["type"] == repository.flags[key].type.value

@@ -13,6 +13,7 @@ from flagctl.model import (
     UNSET,
     AnyOf,
     AttributeCondition,
+    EnvironmentOverride,
     FixedPercentage,
     FlagType,
     Layer,
@@ -28,7 +29,18 @@ from flagctl.model import (
     Target,
     Variant,
 )
-from tests.unit.compiler.build import experiment, flag, pinned, repository, rule, segment, strings, weights, when
+from tests.unit.compiler.build import (
+    compiled,
+    experiment,
+    flag,
+    pinned,
+    repository,
+    rule,
+    segment,
+    strings,
+    weights,
+    when,
+)
 
 HALF = FixedPercentage(thousandths=50_000)
 
@@ -214,7 +226,9 @@ def test_long_chains_of_prerequisites_need_no_recursion():
 def test_a_prerequisite_may_name_an_inline_value_of_another_environment():
     needed = strings(rules=(rule(id="inline", value="x"),))
     asking = flag(prerequisites=(Prerequisite(flag="ranking", variants=("inline",)),))
-    assert compile_environment(repository(asking, needed), "production").capabilities == ("prerequisites",)
+    assert compiled(asking, needed)["bundle"]["capabilities"] == ["prerequisites"]
+    elsewhere = EnvironmentOverride(name="staging", given=frozenset({"rules"}), rules=needed.rules)
+    assert compiled(asking, strings(environments={"staging": elsewhere}))["flags"]["new-checkout"]["prerequisites"]
 
 
 def test_unset_is_not_null():
