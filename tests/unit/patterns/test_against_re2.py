@@ -1,4 +1,4 @@
-"""Random patterns and texts: the automaton answers as google-re2 does.
+"""Random patterns and texts: the automaton answers as google-re2 does, here and in the runtime's walker.
 
 Under `ignore_case` the alphabet is ASCII, because RE2 folds all of Unicode there and the subset only ASCII.
 """
@@ -9,6 +9,7 @@ from random import Random
 
 import re2
 
+from flagctl.evaluator.automaton import Automaton
 from flagctl.patterns import PatternError, compile_pattern
 from tests.scale import scaled
 
@@ -53,8 +54,10 @@ def assert_same(oracle, random: Random, pattern: str, letters: list[str], count:
     except PatternError as error:
         return error
     compiled = oracle.compile("(?i)" + pattern if ignore_case else pattern)
+    runtime = Automaton.from_document(automaton.to_document())
     for text in ["", *(make_text(random, letters) for _ in range(count))]:
-        assert automaton.search(text) == bool(compiled.search(text)), (pattern, text, ignore_case)
+        expected = bool(compiled.search(text))
+        assert automaton.search(text) == runtime.search(text) == expected, (pattern, text, ignore_case)
     return None
 
 
