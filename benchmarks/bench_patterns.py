@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flagctl.evaluator.automaton import Automaton
 from flagctl.patterns import PatternError, compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 PATTERNS = [
     "^A-[0-9]{4}$",
@@ -72,10 +73,18 @@ def main() -> None:
         compiling = milliseconds(compile_pattern.__wrapped__, pattern)
         walk = worst_text(Automaton.from_document(automaton.to_document()).search)
         worst = max(worst, walk)
-        other = "" if re2 is None else f"{worst_text(re2.compile(pattern).search):.2f}"
+        other = "" if re2 is None else f"{worst_text(_quiet(re2, pattern).search):.2f}"
         print(f"{shown:<44}{len(automaton.next):>8}{compiling:>12.2f}{walk:>10.2f}{other:>9}")
     print(f"worst walk {worst:.2f} ms of {AT_MOST_MS} ms")
     sys.exit(worst > AT_MOST_MS)
+
+
+def _quiet(re2: ModuleType, pattern: str) -> Any:
+    """Return RE2's compiled pattern, with room for its tables and without its log."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 256 << 20
+    return re2.compile(pattern, options)
 
 
 def _refused(pattern: str) -> None:
