@@ -125,3 +125,16 @@ def now_ms() -> int:
 def joined(words: Sequence[str] | None) -> tuple[str, ...]:
     """Return the parts of options that may be repeated or hold several values separated by commas."""
     return tuple(part.strip() for word in words or () for part in word.split(",") if part.strip())
+
+
+def path_in_git(root: Path) -> str:
+    """Return the flag repository's folder inside its git repository, ``""`` or ending in a slash.
+
+    Looks for `.git` itself: starting git for a prefix costs more than the rest of the command.
+    """
+    folder = root.resolve()
+    for parent in (folder, *folder.parents):
+        if (parent / ".git").exists():
+            inside = folder.relative_to(parent).as_posix()
+            return "" if inside == "." else inside + "/"
+    return ""

@@ -251,8 +251,8 @@ def _edges(repository: Repository, environments: tuple[str, ...]) -> Iterator[Ed
     for flag in repository.flags.values():
         found: dict[tuple[Node, EdgeKind, str], list[str]] = {}
         for name in environments:
-            for target in _needs(flag.in_environment(name)):
-                found.setdefault(target, []).append(name)
+            for need in _needs(flag.in_environment(name)):
+                found.setdefault(need, []).append(name)
         source = Node(kind="flag", key=flag.key)
         for (target, kind, label), where in found.items():
             shown = () if len(where) == len(environments) else tuple(where)

@@ -35,6 +35,15 @@ class SourcePlace:
         return {"path": self.path, "line": self.line, "column": self.column}
 
 
+_WRITTEN_AS: dict[str | int, Route] = {
+    "percentage": ("percentage",),
+    "schedule": ("schedule",),
+    "experiment": ("experiment",),
+    "split": ("rollout",),
+}
+"""Parts of a compiled rule and what flag files call them."""
+
+
 class Places:
     """Finds places of one environment's compiled parts.
 
@@ -83,7 +92,8 @@ class Places:
                 item = items[rest[0]]
                 if part == "rules" and len(rest) > 2 and rest[1] == "when":
                     return _condition_route(item.when, rest[2:]) or item.route
-                return item.route  # type: ignore[no-any-return]
+                inner = _WRITTEN_AS.get(rest[1], ()) if len(rest) > 1 else ()
+                return (*item.route, *inner)
         override = flag.environments.get(self._environment)
         if override is not None:
             if part in override.given:

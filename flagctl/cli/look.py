@@ -1,0 +1,109 @@
+"""Commands to look around: `list`, `show`, `graph`."""
+
+from typing import Annotated
+
+import typer
+
+from flagctl.cli.commands import Command
+from flagctl.cli.completions import complete_environments, complete_flags
+from flagctl.cli.session import joined, session_of
+
+_PANEL = "Look around"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("list", cls=Command, rich_help_panel=_PANEL)(list_command)
+    app.command("show", cls=Command, rich_help_panel=_PANEL)(show)
+    app.command("graph", cls=Command, rich_help_panel=_PANEL)(graph)
+
+
+def list_command(
+    context: typer.Context,
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="In key, name or description.")] = None,
+    *,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="With this tag; repeat for all of several.")
+    ] = None,
+    owner: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Of this owner, or any of several.")] = None,
+    flag_type: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="boolean, string, number or json.")
+    ] = None,
+    env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this environment.", autocompletion=complete_environments),
+    ] = None,
+) -> None:
+    """List flags and what they are in each environment."""
+    from flagctl.errors import UsageError
+    from flagctl.model import FlagType
+    from flagctl.ops.listing import ListOptions, list_flags
+    from flagctl.report.flags import render_list
+
+    session = session_of(context)
+    session.format("text", "json")
+    types = joined(flag_type)
+    known = [kind.value for kind in FlagType]
+    for name in types:
+        if name not in known:
+            raise UsageError(f"there is no type '{name}'", hint=f"there are: {', '.join(known)}")
+    result = list_flags(
+        ListOptions(root=session.root, tags=joined(tag), owners=joined(owner), types=types, environment=env, text=text)
+    )
+    session.emit(result, render_list)
+    if result.incomplete:
+        session.console.warning(f"files with errors may be missing here: {', '.join(result.incomplete)}")
+        session.console.hint("flagctl validate shows what is wrong")
+
+
+def show(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Of the flag.", autocompletion=complete_flags)],
+    source: Annotated[bool, typer.Option("--source", help="Print the file instead.")] = False,
+) -> None:
+    """Show one flag: what it is in each environment, and what it depends on."""
+    from flagctl.ops.listing import show_flag
+    from flagctl.report.flags import render_show
+
+    session = session_of(context)
+    session.format("text", "json")
+    result = show_flag(session.root, key)
+    if source:
+        session.console.result(result.text.rstrip("\n"))
+    else:
+        session.emit(result, render_show)
+
+
+def graph(
+    context: typer.Context,
+    key: Annotated[
+        str | None, typer.Argument(metavar="[KEY]", help="Only around this flag.", autocompletion=complete_flags)
+    ] = None,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, mermaid or dot.")] = "text",
+    impact: Annotated[bool, typer.Option("--impact", help="What else turns off when KEY is turned off.")] = False,
+    env: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this environment.", autocompletion=complete_environments),
+    ] = None,
+) -> None:
+    """Show what depends on what: prerequisites, segments, experiments."""
+    from flagctl.errors import UsageError
+    from flagctl.ops.graph import GraphOptions, build_graph
+    from flagctl.ops.graph import impact as find_impact
+    from flagctl.report.graph import render_dot, render_graph, render_impact, render_mermaid
+
+    session = session_of(context)
+    output = session.format("text", "json")
+    options = GraphOptions(root=session.root, key=key, environment=env)
+    if impact:
+        if key is None:
+            raise UsageError("the impact of which flag?", hint="flagctl graph KEY --impact")
+        session.emit(find_impact(options), render_impact)
+        return
+    if form not in {"text", "mermaid", "dot"}:
+        raise UsageError(f"'{form}' is no format of a graph", hint="there are: text, mermaid, dot")
+    result = build_graph(options)
+    if output == "json" or form == "text":
+        session.emit(result, render_graph)
+    else:
+        session.console.result(render_mermaid(result) if form == "mermaid" else render_dot(result))

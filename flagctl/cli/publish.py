@@ -1,0 +1,225 @@
+"""Commands that decide what is live: `publish`, `rollback`, `status`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flagctl.cli.commands import Command
+from flagctl.cli.completions import complete_environments
+from flagctl.cli.session import Session, now_ms, session_of
+
+if TYPE_CHECKING:
+    from flagctl.model import Environment, Repository
+    from flagctl.ops.publish_model import PublishResult
+    from flagctl.ops.publishing import Origin
+    from flagctl.source import LoadedRepository
+
+_PANEL = "Publish"
+
+Env = Annotated[
+    str, typer.Argument(metavar="ENV", help="Name of the environment.", autocompletion=complete_environments)
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--key", metavar="SPEC", help="Key file or env:NAME; default: FLAGCTL_PUBLISH_KEY or .flagctl/keys."),
+]
+Remote = Annotated[str | None, typer.Option(metavar="URL", help="Instead of the one in flagctl.yaml.")]
+EndpointUrl = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
+Region = Annotated[str | None, typer.Option(metavar="NAME", help="Region of the bucket.")]
+Trust = Annotated[Path | None, typer.Option(metavar="FILE", help="Root of trust, instead of the one in flagctl.yaml.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, write nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking; protected environments need it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("publish", cls=Command, rich_help_panel=_PANEL)(publish)
+    app.command("rollback", cls=Command, rich_help_panel=_PANEL)(rollback)
+    app.command("status", cls=Command, rich_help_panel=_PANEL)(status)
+
+
+def publish(
+    context: typer.Context,
+    env: Env,
+    *,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    heartbeat: Annotated[bool, typer.Option("--heartbeat", help="Renew the expiry, keep the bundle.")] = False,
+    recover: Annotated[bool, typer.Option("--recover", help="Replace a manifest that cannot be verified.")] = False,
+    allow_rollback: Annotated[
+        bool, typer.Option("--rollback", help="Even if this commit does not build on the published one.")
+    ] = False,
+    revision: Annotated[str | None, typer.Option(metavar="REV", help="Publish this git revision's flags.")] = None,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="With uncommitted changes, too.")] = False,
+    lifetime: Annotated[int, typer.Option("--lifetime", metavar="DAYS", min=1, help="Until it expires.")] = 30,
+    key: Keys = None,
+    remote: Remote = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    trust: Trust = None,
+) -> None:
+    """Make the flags of an environment live: check, compile, sign, write, read back.
+
+    Clients take them over within seconds. Refuses if what is published was not seen by this commit.
+    """
+    from flagctl.ops.publish import heartbeat as renew
+    from flagctl.ops.publish import publish as run
+    from flagctl.ops.publish_model import PublishOptions
+    from flagctl.ops.publishing import Origin, check_may_publish, find_origin, find_signers
+    from flagctl.ops.target import TargetOverrides, open_target
+
+    session = session_of(context)
+    session.format("text", "json")
+    loaded, repository = _repository(session, revision, env)
+    origin = Origin() if heartbeat else find_origin(session.root, revision)
+    environment = repository.config.environments[env]
+    confirmed = yes or dry_run or heartbeat or _confirmed(session, environment)
+    check_may_publish(environment, origin, confirmed=confirmed, allow_dirty=allow_dirty or dry_run)
+    _warn_about(session, origin)
+    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    options = PublishOptions(
+        commit=origin.commit,
+        ref=origin.ref,
+        history=origin.history,
+        allow_rollback=allow_rollback,
+        recover=recover,
+        dry_run=dry_run,
+        lifetime_days=lifetime,
+    )
+    if heartbeat:
+        target = open_target(session.root, repository.config, env, overrides)
+        _show(session, renew(target, find_signers(session.root, env, key or ()), options))
+        return
+    from flagctl.compiler import compile_environment
+    from flagctl.ops.loading import checked
+
+    compiled = compile_environment(checked(loaded, now_ms()), env)
+    session.console.detail(f"compiled {compiled.flag_count} flags, {len(compiled.data)} bytes, {compiled.sha256}")
+    signers = find_signers(session.root, env, key or ())
+    target = open_target(session.root, repository.config, env, overrides)
+    _show(session, run(target, compiled.data, signers, options))
+
+
+def rollback(
+    context: typer.Context,
+    env: Env,
+    *,
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="NUMBER", help="Of a publication; default: the last other one.")
+    ] = None,
+    list_log: Annotated[bool, typer.Option("--list", help="Show what was published, and do nothing.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    key: Keys = None,
+    remote: Remote = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    trust: Trust = None,
+) -> None:
+    """Go back to a bundle that was published before, in seconds and without git."""
+    from flagctl.ops.publish_model import PublishOptions
+    from flagctl.ops.publishing import Origin, check_may_publish, find_signers
+    from flagctl.ops.rollback import history
+    from flagctl.ops.rollback import rollback as run
+    from flagctl.ops.target import TargetOverrides, open_target
+    from flagctl.report.publication import LogTable, render_log
+
+    session = session_of(context)
+    session.format("text", "json")
+    _, repository = _repository(session, None, env)
+    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    if list_log:
+        target = open_target(session.root, repository.config, env, overrides)
+        session.emit(LogTable(environment=env, entries=history(target)), render_log)
+        return
+    environment = repository.config.environments[env]
+    confirmed = yes or dry_run or _confirmed(session, environment)
+    check_may_publish(environment, Origin(), confirmed=confirmed, allow_dirty=True)
+    signers = find_signers(session.root, env, key or ())
+    target = open_target(session.root, repository.config, env, overrides)
+    _show(session, run(target, signers, to_seq=to, options=PublishOptions(dry_run=dry_run)))
+
+
+def status(
+    context: typer.Context,
+    env: Annotated[
+        str | None,
+        typer.Argument(metavar="[ENV]", help="Default: all environments.", autocompletion=complete_environments),
+    ] = None,
+    *,
+    remote: Remote = None,
+    endpoint_url: EndpointUrl = None,
+    region: Region = None,
+    trust: Trust = None,
+) -> None:
+    """Show what is live where, how long it is valid, and whether it is what the flag files say."""
+    from flagctl.ops.loading import check_environment, load, readable
+    from flagctl.ops.status import status as run
+    from flagctl.ops.target import TargetOverrides, open_target
+    from flagctl.report.publication import StatusTable, render_status
+
+    session = session_of(context)
+    session.format("text", "json")
+    loaded = load(session.root)
+    repository = readable(loaded)
+    names = list(repository.config.environments) if env is None else [check_environment(repository, env)]
+    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    results = []
+    for name in names:
+        if env is None and remote is None and repository.config.environments[name].remote is None:
+            session.console.note(f"{name}: no remote is configured")
+            continue
+        target = open_target(session.root, repository.config, name, overrides)
+        results.append(run(target, local_sha256=_local_sha256(loaded, name)))
+    session.emit(StatusTable(environments=tuple(results)), render_status)
+    worst = max((result.exit_code for result in results), default=0)
+    if worst:
+        raise typer.Exit(worst)
+
+
+def _repository(session: Session, revision: str | None, env: str) -> "tuple[LoadedRepository, Repository]":
+    """Return the flags to publish; a mistyped environment is reported before anything else."""
+    from flagctl.ops.loading import check_environment, load, readable
+
+    loaded = load(session.root, revision=revision)
+    repository = readable(loaded)
+    check_environment(repository, env)
+    return loaded, repository
+
+
+def _confirmed(session: Session, environment: "Environment") -> bool:
+    """Ask a person to type a protected environment's name; without a person the answer is no."""
+    if not environment.protected or not session.console.interactive:
+        return False
+    return session.console.ask(f"'{environment.name}' is protected. Type its name to go on", "no") == environment.name
+
+
+def _warn_about(session: Session, origin: "Origin") -> None:
+    if origin.uncommitted:
+        count = len(origin.uncommitted)
+        files = "1 file that is" if count == 1 else f"{count} files that are"
+        session.console.warning(f"publishing {files} not committed; git has no record of what this is")
+
+
+def _show(session: Session, result: "PublishResult") -> None:
+    from flagctl.report.publication import publication_hint, render_publication
+
+    session.emit(result, render_publication)
+    for warning in result.warnings:
+        session.console.warning(warning)
+    hint = publication_hint(result)
+    if hint and session.format("text", "json") == "text":
+        session.console.hint(hint)
+
+
+def _local_sha256(loaded: "LoadedRepository", env: str) -> str | None:
+    """Return the digest of what the flag files compile to; None if they cannot be compiled."""
+    from flagctl.compiler import compile_environment
+    from flagctl.errors import FindingsError
+    from flagctl.ops.loading import readable
+
+    try:
+        return compile_environment(readable(loaded), env).sha256
+    except FindingsError:
+        return None

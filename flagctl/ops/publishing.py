@@ -1,0 +1,120 @@
+"""Everything around a publication that is not the publication: which commit, which keys, may it be."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flagctl.errors import ConflictError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flagctl.model import Environment
+    from flagctl.signing import Signer
+    from flagctl.vcs import GitRepository
+
+KEY_VARIABLE = "FLAGCTL_PUBLISH_KEY"
+"""Environment variable that holds the signing key as PEM, for continuous integration."""
+
+KEY_FOLDER = ".flagctl/keys"
+"""Where `flagctl init` puts keys, relative to the root; the folder is ignored by git."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the flags that are published come from.
+
+    Attributes:
+        history: The git repository, or None outside of git.
+        commit: Full id of the commit, or None outside of git.
+        ref: Its branch, for people.
+        uncommitted: Flag files that differ from the commit.
+    """
+
+    history: GitRepository | None = None
+    commit: str | None = None
+    ref: str | None = None
+    uncommitted: tuple[str, ...] = ()
+
+
+def find_origin(root: Path, revision: str | None = None) -> Origin:
+    """Return where the flags at `root` come from.
+
+    A folder that git does not track, even inside some other repository's work tree, does not come from git.
+
+    Raises:
+        UsageError: If a revision is named and does not exist.
+    """
+    from flagctl.vcs import GitRepository
+
+    try:
+        history = GitRepository(root)
+    except UsageError:
+        if revision is not None:
+            raise
+        return Origin()
+    if revision is not None:
+        commit = history.resolve(revision)
+        return Origin(history=history, commit=commit, ref=history.ref() if commit == history.head() else None)
+    head = history.head()
+    if head is None:
+        return Origin()
+    changed = tuple(path for path in history.changed_paths(head) if path.endswith((".yaml", ".yml")))
+    if "flagctl.yaml" in changed and "flagctl.yaml" not in history.read_tree(head):
+        return Origin()
+    return Origin(history=history, commit=head, ref=history.ref(), uncommitted=changed)
+
+
+def check_may_publish(environment: Environment, origin: Origin, *, confirmed: bool, allow_dirty: bool) -> None:
+    """Refuse what a protected environment needs more for.
+
+    Args:
+        environment: Where to.
+        origin: What.
+        confirmed: Whether somebody said `--yes`, or typed the environment's name.
+        allow_dirty: Whether uncommitted changes may go there.
+
+    Raises:
+        ConflictError: If the environment is protected and something is missing.
+    """
+    if not environment.protected:
+        return
+    if origin.uncommitted and not allow_dirty:
+        shown = ", ".join(origin.uncommitted[:3]) + (", …" if len(origin.uncommitted) > 3 else "")
+        raise ConflictError(
+            f"'{environment.name}' is protected, and the work tree has changes that are not committed: {shown}",
+            hint=f"commit them, or publish what is committed: flagctl publish {environment.name} --revision HEAD --yes",
+        )
+    if not confirmed:
+        raise ConflictError(
+            f"'{environment.name}' is protected",
+            hint=f"look at it first: flagctl publish {environment.name} --dry-run; then add --yes",
+        )
+
+
+def find_signers(root: Path, environment: str, specs: Sequence[str]) -> list[Signer]:
+    """Return the signers of a publication.
+
+    The keys named on the command line; else the one in the environment variable FLAGCTL_PUBLISH_KEY; else the file
+    ``.flagctl/keys/publish-<environment>.key`` or ``.flagctl/keys/publish.key``.
+
+    Raises:
+        UsageError: If there is no key, or it cannot be used.
+    """
+    from flagctl.signing import load_signer
+
+    if specs:
+        return [load_signer(spec) for spec in specs]
+    if os.environ.get(KEY_VARIABLE):
+        return [load_signer(f"env:{KEY_VARIABLE}")]
+    for name in (f"publish-{environment}.key", "publish.key"):
+        path = root / KEY_FOLDER / name
+        if path.is_file():
+            return [load_signer(str(path))]
+    raise UsageError(
+        "there is no key to sign with",
+        hint=f"--key FILE, or the environment variable {KEY_VARIABLE}, or {KEY_FOLDER}/publish.key",
+    )

@@ -1,0 +1,87 @@
+"""Keys and roots of trust for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.report.style import Style, plain
+from flagctl.report.table import Column, render_fields, render_table
+
+if TYPE_CHECKING:
+    from flagctl.ops.keys import KeyResult
+    from flagctl.ops.trust import TrustResult
+
+
+def render_key(key: KeyResult, style: Style) -> str:
+    """Return a key's id, files and public half."""
+    fields = render_fields(
+        [
+            ("key", key.keyid),
+            ("scheme", key.scheme),
+            ("private", key.private_path),
+            ("public", key.public_path),
+        ],
+        style,
+    )
+    return f"{fields}\n{plain(key.public_key.strip())}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyTable:
+    """Keys of a folder."""
+
+    keys: tuple[KeyResult, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON output (`schemas/output-keys.schema.json`)."""
+        keys = [key.to_dict() for key in self.keys]
+        for key in keys:
+            key.pop("format_version", None)
+        return {"keys": keys}
+
+
+def render_keys(table: KeyTable, style: Style) -> str:
+    """Return one line for each key."""
+    columns = (
+        Column(title="KEY", paint=("bold",)),
+        Column(title="SCHEME", droppable=True),
+        Column(title="PRIVATE"),
+        Column(title="FILE", flexible=True),
+    )
+    rows = [
+        (key.keyid[:16], key.scheme, "yes" if key.private_path else "no", key.private_path or key.public_path or "")
+        for key in table.keys
+    ]
+    return render_table(columns, rows, style)
+
+
+def render_trust(result: TrustResult, style: Style) -> str:
+    """Return what a root of trust says."""
+    expired = style.paint("  expired", "bold", "yellow") if result.expired else ""
+    fields = render_fields(
+        [
+            ("file", result.path),
+            ("project", result.project),
+            ("version", f"{result.version} (epoch {result.epoch})"),
+            ("expires", result.expires),
+            ("pushed to", result.pushed_to),
+        ],
+        style,
+    )
+    columns = (
+        Column(title="ROLE", paint=("bold",)),
+        Column(title="ENVIRONMENT"),
+        Column(title="NEEDS", right=True),
+        Column(title="KEYS", flexible=True),
+    )
+    rows = [
+        (
+            role.role,
+            role.environment or "-",
+            f"{role.threshold} of {len(role.keyids)}",
+            ", ".join(keyid[:16] for keyid in role.keyids),
+        )
+        for role in result.roles
+    ]
+    return f"{fields}{expired}\n\n{render_table(columns, rows, style)}"
