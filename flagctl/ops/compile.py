@@ -50,7 +50,6 @@ class CompileResult:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON output (`schemas/output-compile.schema.json`)."""
         return {
-            "format_version": "1.0",
             "project": self.bundle.project,
             "environment": self.bundle.environment,
             "sha256": self.bundle.sha256,

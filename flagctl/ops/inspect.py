@@ -85,7 +85,6 @@ class InspectResult:
         """Return the JSON output (`schemas/output-inspect.schema.json`)."""
         flag = self.flag
         return {
-            "format_version": "1.0",
             "path": self.path,
             "stored": self.stored,
             "size": self.size,

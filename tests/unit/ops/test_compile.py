@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from jsonschema import validate
 
 from flagctl.errors import FindingsError, UsageError
 from flagctl.ops.compile import CompileOptions, compile_bundle, write_file
+from flagctl.report.json_text import render_json
 from flagctl.resources import data_path
 
 NOW_MS = 1_790_000_000_000
@@ -46,8 +48,8 @@ def test_the_bytes_go_into_a_file_plain_or_compressed(root, tmp_path):
 
 def test_without_a_file_the_bytes_are_the_result(root):
     result = compile_bundle(options(root))
-    document = result.to_dict()
-    json.dumps(document)
+    document = json.loads(render_json(result))
+    validate(document, json.loads((data_path("schemas") / "output-compile.schema.json").read_text()))
     assert document["output"] is None
     assert document["size"] == document["written"] == len(result.bundle.data)
     assert document["sha256"] == result.bundle.sha256

@@ -5,10 +5,13 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import validate
 
 from flagctl.bundle.layout import BundleContents, write_bundle
 from flagctl.errors import BundleFormatError, NothingMatchedError, UsageError
 from flagctl.ops.inspect import InspectOptions, inspect_bundle, inspect_file
+from flagctl.report.json_text import render_json
+from flagctl.resources import data_path
 
 AUTOMATON = {"accept": [0], "classes": [[0, 0]], "next": [[0]]}
 ON_OFF = {"type": "boolean", "variants": [["on", True], ["off", False]]}
@@ -68,9 +71,8 @@ def test_a_compressed_file_is_opened(tmp_path):
 
 
 def test_the_json_output_holds_everything():
-    document = inspect_bundle(DATA, options(flag="big")).to_dict()
-    json.dumps(document)
-    assert document["format_version"] == "1.0"
+    document = json.loads(render_json(inspect_bundle(DATA, options(flag="big"))))
+    validate(document, json.loads((data_path("schemas") / "output-inspect.schema.json").read_text()))
     assert document["header"]["capabilities"] == sorted(CONTENTS.capabilities)
     assert document["sections"]["flags"]["entries"] == 3
     assert document["flag"]["key"] == "big"
