@@ -5,6 +5,6 @@ change.
 """
 
 from flagctl.review.changes import Category, Change, Place, RepositoryDiff
-from flagctl.review.diff import diff_repositories
+from flagctl.review.diff import diff_repositories, diff_sides
 
-__all__ = ["Category", "Change", "Place", "RepositoryDiff", "diff_repositories"]
+__all__ = ["Category", "Change", "Place", "RepositoryDiff", "diff_repositories", "diff_sides"]

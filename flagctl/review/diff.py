@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flagctl.review import words
-from flagctl.review.changes import Category, Change, Place, RepositoryDiff
+from flagctl.review.changes import Category, Change, RepositoryDiff
 from flagctl.review.documents import diff_config, diff_experiment, diff_layer, diff_segment
 from flagctl.review.meaning import json_meaning, meaning
 from flagctl.review.reach import reached_flags
@@ -29,7 +29,11 @@ def diff_repositories(before: LoadedRepository, after: LoadedRepository) -> Repo
 
     Documents that could not be built on one side count as missing there; callers check for errors first.
     """
-    old, new = Side(before), Side(after)
+    return diff_sides(Side(before), Side(after))
+
+
+def diff_sides(old: Side, new: Side) -> RepositoryDiff:
+    """Return the semantic difference between two sides of any kind."""
     changes: list[Change] = list(diff_config(old, new))
     kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Callable[..., Iterator[Change]]], ...] = (
         ("flag", old.repository.flags, new.repository.flags, _diff_flag),
@@ -43,7 +47,7 @@ def diff_repositories(before: LoadedRepository, after: LoadedRepository) -> Repo
                 yielded = iter([_added(kind, news[key], new)])
             elif key not in news:
                 yielded = iter([_removed(kind, olds[key], old)])
-            elif old.text(olds[key].path) == new.text(news[key].path):
+            elif (text := old.text(olds[key].path)) is not None and text == new.text(news[key].path):
                 continue  # not `==` of the model: in Python 1 equals true
             else:
                 yielded = compare(olds[key], news[key], old, new)
@@ -62,7 +66,7 @@ def _added(kind: str, item: Any, side: Side) -> Change:
         key=item.key,
         message=f"new {note}",
         environments=environments,
-        after=Place(path=item.path, line=1),
+        after=side.place(item.path, ()),
     )
 
 
@@ -77,7 +81,7 @@ def _removed(kind: str, item: Any, side: Side) -> Change:
         key=item.key,
         message=f"{note} removed",
         environments=environments,
-        before=Place(path=item.path, line=1),
+        before=side.place(item.path, ()),
     )
 
 

@@ -1,4 +1,4 @@
-"""One side of a comparison."""
+"""One side of a comparison: flag files, or a compiled bundle."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from flagctl.errors import FindingsError
 from flagctl.review.changes import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flagctl.diagnostics import Route
-    from flagctl.model import Repository
+    from flagctl.evaluator.document import Document
+    from flagctl.model import Experiment, Flag, Repository, Segment
     from flagctl.source import LoadedRepository
 
 
@@ -36,3 +39,62 @@ class Side:
         document = self._documents.get(path)
         span = document.span(route, "key") if document is not None else None
         return Place(path=path, line=span.line if span else 1)
+
+
+class BundleSide(Side):
+    """A compiled bundle. With the flag files it was compiled from, places are in these files; else they are entries.
+
+    Args:
+        document: The bundle.
+        source: What it was compiled from, if that is at hand.
+    """
+
+    def __init__(self, document: Document, source: LoadedRepository | None = None) -> None:
+        from flagctl.review.decompile import decompile  # noqa: PLC0415  only where a bundle is compared
+
+        self.repository = decompile(document)
+        self._document = document
+        self._environment = document.header.env
+        self._source = source
+
+    def text(self, path: str) -> str | None:
+        """Return the entry ``<kind>/<key>``, or None if it has none of its own."""
+        kind, _, key = path.partition("/")
+        section = f"{kind}s"
+        if section not in {"flags", "segments"} or not self._document.has(section, key):
+            return None
+        return self._document.line(section, key).decode()
+
+    def place(self, path: str, route: Route) -> Place:
+        """Return where the entry ``<kind>/<key>`` was written, as nearly as the files say."""
+        if self._source is None or self._source.repository is None:
+            return Place(path=path, line=1)
+        kind, _, key = path.partition("/")
+        repository = self._source.repository
+        kinds: dict[str, Mapping[str, Flag | Segment | Experiment]] = {
+            "flag": repository.flags,
+            "segment": repository.segments,
+            "experiment": repository.experiments,
+        }
+        item = kinds.get(kind, {}).get(key)
+        if item is None:
+            return Place(path=path, line=1)
+        if kind == "flag":
+            route = self._flag_route(repository.flags[key], route)
+        document = self._source.documents.get(item.path)
+        span = document.span(route, "key") if document is not None else None
+        return Place(path=item.path, line=span.line if span else 1)
+
+    def _flag_route(self, flag: Flag, route: Route) -> Route:
+        """Turn a route of the entry into one of the flag's file: rules are found by their ids, overrides by their keys."""
+        if route and route[0] == "rules" and len(route) > 1:
+            rules = self.repository.flags[flag.key].rules
+            rule_id = rules[route[1]].id if isinstance(route[1], int) and route[1] < len(rules) else None
+            for rule in flag.in_environment(self._environment).rules:
+                if rule.id == rule_id:
+                    return (*rule.route, *route[2:])
+            return ()
+        override = flag.environments.get(self._environment)
+        if route and override is not None and route[0] in override.given:
+            return (*override.route, *route)
+        return route
