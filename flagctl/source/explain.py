@@ -10,7 +10,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from flagctl.source.messages import conflicting_key, message_of
+from flagctl.source.messages import message_of, point_at_second
 from flagctl.source.typos import corrections, unknown_key, wrong_choice
 from flagctl.source.validator import FORBIDDEN, UNKNOWN_KEY, explaining_validator
 
@@ -78,9 +78,9 @@ def explain(document: SourceDocument, name: str, ignore: tuple[Route, ...] = ())
     for error in _without_echoes(errors):
         route = tuple(error.absolute_path)
         written = repairs.written(route)
-        if _is_below(written, ignore):
-            continue
         result.routes.append(route)
+        if _is_below(written, ignore):  # reported already, but what depends on it can't be built all the same
+            continue
         if len(result.diagnostics) < _MOST_FINDINGS:
             result.diagnostics.append(_tell(document, error, written))
     for route, key in repairs.renamed.items():
@@ -113,20 +113,13 @@ def _without_echoes(errors: list[ValidationError]) -> Iterator[ValidationError]:
             continue
         if error.validator == "required" and route in in_conflict:
             continue
-        if error.validator == FORBIDDEN and not _is_second(error):
-            continue
+        if error.validator == FORBIDDEN:
+            point_at_second(error)
+            route = tuple(error.absolute_path)
         subject = (route, f"{error.validator}{error.validator_value if error.validator == 'required' else ''}")
         if subject not in seen:
             seen.add(subject)
             yield error
-
-
-def _is_second(error: ValidationError) -> bool:
-    """Of two keys that exclude each other only the second one written is reported."""
-    instance: Any = error.instance
-    keys = list(instance)
-    other = conflicting_key(error)
-    return other not in keys or keys.index(other) < keys.index(error.path[-1])
 
 
 def _repair(error: ValidationError, data: Any, repairs: _Repairs) -> bool:

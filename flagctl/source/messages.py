@@ -78,11 +78,32 @@ def _has_step(error: ValidationError, *steps: str) -> bool:
 
 def conflicting_key(error: ValidationError) -> str | None:
     """Return the key beside which another one is forbidden; None if a condition's operator forbids it."""
+    if isinstance(error.cause, SwappedError):
+        return error.cause.first
     path = [str(step) for step in error.absolute_schema_path]
     if "dependencies" not in path:
         return None
     position = len(path) - 1 - path[::-1].index("dependencies")
     return path[position + 1] if "then" not in path[position:] else None
+
+
+def point_at_second(error: ValidationError) -> None:
+    """Let the error of a forbidden key be about the later one of the two keys that exclude each other."""
+    other = conflicting_key(error)
+    instance: Any = error.instance
+    keys = list(instance)
+    key = error.path[-1]
+    if other in keys and keys.index(other) > keys.index(key):
+        error.path[-1] = other
+        error.cause = SwappedError(str(key))
+
+
+class SwappedError(Exception):
+    """Cause of an error about two keys that exclude each other when the forbidden one was written `first`."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__(first)
+        self.first = first
 
 
 def _forbidden(error: ValidationError, route: Route) -> Message:
@@ -103,11 +124,11 @@ def _forbidden(error: ValidationError, route: Route) -> Message:
         advice = "a rule has exactly one of serve, value, rollout and experiment"
     elif other in _CONDITION_PARTS:
         advice = "a condition is one of attribute, segment, any, all and not; write two conditions as two list items"
-    elif other == "percentage":
+    elif "percentage" in {key, other}:
         advice = "percentage goes with serve or value; a rollout carries its own shares, an experiment its traffic"
-    elif other == "value":
+    elif "value" in {key, other}:
         advice = "a flag with 'value' has that one variant, called default, and always falls back to it"
-    elif other == "layer":
+    elif "layer" in {key, other}:
         advice = "in a layer, slots say how many units the experiment takes in"
     related = ((*route[:-1], other), "key", f"'{other}' stands here")
     return "SCH107", f"'{key}' cannot stand beside '{other}'", Detail(help=advice, part="key", related=related)  # type: ignore[arg-type]
@@ -135,7 +156,7 @@ def _missing(error: ValidationError, route: Route) -> Message:
     if name == "serve" and conditional:
         text = f"the rule{where} says nothing to serve"
         return "SCH103", text, Detail(help="give it one of serve, value, rollout and experiment", part="head")
-    if name == "attribute" and conditional:
+    if name == "attribute" and conditional and not error.instance:
         text = f"the condition{where} is empty"
         return (
             "SCH103",

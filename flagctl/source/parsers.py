@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner, ScannerError
+from yaml.tokens import ScalarToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,9 @@ try:
     from yaml._yaml import CParser
 except ImportError:  # pragma: no cover - PyYAML's wheels carry libyaml
     CParser = None  # type: ignore[assignment,misc]
+
+
+_BLANK = "\0 \t\r\n"
 
 
 class EventParser(Protocol):
@@ -62,6 +66,58 @@ class PurePythonParser(Reader, Scanner, Parser):
         if double and any("\ud800" <= character <= "\udfff" for chunk in chunks for character in chunk):
             raise ScannerError("while parsing a quoted scalar", start_mark, problem, self.get_mark())
         return chunks
+
+    def scan_plain(self) -> ScalarToken:
+        """Scan a plain scalar as libyaml does: with tabs and question marks inside, and no bracket right behind a colon."""
+        start_mark = end_mark = self.get_mark()
+        indent = self.indent + 1
+        text = space = ""
+        while self.peek() != "#" and not self._at_document_marker():
+            length = self._plain_length(start_mark)
+            if length == 0:
+                break
+            self.allow_simple_key = False
+            text += space + self.prefix(length)
+            self.forward(length)
+            end_mark = self.get_mark()
+            space = self._plain_space(indent, start_mark)
+            if not space or (not self.flow_level and self.column < indent):
+                break
+        return ScalarToken(text, True, start_mark, end_mark)
+
+    def _plain_length(self, start_mark: yaml.Mark) -> int:
+        length = 0
+        while (character := self.peek(length)) not in _BLANK:
+            following = self.peek(length + 1)
+            if self.flow_level and character == ":" and following in ",?[]{}":
+                self.forward(length)
+                raise ScannerError("while scanning a plain scalar", start_mark, "found unexpected ':'", self.get_mark())
+            if (character == ":" and following in _BLANK) or (self.flow_level and character in ",[]{}"):
+                break
+            length += 1
+        return length
+
+    def _plain_space(self, indent: int, start_mark: yaml.Mark) -> str:
+        """Skip white space behind a part of a plain scalar; return what it becomes if the scalar goes on."""
+        space = ""
+        breaks = 0
+        while self.peek() in " \t\r\n":
+            if self.peek() in "\r\n":
+                self.scan_line_break()  # type: ignore[no-untyped-call]
+                self.allow_simple_key = True
+                breaks += 1
+            else:
+                if breaks and self.column < indent and self.peek() == "\t":
+                    problem = "found a tab character that violates indentation"
+                    raise ScannerError("while scanning a plain scalar", start_mark, problem, self.get_mark())
+                space += self.peek()
+                self.forward()
+        if breaks:
+            return "\n" * (breaks - 1) or " "
+        return space
+
+    def _at_document_marker(self) -> bool:
+        return self.column == 0 and self.prefix(3) in {"---", "..."} and self.peek(3) in _BLANK
 
 
 HAS_LIBYAML = CParser is not None

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 64
 """Deepest nesting of mappings and lists; the outermost mapping is level 1."""
 
-ODD_BREAKS: Final = re.compile("[\u0085\u2028\u2029]")
-"""Line breaks of YAML 1.1 that are ordinary characters in 1.2."""
+UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Characters that no file may contain. The parsers refuse those of ASCII themselves, but accept byte order marks anywhere
+and take U+0085, U+2028 and U+2029 for line breaks, which they are in YAML 1.1 only."""
 
 
 class IrregularError(Exception):
@@ -48,7 +49,7 @@ def load_plain(text: str) -> dict[str, Any]:
     Raises:
         IrregularError: If anything about the text breaks the dialect.
     """
-    if not text.isascii() and ODD_BREAKS.search(text):
+    if not text.isascii() and UNWANTED.search(text):
         raise IrregularError
     try:
         next_event = parsers.open_parser(text).get_event

@@ -124,6 +124,8 @@ def _flow(lines: LineIndex, at: int, opened: int) -> Problem:
             related=None if at_end else (at, at + 1, "this does not continue it"),
         )
     found = text[at : at + 1]
+    if found == ":" and text[at + 1 : at + 2] in "[{,\"'" and text[at - 1 : at].strip():
+        return missing_space(at + 1, at)
     if found == ",":
         message, advice = "a value is missing before this comma", "remove the comma or put a value before it"
     else:
@@ -207,12 +209,30 @@ def _second_colon(lines: LineIndex, at: int) -> Problem:
             end=at + 1,
             help="put a text that contains ': ' into quotes",
         )
+    above = _line_above(lines, start)
+    if above is not None and _width(lines, start) <= _width(lines, above):
+        return _no_colon(lines, above)
     return _indentation(
         lines,
         at,
         "this key is indented deeper than the line above, which already has its value",
         "align it with its siblings",
     )
+
+
+def _line_above(lines: LineIndex, start: int) -> int | None:
+    """Return where the next line above begins that holds more than white space and comments."""
+    while start > 0:
+        start = lines.line_start(start - 1)
+        line = lines.line_text(start).strip()
+        if line and not line.startswith("#"):
+            return start
+    return None
+
+
+def _width(lines: LineIndex, start: int) -> int:
+    indent = _INDENT.match(lines.text, start)
+    return len(indent.group()) if indent else 0
 
 
 def _unexpected(lines: LineIndex, at: int, what: str) -> Problem:

@@ -23,7 +23,7 @@ from yaml.events import (
 )
 
 from flagctl.source import parsers
-from flagctl.source.plain import MAX_DEPTH
+from flagctl.source.plain import MAX_DEPTH, UNWANTED
 from flagctl.source.problem import Problem, TextEdit
 from flagctl.source.scalars import MAX_INTEGER, IntegerRangeError, NotFiniteError, resolve
 from flagctl.source.syntax import ParseState, explain_syntax, missing_space
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 MAX_PER_KIND: Final = 10
 """Most findings about single characters in one file; a binary file has thousands."""
 
-_UNWANTED: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _DIRECTIVE: Final = re.compile(r"^%[^\r\n]*", re.MULTILINE)
 _BEFORE_CONTENT: Final = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\n|\r)|%[^\r\n]*(?:\r\n|\n|\r))*")
 _VERSION_1_2: Final = re.compile(r"%YAML[ \t]+1\.2[ \t]*(?:#.*)?\Z")
 _ONE_LINER: Final = re.compile(r"[A-Za-z0-9_.-]+(:)\S")
+
+
+_EMPTY_HELP: Final = "every file holds one document that says its kind"
 
 
 @dataclass(slots=True)
@@ -88,7 +90,9 @@ def read_tree_of(lines: LineIndex) -> Tree:
     try:
         data = reader.document()
     except yaml.YAMLError as error:
-        tree.problems.append(explain_syntax(lines, error, reader.state()))
+        problem = explain_syntax(lines, error, reader.state())
+        if not _is_near(lines, problem, [] if not damaged else tree.problems):
+            tree.problems.append(problem)
     except _TooDeepError:
         pass
     else:
@@ -97,12 +101,19 @@ def read_tree_of(lines: LineIndex) -> Tree:
     return tree
 
 
+def _is_near(lines: LineIndex, problem: Problem, others: list[Problem]) -> bool:
+    """Return whether a syntax error is probably only the consequence of an unwanted character."""
+    line = lines.position(problem.start)[0]
+    damaged = (lines.position(other.start)[0] for other in others if other.code == "SYN102")
+    return any(abs(line - other) <= 1 for other in damaged)
+
+
 def _clean(text: str, tree: Tree) -> str:
-    for count, match in enumerate(_UNWANTED.finditer(text)):
+    for count, match in enumerate(UNWANTED.finditer(text)):
         if count == MAX_PER_KIND:
             break
         tree.problems.append(_unwanted(match))
-    return _UNWANTED.sub(" ", text)
+    return UNWANTED.sub(" ", text)
 
 
 def _unwanted(match: re.Match[str]) -> Problem:
@@ -168,7 +179,7 @@ class _Reader:
         while isinstance(event, StreamStartEvent):
             event = self.next_event()
         if event is None or isinstance(event, StreamEndEvent):
-            self.problem("SYN118", "the file is empty", (0, 0), help="every file holds one document that says its kind")
+            self.problem("SYN118", "the file is empty", (0, 0), help=_EMPTY_HELP)
             return None
         event = self.next_event()
         data, self.tree.root = self.value(event, (), 1)
@@ -189,7 +200,7 @@ class _Reader:
 
     def not_a_mapping(self, data: Any, root: Node) -> None:
         if data is None and root.start == root.end:
-            self.problem("SYN118", "the document is empty", (root.start, root.end))
+            self.problem("SYN118", "the document is empty", (root.start, root.end), help=_EMPTY_HELP)
             return
         if isinstance(data, str) and (match := _ONE_LINER.match(self.text, root.start)):
             self.tree.problems.append(missing_space(match.end(1), root.start))

@@ -42,7 +42,9 @@ def corrections(error: ValidationError, key: str) -> list[str]:
     if error.validator == UNKNOWN_KEY:
         choices = _allowed(error)
         alias = ALIASES.get(key.casefold())
-        return [] if key in _RESERVED else close_matches(key, choices) or ([alias] if alias in choices else [])
+        if key in _RESERVED:
+            return []
+        return [alias] if alias in choices else close_matches(key, choices)
     if not isinstance(instance, str):
         return []
     choices = _choices(error)
@@ -72,7 +74,7 @@ def unknown_key(document: SourceDocument, error: ValidationError, route: Route) 
     matches, allowed = corrections(error, key), _allowed(error)
     close = close_matches(key, allowed)
     replacement = None
-    if len(close) == 1:
+    if matches and close == matches:
         replacement = (f"Rename '{shortened(key)}' to '{close[0]}'", close[0], Applicability.SAFE)
     advice = f"possible here: {', '.join(sorted(allowed))}" if allowed else None
     if matches:

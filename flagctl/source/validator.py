@@ -77,7 +77,7 @@ def _required(validator: Any, names: list[str], instance: Any, where: Any) -> It
     if isinstance(instance, dict):
         for name in names:
             if name not in instance:
-                yield ValidationError("missing key", validator_value=name)
+                yield ValidationError("missing key", validator="required", validator_value=name)
 
 
 def _dependencies(validator: Any, rules: dict[str, Any], instance: Any, where: Any) -> Iterator[ValidationError]:

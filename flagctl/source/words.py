@@ -124,11 +124,18 @@ def listed(words: Iterable[str], last: str = "or") -> str:
 
 
 def close_matches(word: str, candidates: Iterable[str]) -> list[str]:
-    """Return the candidates that are close to `word`, the closest first; case and ``-`` against ``_`` do not count."""
+    """Return the candidates that are close to `word`, the closest first; else those that it abbreviates.
+
+    Case, ``-`` and ``_`` do not count.
+    """
     folded = {_folded(candidate): candidate for candidate in candidates}
-    if _folded(word) in folded:
-        return [folded[_folded(word)]]
-    return [folded[match] for match in get_close_matches(_folded(word), folded, n=3, cutoff=0.75)]
+    word = _folded(word)
+    if word in folded:
+        return [folded[word]]
+    matches = get_close_matches(word, folded, n=3, cutoff=0.75)
+    if not matches and len(word) >= 3:
+        matches = [candidate for candidate in folded if candidate.startswith(word)]
+    return [folded[match] for match in matches]
 
 
 def _folded(word: str) -> str:
