@@ -7,7 +7,7 @@ that a second run writes the same bytes. What the files mean is in `README.md`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -151,7 +151,7 @@ def evaluated(rng: Random, reference: Reference, bundle: dict[str, Any], key: st
 
 def portable(value: Any) -> Any:
     """Leave of a context what JSON and every language can hold; a context that is no mapping stays what it is."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         pairs = {key: portable(item) for key, item in value.items() if type(key) is str}
         return {key: item for key, item in pairs.items() if item is not MISSING}
     if isinstance(value, (list, tuple)):

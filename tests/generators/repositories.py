@@ -161,7 +161,9 @@ class _Maker:
         return result
 
     def _prerequisite(self, key: str) -> Prerequisite:
-        names = tuple(variant.name for variant in self.flags[key].variants)
+        flag = self.flags[key]
+        inline = tuple(rule.id for rule in flag.rules if rule.value is not UNSET)
+        names = (*(variant.name for variant in flag.variants), *inline)
         return Prerequisite(flag=key, variants=tuple(v.sample(self.rng, names, 2)))  # type: ignore[arg-type]
 
     def _targets(self, flag: Flag) -> tuple[Target, ...]:

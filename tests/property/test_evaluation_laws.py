@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from random import Random
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import flagctl
 from flagctl.compiler import compile_environment
 from flagctl.evaluator.operators import OPERATORS
+from flagctl.evaluator.trace import explain
 from flagctl.model import (
     Environment,
     Experiment,
@@ -35,7 +36,9 @@ from flagctl.model import (
 from tests.generators import vocabulary as v
 from tests.generators.bundles import Case, focused_cases, pool_cases, random_bundle
 from tests.generators.conditions import attribute_condition, random_condition
+from tests.generators.layout import bundle_of, lay_out
 from tests.generators.strategies import units
+from tests.reference import Reference
 from tests.scale import scaled
 
 ON_OFF = (Variant(name="on", value=True), Variant(name="off", value=False))
@@ -156,6 +159,22 @@ def test_a_fixed_instant_replays() -> None:
             assert again == once[key, id(case)] or again.value != again.value
 
 
+def test_a_moment_is_the_same_in_every_form() -> None:
+    for seed in range(scaled(4, 100)):
+        rng = Random(seed)
+        data = random_bundle(seed, 25)
+        for case in pool_cases(rng, 10):
+            seconds = case.now_ms / 1000
+            flags = flagctl.load(data)
+            by_clock = flagctl.FlagSet(flags.document, clock=lambda seconds=seconds: seconds)
+            zoned = case.now.astimezone(timezone(timedelta(hours=5, minutes=45)))
+            for key in flags.keys():  # noqa: SIM118
+                expected = flags.evaluate(key, case.context, now=case.now)
+                assert flags.evaluate(key, case.context, now=seconds) == expected
+                assert flags.evaluate(key, case.context, now=zoned) == expected
+                assert by_clock.evaluate(key, case.context) == expected
+
+
 @given(some=st.lists(units(), min_size=1, max_size=60, unique=True))
 def test_a_rollout_gives_each_unit_exactly_one_variant(some: list[str]) -> None:
     arms = tuple(
@@ -242,3 +261,21 @@ def test_staleness_changes_nothing_but_the_reason() -> None:
                 assert (one.variant, one.rule, one.error_code) == (two.variant, two.rule, two.error_code)
                 expected = one.reason if one.reason in {"DISABLED", "ERROR"} else "STALE"
                 assert two.reason == expected
+
+
+def test_exclude_wins_over_include_and_include_over_when() -> None:
+    never = {"attribute": "targeting_key", "operator": "not_exists"}
+    segment = {"include": ["both", "in"], "exclude": ["both", "out"], "when": [never]}
+    condition = {"segment": "s"}
+    entry = {
+        "type": "boolean",
+        "variants": [["on", True], ["off", False]],
+        "default": {"serve": 1},
+        "rules": [{"id": "r", "when": [condition], "serve": 0}],
+    }
+    data = lay_out(bundle_of({"f": entry}, segments={"s": segment}))
+    flags, reference = flagctl.load(data), Reference(data)
+    for unit, expected in (("both", False), ("out", False), ("in", True), ("other", False), (None, True)):
+        context = {"targeting_key": unit}
+        assert flags.is_enabled("f", context) is reference.is_enabled("f", context, 0) is expected
+        assert explain(flags.document, "f", context, 0).details.value is expected

@@ -6,6 +6,7 @@ one bundle, the others are near the edges of the flag's own conditions.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from random import Random
 from typing import Any
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 
 import flagctl
 from flagctl.compiler import compile_environment
+from flagctl.evaluator.document import open_bundle
+from flagctl.evaluator.trace import ExplainOptions, explain
 from tests.generators.bundles import (
     Case,
     decoded,
@@ -24,7 +27,7 @@ from tests.generators.bundles import (
     random_bundle,
 )
 from tests.generators.contexts import hostile_contexts, pool_context
-from tests.generators.repositories import ENVIRONMENTS
+from tests.generators.repositories import ENVIRONMENTS, random_repository
 from tests.generators.strategies import contexts, instants, repositories
 from tests.property.agreement import answer_of, same, same_value, shown
 from tests.reference import Reference
@@ -97,6 +100,55 @@ def test_a_function_that_has_become_hot_still_agrees() -> None:
                 ours = answer_of(flags.evaluate(key, case.context, case.default, now=case.now))
                 theirs = reference.evaluate(key, case.context, case.default, case.now_ms)
                 assert same(ours, theirs), explained(seed, key, case, ours, theirs)
+
+
+def test_flags_that_outlive_a_swap_agree() -> None:
+    """Other environments of one repository share many lines, whose functions a swap keeps."""
+    for seed in range(scaled(4, 100)):
+        rng = Random(seed)
+        repository = random_repository(rng, 30)
+        bundles = [compile_environment(repository, environment).data for environment in ENVIRONMENTS]
+        flags = flagctl.load(bundles[0])
+        cases = pool_cases(rng, 8)
+        for _ in range(6):
+            data = rng.choice(bundles)
+            killed, stale = states(rng, list(repository.flags))
+            flags = flags.replace(open_bundle(data)).with_state(killed, stale)
+            reference = Reference(data, killed, stale)
+            for key in repository.flags:
+                for case in cases:
+                    ours = answer_of(flags.evaluate(key, case.context, case.default, now=case.now))
+                    theirs = reference.evaluate(key, case.context, case.default, case.now_ms)
+                    assert same(ours, theirs), explained(seed, key, case, ours, theirs)
+
+
+def test_a_trace_ends_with_the_evaluators_answer() -> None:
+    for seed in range(scaled(16, 400)):
+        rng = Random(seed)
+        data = random_bundle(seed, 25)
+        bundle = decoded(data)
+        killed, stale = states(rng, list(bundle["flags"]))
+        flags = flagctl.load(data).with_state(killed, stale)
+        shared = pool_cases(rng, 8)
+        for key in (*bundle["flags"], "no-such-flag"):
+            focused = focused_cases(rng, bundle, key, 12) if key in bundle["flags"] else []
+            for case in shared + focused:
+                options = ExplainOptions(default=case.default, killed=killed, stale=stale)
+                details = explain(flags.document, key, case.context, case.now_ms, options).details
+                ours = flags.evaluate(key, case.context, case.default, now=case.now)
+                assert same(answer_of(details), answer_of(ours)), explained(seed, key, case, details, ours)
+                if ours.error_code is None:
+                    assert details.metadata == ours.metadata
+
+
+def test_a_trace_of_a_context_that_raises_is_an_answer_and_plain_json() -> None:
+    for seed in range(scaled(4, 100)):
+        document = open_bundle(random_bundle(seed, 20))
+        rng = Random(seed)
+        for context in hostile_contexts(rng, pool_context(rng)):
+            for key in document.flag_keys():
+                trace = explain(document, key, context, 1_796_083_200_000)
+                json.dumps(trace.to_dict(), allow_nan=False)
 
 
 def test_typed_calls_agree() -> None:

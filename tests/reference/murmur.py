@@ -45,3 +45,35 @@ def seed(salt: str) -> int:
 def bucket(salt: str, unit: str) -> int:
     """Return the bucket, 0 to 99 999, of a unit (in its string form) under a salt."""
     return (murmur3_x86_32(unit.encode(), seed(salt)) * 100_000) >> 32
+
+
+def unit_of_hash(salt: str, wanted: int) -> str:
+    """Return an ASCII unit with exactly this hash under a salt: the last block of four bytes is solved for.
+
+    Every step of the algorithm can be undone, so that edges of ranges need not be searched for.
+    """
+    h = wanted
+    h ^= h >> 16
+    h = (h * pow(0xC2B2AE35, -1, 2**32)) & MASK
+    h ^= (h >> 13) ^ (h >> 26)
+    h = (h * pow(0x85EBCA6B, -1, 2**32)) & MASK
+    h ^= h >> 16
+    h ^= 8  # the unit's length
+    after = _rotate(((h - 0xE6546B64) * pow(5, -1, 2**32)) & MASK, 32 - 13)
+    for number in range(10_000):
+        first = f"{number:04}".encode()
+        before = seed(salt) ^ _scramble(int.from_bytes(first, "little"))
+        before = (_rotate(before, 13) * 5 + 0xE6546B64) & MASK
+        k = ((after ^ before) * pow(0x1B873593, -1, 2**32)) & MASK
+        k = (_rotate(k, 32 - 15) * pow(0xCC9E2D51, -1, 2**32)) & MASK
+        last = k.to_bytes(4, "little")
+        if all(0x20 < byte < 0x7F for byte in last):
+            unit = (first + last).decode()
+            assert murmur3_x86_32(unit.encode(), seed(salt)) == wanted
+            return unit
+    raise AssertionError("no printable unit has this hash")
+
+
+def first_hash(bucket_number: int) -> int:
+    """Return the smallest hash whose bucket this is."""
+    return -(-(bucket_number << 32) // 100_000)
