@@ -34,7 +34,7 @@ from flagctl.model import (
     Variant,
 )
 from tests.generators import vocabulary as v
-from tests.generators.conditions import random_conditions
+from tests.generators.conditions import attribute_condition, random_conditions
 
 if TYPE_CHECKING:
     from random import Random
@@ -161,9 +161,7 @@ class _Maker:
         return result
 
     def _prerequisite(self, key: str) -> Prerequisite:
-        flag = self.flags[key]
-        inline = tuple(rule.id for rule in flag.rules if rule.value is not UNSET)
-        names = (*(variant.name for variant in flag.variants), *inline)
+        names = tuple(variant.name for variant in self.flags[key].variants)
         return Prerequisite(flag=key, variants=tuple(v.sample(self.rng, names, 2)))  # type: ignore[arg-type]
 
     def _targets(self, flag: Flag) -> tuple[Target, ...]:
@@ -209,16 +207,17 @@ class _Maker:
 
     def _reachable(self, flag: Flag, rules: list[Rule]) -> tuple[Rule, ...]:
         """Give conditions to rules that would otherwise hide later ones."""
-        last = max(rules, key=lambda rule: rule.priority)
-        result = []
-        for rule in rules:
+        order = sorted(range(len(rules)), key=lambda number: rules[number].priority)
+        for place, number in enumerate(order[:-1]):
+            rule = rules[number]
             shares_salt = rule.percentage is not None and flag.salt_of(rule) == flag.salt_of()
             is_partial = isinstance(rule.percentage, FixedPercentage) and rule.percentage.thousandths < FULL
-            hides = rule.schedule is None and (shares_salt or not is_partial)
-            if not rule.when and rule is not last and hides:
-                rule = replace(rule, when=random_conditions(self.rng, list(self.segments)))  # noqa: PLW2901
-            result.append(rule)
-        return tuple(result)
+            while (shares_salt or not is_partial) and any(
+                all(condition in rules[later].when for condition in rule.when) for later in order[place + 1 :]
+            ):
+                rule = replace(rule, when=(*rule.when, attribute_condition(self.rng)))
+            rules[number] = rule
+        return tuple(rules)
 
     def _rule(self, flag: Flag, number: int, suffix: str, rings: str | None) -> Rule:
         rng = self.rng
