@@ -1,0 +1,346 @@
+"""`flagctl plan`: what publishing would change against what is live, and a file that publishes exactly that."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import ConflictError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flagctl.bundle.manifest import Manifest
+    from flagctl.compiler import CompiledBundle
+    from flagctl.evaluator.document import Document
+    from flagctl.model import Repository
+    from flagctl.ops.publishing import Origin
+    from flagctl.ops.target import Target
+    from flagctl.review import RepositoryDiff
+    from flagctl.review.impact import GroupImpact
+    from flagctl.review.risk import RatedFlag
+    from flagctl.review.side import BundleSide
+    from flagctl.source import LoadedRepository
+
+_KIND = "flagctl.plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What is live: the verified manifest's place in the order, and its bundle."""
+
+    epoch: int
+    seq: int
+    bundle_sha256: str
+    commit: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the base as plan files have it."""
+        return {"epoch": self.epoch, "seq": self.seq, "bundle_sha256": self.bundle_sha256, "commit": self.commit}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanResult:
+    """What publishing would change.
+
+    Attributes:
+        project: Name of the project.
+        environment: Name of the environment.
+        url: The remote.
+        base: What is live; None before the first publication.
+        bundle_sha256: Digest of what would be live.
+        commit: Git commit it was compiled from, or None.
+        created_ms: When the plan was made.
+        diff: The difference in this environment.
+        impacts: Exact impact of every flag on both sides that may answer differently; None where arithmetic can't tell.
+        risks: Every flag concerned, gravest first.
+    """
+
+    project: str
+    environment: str
+    url: str
+    base: Base | None
+    bundle_sha256: str
+    commit: str | None
+    created_ms: int
+    diff: RepositoryDiff
+    impacts: Mapping[str, tuple[GroupImpact, ...] | None]
+    risks: tuple[RatedFlag, ...]
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether publishing would change anything."""
+        return self.base is None or self.base.bundle_sha256 != self.bundle_sha256
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as its file and the JSON output have it (`schemas/plan.schema.json`)."""
+        from flagctl import __version__
+        from flagctl.review.risk import worst
+
+        return {
+            "format_version": "1.0",
+            "kind": _KIND,
+            "tool_version": __version__,
+            "created_ms": self.created_ms,
+            "project": self.project,
+            "environment": self.environment,
+            "url": self.url,
+            "base": self.base.to_dict() if self.base else None,
+            "head": {"bundle_sha256": self.bundle_sha256, "commit": self.commit},
+            "has_changes": self.has_changes,
+            "risk": worst(self.risks).value,
+            "risks": [flag.to_dict() for flag in self.risks],
+            "impacts": {
+                key: None if groups is None else [group.to_dict() for group in groups]
+                for key, groups in self.impacts.items()
+            },
+            **self.diff.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What is to be published.
+
+    Attributes:
+        loaded: The flag files, for places.
+        bundle: What they compile to.
+        commit: Their commit, or None outside git and for uncommitted changes.
+    """
+
+    loaded: LoadedRepository
+    bundle: CompiledBundle
+    commit: str | None
+
+
+def read_live(target: Target, now_ms: int) -> tuple[Manifest, Document] | None:
+    """Return the verified manifest and bundle of a target, or None before the first publication.
+
+    An expired manifest counts: it is what clients go on serving.
+
+    Raises:
+        RemoteError: If the remote cannot be reached or lacks the bundle.
+        UntrustedError: If what is there is not to be trusted.
+    """
+    from flagctl.bundle.accept import Terms
+    from flagctl.bundle.envelope import MAX_POINTER
+    from flagctl.bundle.names import manifest_key
+    from flagctl.client.sync import Source, pull
+
+    if target.remote.get(manifest_key(target.environment), max_bytes=MAX_POINTER) is None:
+        return None
+    state = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now_ms / 1000).state
+    if state.manifest is None or state.document is None:  # pragma: no cover  pull raises or has both
+        return None
+    return state.manifest, state.document
+
+
+def plan(target: Target, proposal: Proposal, now_ms: int, *, live_source: LoadedRepository | None = None) -> PlanResult:
+    """Compare what is live with what is proposed.
+
+    Args:
+        target: Environment and remote.
+        proposal: What is to be published.
+        now_ms: Instant at which ramps and schedules are looked at, milliseconds since the epoch.
+        live_source: The flag files that the live bundle was compiled from, for places; entries of the bundle without.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+        UntrustedError: If what is live is not to be trusted.
+    """
+    from flagctl.evaluator.document import open_bundle
+    from flagctl.review.side import BundleSide
+
+    live = read_live(target, now_ms)
+    environment = target.environment
+    after = BundleSide(open_bundle(proposal.bundle.data), proposal.loaded)
+    base = None
+    if live is None:
+        before = BundleSide(open_bundle(_nothing(target)))
+    else:
+        manifest, document = live
+        before = BundleSide(document, live_source)
+        base = base_of(manifest)
+    diff, impacts, risks = _review(before, after, environment, now_ms)
+    return PlanResult(
+        project=target.project,
+        environment=environment,
+        url=target.remote.url,
+        base=base,
+        bundle_sha256=proposal.bundle.sha256,
+        commit=proposal.commit,
+        created_ms=now_ms,
+        diff=diff,
+        impacts=impacts,
+        risks=risks,
+    )
+
+
+def find_live_source(target: Target, origin: Origin, now_ms: int) -> LoadedRepository | None:
+    """Return the flag files of the live manifest's commit, if this clone has them and they compile to the live bundle.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+        UntrustedError: If what is live is not to be trusted.
+    """
+    from flagctl.compiler import compile_environment
+    from flagctl.errors import FlagctlError
+    from flagctl.source import load_tree
+
+    live = read_live(target, now_ms)
+    if live is None or live[0].commit is None or origin.history is None:
+        return None
+    try:
+        loaded = load_tree(origin.history.read_tree(live[0].commit))
+        if loaded.repository is None:
+            return None
+        bundle = compile_environment(loaded.repository, target.environment)
+    except FlagctlError:  # not in this clone, or from a version that compiled differently: entries will do
+        return None
+    return loaded if bundle.sha256 == live[0].bundle.sha256 else None
+
+
+def _review(
+    before: BundleSide, after: BundleSide, environment: str, now_ms: int
+) -> tuple[RepositoryDiff, dict[str, tuple[GroupImpact, ...] | None], tuple[RatedFlag, ...]]:
+    from dataclasses import replace
+
+    from flagctl.review import diff_sides
+    from flagctl.review.impact import exact_impact
+    from flagctl.review.risk import rate
+
+    old, new = before.repository, after.repository
+    diff = diff_sides(before, after)
+    diff = replace(diff, changes=tuple(c for c in diff.changes if _is_told(c.code, c.key, old, new)))
+    concerned = {c.key for c in diff.changes if c.kind == "flag" and c.category.changes_answers} | set(diff.reached)
+    impacts = {
+        key: exact_impact((old.flags[key], old), (new.flags[key], new), environment, now_ms)
+        for key in sorted(concerned)
+        if key in old.flags and key in new.flags
+    }
+    return diff, impacts, rate(diff, impacts)
+
+
+def _is_told(code: str, key: str, old: Repository, new: Repository) -> bool:
+    """Whether a change is one: a bundle does not say how an experiment that is not running splits."""
+    from flagctl.model import ExperimentStatus
+
+    if code not in {
+        "experiment-variants-changed",
+        "experiment-traffic-changed",
+        "experiment-slots-changed",
+        "experiment-metrics-changed",
+    }:
+        return True
+    both = (old.experiments.get(key), new.experiments.get(key))
+    return all(experiment is not None and experiment.status is ExperimentStatus.RUNNING for experiment in both)
+
+
+def _nothing(target: Target) -> bytes:
+    """Return the bundle of an environment without flags."""
+    from flagctl.compiler import compile_environment
+    from flagctl.model import Environment, Repository, RepositoryConfig
+
+    name = target.environment
+    config = RepositoryConfig(
+        path="flagctl.yaml", version=1, project=target.project, environments={name: Environment(name=name)}
+    )
+    return compile_environment(Repository(config=config), name).data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """The part of a plan file that publishing holds itself to."""
+
+    project: str
+    environment: str
+    base: Base | None
+    bundle_sha256: str
+    commit: str | None
+
+
+def read_plan(path: Path) -> SavedPlan:
+    """Read a plan file.
+
+    Raises:
+        UsageError: If it is not one, or of a newer format.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"the plan {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is not a plan: it is no JSON", hint="make one: flagctl plan ENV --out FILE"
+        ) from error
+    if not isinstance(data, dict) or data.get("kind") != _KIND:
+        raise UsageError(f"{path} is not a plan", hint="make one: flagctl plan ENV --out FILE")
+    if not str(data.get("format_version", "")).startswith("1."):
+        raise UsageError(f"{path} is a plan of another format", hint="make it anew with this flagctl")
+    try:
+        base = data["base"]
+        return SavedPlan(
+            project=str(data["project"]),
+            environment=str(data["environment"]),
+            base=None
+            if base is None
+            else Base(
+                epoch=int(base["epoch"]),
+                seq=int(base["seq"]),
+                bundle_sha256=str(base["bundle_sha256"]),
+                commit=base["commit"],
+            ),
+            bundle_sha256=str(data["head"]["bundle_sha256"]),
+            commit=data["head"]["commit"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} is a damaged plan", hint="make it anew: flagctl plan ENV --out FILE") from error
+
+
+def check_plan(saved: SavedPlan, environment: str, bundle_sha256: str, live: Base | None) -> None:
+    """Check that publishing now would do exactly what was planned.
+
+    Args:
+        saved: The plan.
+        environment: Where is published.
+        bundle_sha256: Digest of what the flags at hand compile to.
+        live: What is live now.
+
+    Raises:
+        ConflictError: If it would not; the message names what moved.
+        UsageError: If the plan is for another environment.
+    """
+    again = f"look at the new difference: flagctl plan {environment} --out FILE"
+    if saved.environment != environment:
+        raise UsageError(f"the plan is for '{saved.environment}', not for '{environment}'")
+    if saved.bundle_sha256 != bundle_sha256:
+        raise ConflictError(
+            "the flags at hand are not those of the plan", hint=f"check out what was planned, or {again}"
+        )
+    if live is None and saved.base is not None:
+        raise ConflictError(f"nothing is published to '{environment}' any more", hint=again)
+    if live is not None and (saved.base is None or saved.base.bundle_sha256 != live.bundle_sha256):
+        planned = f"number {saved.base.seq}" if saved.base else "nothing"
+        raise ConflictError(
+            f"'{environment}' moved since the plan: it was made against {planned}, live is number {live.seq}",
+            hint=again,
+        )
+
+
+def write_plan(result: PlanResult, path: Path) -> None:
+    """Write a plan file.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    from flagctl.ops.compile import write_file
+
+    text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    write_file(path, text.encode())
+
+
+def base_of(manifest: Manifest) -> Base:
+    """Return a manifest as plans refer to it."""
+    return Base(epoch=manifest.epoch, seq=manifest.seq, bundle_sha256=manifest.bundle.sha256, commit=manifest.commit)
