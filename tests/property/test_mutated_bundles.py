@@ -15,6 +15,7 @@ import flagctl
 from flagctl.errors import BundleFormatError
 from flagctl.evaluator.document import check_structure
 from flagctl.evaluator.trace import ExplainOptions, explain
+from flagctl.patterns import PatternError, compile_pattern
 from tests.generators.bundles import Case, pool_cases, random_bundle
 from tests.generators.layout import lay_out
 from tests.property.agreement import answer_of, same
@@ -177,16 +178,26 @@ def call_every_method(flags: flagctl.FlagSet, cases: list[Case]) -> None:
             flags.get_variant(key, case.context)
 
 
+def automaton_of(pattern: str) -> dict[str, Any] | None:
+    try:
+        return compile_pattern(pattern).to_document()
+    except PatternError:
+        return None
+
+
 def answer_every_flag(flags: flagctl.FlagSet, mutant: bytes, cases: list[Case], where: str) -> None:
     """What was accepted means the same to the reference interpreter and to a trace."""
     call_every_method(flags, cases)
     plain = gzip.decompress(mutant) if mutant[:2] == b"\x1f\x8b" else mutant
     reference = Reference(plain)
+    # The reference asks RE2; an automaton that was changed finds something else.
+    patterns = json.loads(plain)["patterns"]
+    comparable = all(automaton == automaton_of(text) for text, automaton in patterns.items())
     for case in cases:
         for key in flags.keys():  # noqa: SIM118
             ours = answer_of(flags.evaluate(key, case.context, case.default, now=case.now))
             theirs = reference.evaluate(key, case.context, case.default, case.now_ms)
-            assert same(ours, theirs), f"{where}: {key}: {ours} {theirs}"
+            assert same(ours, theirs) or not comparable, f"{where}: {key}: {ours} {theirs}"
             options = ExplainOptions(default=case.default)
             trace = explain(flags.document, key, case.context, case.now_ms, options)
             assert same(answer_of(trace.details), ours), f"{where}: {key}"
