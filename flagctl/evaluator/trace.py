@@ -63,7 +63,8 @@ def explain(
 ) -> Trace:
     """Evaluate a flag and return how it came to its answer. Total like evaluation itself: no context makes it raise.
 
-    The answer equals `FlagSet.evaluate`'s for the same instant and state. Contexts whose own code raises are the one
+    The answer equals `FlagSet.evaluate`'s for the same instant and state, but for the wording of an error message, which
+    is more particular here. Contexts whose own code raises are the one
     exception: whether a read that raises is reached at all may depend on the order in which conditions are tried, and
     a compiled flag tries cheap ones first.
 
@@ -101,7 +102,7 @@ class _Explanation:
     def trace(self) -> Trace:
         """Take the steps of an evaluation in their order until one decides."""
         if self._key not in self._known_flags():
-            return self._error("unknown_flag", ErrorCode.FLAG_NOT_FOUND, f"There is no flag {self._key!r}.")
+            return self._error("unknown_flag", ErrorCode.FLAG_NOT_FOUND, f"the bundle has no flag {self._key!r}")
         self._flag = self._document.flag(self._key)
         self._schedule = self._window(self._flag.get("schedule"), ("schedule",))
         if self._key in self._options.killed:
@@ -146,7 +147,7 @@ class _Explanation:
         except Exception:  # noqa: BLE001 - even asking a foreign object for its class can raise
             is_mapping = False
         if not is_mapping:
-            raise _InvalidContextError(f"The evaluation context is no mapping, but {type(self._context).__name__}.")
+            raise _InvalidContextError(f"a context is a mapping or None, not {type(self._context).__name__}")
 
     def _prerequisite(self, key: str, variants: Sequence[str], route: Route) -> bool:
         options = ExplainOptions(killed=self._options.killed)
@@ -277,7 +278,7 @@ class _Explanation:
             return read(self._context, path)
         except Exception as error:
             name = ".".join(keys_of(path))
-            raise _InvalidContextError(f"Reading {name!r} raised {type(error).__name__}.") from error
+            raise _InvalidContextError(f"reading {name!r} raised {type(error).__name__}") from error
 
     def _draw(self, outcome: Mapping[str, Any], salt: str | None = None) -> DrawStep:
         """Draw the unit of a rule or default under its salt, or under the one given."""
@@ -317,12 +318,11 @@ class _Explanation:
 
     def _error(self, state: str, code: ErrorCode, message: str) -> Trace:
         value = self._options.default
-        details = EvaluationDetails(value, None, Reason.ERROR, code, message, None, self._metadata())
+        metadata = self._metadata() if state == "evaluated" else {}
+        details = EvaluationDetails(value, None, Reason.ERROR, code, message, None, metadata)
         return self._finished(state, ("default",) if state == "evaluated" else (), details)
 
     def _metadata(self) -> dict[str, Any]:
-        if not self._flag:
-            return {}
         metadata = {"owner": self._flag.get("owner"), "tags": tuple(self._flag.get("tags", ()))}
         metadata["digest"] = self._document.digest(self._key)
         return {name: value for name, value in metadata.items() if value}
@@ -354,17 +354,17 @@ def share_at(percentage: int | Mapping[str, Any], now_ms: int) -> int:
 
 
 def _missing_unit(path: tuple[str, ...]) -> str:
-    return f"The default is a rollout, and {'.'.join(path)!r} names no unit."
+    return f"the default is a rollout, and {'.'.join(path)!r} names no unit"
 
 
 def _first_failure(steps: Sequence[ConditionStep]) -> str:
-    """Return a sentence about the read that raised."""
+    """Say which read raised."""
     for step in steps:
         if step.held is None:
             inside = step.segment.conditions if step.segment is not None else step.parts
             if inside:
                 return _first_failure(inside)
             if step.segment is not None:
-                return f"Reading the unit for segment {step.segment.key!r} raised."
-            return f"Of the attribute {'.'.join(step.attribute)!r}: {step.note}."
-    return "Reading the evaluation context raised."
+                return f"reading the unit for segment {step.segment.key!r} raised an exception"
+            return f"of the attribute {'.'.join(step.attribute)!r}: {step.note}"
+    return "reading the context raised an exception"

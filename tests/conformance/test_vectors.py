@@ -85,6 +85,7 @@ def test_operators_hold_for_the_values_listed_and_their_twins_for_the_others() -
                 expected = (position in vector["holds_for"]) is not negated
                 assert flags.is_enabled(key, {"x": value}) is expected, (tried[number], value)
                 assert reference.is_enabled(key, {"x": value}, 0) is expected, (tried[number], value)
+                assert explain(flags.document, key, {"x": value}, 0).details.value is expected, (tried[number], value)
             missing = (0 in vector["holds_for"]) is not negated
             assert flags.is_enabled(key, {}) is reference.is_enabled(key, {}, 0) is missing, tried[number]
 
