@@ -46,17 +46,23 @@ def validate(
         str | None, typer.Option(metavar="PATH", help="Read this file's content from stdin instead.")
     ] = None,
 ) -> None:
-    """Find everything that is wrong with the flag files, in one pass.
+    """Find everything that is wrong with the flag files.
 
     Exits with 1 if there are errors; warnings alone exit with 0 unless --fail-on warning.
     """
     import sys
 
-    from flagctl.ops.validate import ValidateOptions, severity_of
+    from flagctl.errors import UsageError
+    from flagctl.ops.validate import ValidateOptions, severity_of, validate_and_fix
     from flagctl.ops.validate import validate as run
 
     session = session_of(context)
+    session.format("full", "concise", "json", "github")
     threshold = severity_of(fail_on)
+    if fix and stdin_filename is not None:
+        raise UsageError("--fix and --stdin-filename do not go together")
+    if unsafe_fixes and not fix:
+        raise UsageError("--unsafe-fixes goes with --fix")
     stdin = None if stdin_filename is None else (stdin_filename, sys.stdin.buffer.read())
     options = ValidateOptions(
         root=session.root,
@@ -67,11 +73,10 @@ def validate(
         pedantic=pedantic,
         stdin=stdin,
     )
-    result = run(options)
+    result = validate_and_fix(options, unsafe=unsafe_fixes) if fix else run(options)
     _show_findings(session, result)
     if not exit_zero and result.fails(threshold):
         raise typer.Exit(ExitCode.FINDINGS)
-    del fix, unsafe_fixes
 
 
 def _show_findings(session: Session, result: "ValidateResult") -> None:
@@ -90,6 +95,8 @@ def _show_findings(session: Session, result: "ValidateResult") -> None:
         console.result(render_concise(result.diagnostics, style))
     else:
         console.result(render_full(result.diagnostics, result.source, style))
+    for applied in result.applied:
+        console.note(f"{console.error_style.paint('fixed', 'green')} {applied.path}: {applied.title} [{applied.code}]")
     if result.diagnostics:
         console.note(("\n" if form == "full" else "") + render_summary(result, console.error_style))
     else:
@@ -165,7 +172,7 @@ def evaluate(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show every step with the values it saw.")] = False,
 ) -> None:
-    """Evaluate one flag from the flag files, and say why it answers so."""
+    """Evaluate one flag, and say why it answers so."""
     import sys
 
     from flagctl.ops.contexts import parse_context, parse_default, parse_instant_option
@@ -225,7 +232,10 @@ def schema(
         str | None, typer.Argument(metavar="[NAME]", help="Of the schema.", autocompletion=complete_schemas)
     ] = None,
 ) -> None:
-    """Print a JSON Schema, of a kind of file or of a command's JSON output; without a name, list them."""
+    """Print a JSON Schema; without a name, list them.
+
+    There is one for each kind of file, and one for each command's JSON output.
+    """
     from flagctl.ops.rules import schema_names, schema_text
 
     session = session_of(context)

@@ -28,7 +28,10 @@ def compile_command(
     ] = None,
     revision: Annotated[str | None, typer.Option(metavar="REV", help="Flags of this git revision.")] = None,
 ) -> None:
-    """Compile an environment's flags to a bundle: the same flags give the same bytes, anywhere."""
+    """Compile an environment's flags to a bundle file.
+
+    The same flags give the same bytes, anywhere.
+    """
     import sys
 
     from flagctl.ops.compile import CompileOptions, compile_bundle
@@ -57,7 +60,7 @@ def inspect(
     ] = None,
     biggest: Annotated[int, typer.Option(metavar="N", min=0, help="List the largest flags.")] = 5,
 ) -> None:
-    """Look into a bundle file: whose it is, what it needs, what is large."""
+    """Look into a bundle file."""
     from flagctl.cli.exit_codes import ExitCode
     from flagctl.ops.inspect import InspectOptions, inspect_file
     from flagctl.report.bundles import render_inspection

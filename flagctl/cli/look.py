@@ -61,7 +61,7 @@ def show(
     key: Annotated[str, typer.Argument(metavar="KEY", help="Of the flag.", autocompletion=complete_flags)],
     source: Annotated[bool, typer.Option("--source", help="Print the file instead.")] = False,
 ) -> None:
-    """Show one flag: what it is in each environment, and what it depends on."""
+    """Show one flag: what it is in each environment."""
     from flagctl.ops.listing import show_flag
     from flagctl.report.flags import render_show
 
@@ -86,7 +86,7 @@ def graph(
         typer.Option(metavar="NAME", help="Only this environment.", autocompletion=complete_environments),
     ] = None,
 ) -> None:
-    """Show what depends on what: prerequisites, segments, experiments."""
+    """Show what depends on what, or what turns off with a flag."""
     from flagctl.errors import UsageError
     from flagctl.ops.graph import GraphOptions, build_graph
     from flagctl.ops.graph import impact as find_impact

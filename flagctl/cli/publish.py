@@ -59,7 +59,9 @@ def publish(
     region: Region = None,
     trust: Trust = None,
 ) -> None:
-    """Make the flags of an environment live: check, compile, sign, write, read back.
+    """Make the flags of an environment live.
+
+    Checks, compiles, signs, writes, and reads back.
 
     Clients take them over within seconds. Refuses if what is published was not seen by this commit.
     """
@@ -117,7 +119,7 @@ def rollback(
     region: Region = None,
     trust: Trust = None,
 ) -> None:
-    """Go back to a bundle that was published before, in seconds and without git."""
+    """Go back to a bundle that was published before."""
     from flagctl.ops.publish_model import PublishOptions
     from flagctl.ops.publishing import Origin, check_may_publish, find_signers
     from flagctl.ops.rollback import history
@@ -153,7 +155,7 @@ def status(
     region: Region = None,
     trust: Trust = None,
 ) -> None:
-    """Show what is live where, how long it is valid, and whether it is what the flag files say."""
+    """Show what is live where, and whether it is what is here."""
     from flagctl.ops.loading import check_environment, load, readable
     from flagctl.ops.status import status as run
     from flagctl.ops.target import TargetOverrides, open_target

@@ -38,7 +38,9 @@ def completion(
     context: typer.Context,
     shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh, fish, powershell or pwsh.")],
 ) -> None:
-    """Print the script that makes a shell complete flagctl's commands, options and flag keys.
+    """Print the script for completion in a shell.
+
+    It completes commands, options, and keys of flags.
 
     For bash: flagctl completion bash > ~/.local/share/bash-completion/completions/flagctl
     """

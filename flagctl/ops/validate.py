@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flagctl.diagnostics import Diagnostic
+    from flagctl.lint import LintOptions, LintResult
+    from flagctl.ops.fix import AppliedFix
     from flagctl.source import LoadedRepository, SourceDocument
 
 
@@ -40,6 +42,12 @@ class ValidateOptions:
     pedantic: bool = False
     stdin: tuple[str, bytes] | None = None
 
+    def lint_options(self) -> LintOptions:
+        """Return the part that rules are run with."""
+        from flagctl.lint import LintOptions
+
+        return LintOptions(now_ms=self.now_ms, select=self.select, ignore=self.ignore, pedantic=self.pedantic)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidateResult:
@@ -50,12 +58,16 @@ class ValidateResult:
         files: Number of files the findings are about.
         flags: Number of flags that could be read.
         documents: The files as read, by path, to show lines of.
+        suppressed: Number of findings that comments silenced.
+        applied: Corrections that were made.
     """
 
     diagnostics: tuple[Diagnostic, ...]
     files: int
     flags: int
     documents: Mapping[str, SourceDocument]
+    suppressed: int = 0
+    applied: tuple[AppliedFix, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """Return how many findings are of this severity."""
@@ -74,9 +86,10 @@ class ValidateResult:
         return None if document is None else document.text
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON output (`schemas/output-validate.schema.json`)."""
+        """Return the JSON output (`schemas/diagnostics.schema.json`)."""
         return {
             "diagnostics": [diagnostic.to_dict() for diagnostic in self.diagnostics],
+            "applied": [fix.to_dict() for fix in self.applied],
             "summary": {
                 "files": self.files,
                 "flags": self.flags,
@@ -84,6 +97,7 @@ class ValidateResult:
                 "warnings": self.count(Severity.WARNING),
                 "infos": self.count(Severity.INFO),
                 "fixable": sum(diagnostic.fix is not None for diagnostic in self.diagnostics),
+                "suppressed": self.suppressed,
             },
         }
 
@@ -95,34 +109,69 @@ def validate(options: ValidateOptions) -> ValidateResult:
         NothingMatchedError: If a path matches no file of the repository, or the repository has no flag files at all.
         UsageError: If a selected code does not exist.
     """
-    from flagctl.source import load_tree, read_tree
+    from flagctl.lint import lint
+    from flagctl.source import load_tree
+
+    loaded = load_tree(_files(options))
+    return _result(loaded, lint(loaded, options.lint_options()), options)
+
+
+def validate_and_fix(options: ValidateOptions, *, unsafe: bool) -> ValidateResult:
+    """Correct what can be corrected in the files, then check what is left.
+
+    Args:
+        options: What to check; findings in other files are not corrected either.
+        unsafe: Whether to apply corrections that need a look.
+
+    Raises:
+        NothingMatchedError: As :func:`validate`.
+        UsageError: As :func:`validate`; also if a file cannot be written.
+    """
+    from flagctl.ops.fix import fix_files
+    from flagctl.source import load_tree
+
+    files = _files(options)
+    selected = select_paths(files, options.paths, options.root) if options.paths else None
+    fixed = fix_files(files, options.lint_options(), unsafe=unsafe, paths=selected)
+    for path, content in fixed.files.items():
+        _rewrite(options.root / path, content)
+    loaded = load_tree({**files, **fixed.files})
+    return replace(_result(loaded, fixed.result, options), applied=fixed.applied)
+
+
+def _files(options: ValidateOptions) -> dict[str, bytes]:
+    from flagctl.source import read_tree
 
     files = dict(read_tree(options.root))
     if options.stdin is not None:
         files[_relative(options.stdin[0], options.root)] = options.stdin[1]
-    return validate_loaded(load_tree(files), options)
+    return files
 
 
-def validate_loaded(loaded: LoadedRepository, options: ValidateOptions) -> ValidateResult:
-    """Check what was read already; see :func:`validate`."""
-    from flagctl.lint import LintOptions, lint
-
+def _result(loaded: LoadedRepository, found: LintResult, options: ValidateOptions) -> ValidateResult:
     selected = select_paths(loaded.documents, options.paths, options.root)
-    result = lint(
-        loaded,
-        LintOptions(now_ms=options.now_ms, select=options.select, ignore=options.ignore, pedantic=options.pedantic),
-    )
-    if not any(path != "flagctl.yaml" for path in loaded.documents):
+    if not any(path != "flagctl.yaml" for path in loaded.documents) and not found.diagnostics:
         raise NothingMatchedError(
-            f"{options.root} has no flag files", hint="a first one: see `flagctl init`, or README.md of the project"
+            f"{options.root} has no flag files", hint="README.md of flagctl shows a first flag; so does flagctl init"
         )
-    chosen = [diagnostic for diagnostic in result.diagnostics if not options.paths or diagnostic.path in selected]
+    chosen = [diagnostic for diagnostic in found.diagnostics if not options.paths or diagnostic.path in selected]
     return ValidateResult(
         diagnostics=tuple(chosen),
         files=len(selected),
         flags=len(loaded.repository.flags) if loaded.repository else 0,
         documents=loaded.documents,
+        suppressed=sum(not options.paths or diagnostic.path in selected for diagnostic in found.suppressed),
     )
+
+
+def _rewrite(path: Path, content: bytes) -> None:
+    """Replace a file's content as a whole; a link stays a link, and the mode stays what it was."""
+    from flagctl.ops.compile import write_file
+
+    target = path.resolve()
+    mode = target.stat().st_mode & 0o7777
+    write_file(target, content)
+    target.chmod(mode)
 
 
 def select_paths(documents: Iterable[str], patterns: tuple[str, ...], root: Path) -> frozenset[str]:

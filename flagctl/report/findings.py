@@ -57,7 +57,7 @@ def _full(diagnostic: Diagnostic, source: Callable[[str], str | None], style: St
     color = _COLORS[diagnostic.severity]
     head = f"{diagnostic.severity.value}[{diagnostic.code}]"
     # Wrapped as plain text first: the width of the head is the same with and without its colour.
-    message = wrap(f"{head}: {plain(diagnostic.message)}", style.width, indent="  ")
+    message = wrap(f"{head}: {plain(diagnostic.message)}", style.width, indent="  ", first="")
     lines = [style.paint(head, "bold", color) + style.paint(message[len(head) :], "bold")]
     lines.append(f"{style.paint('  -->', 'blue')} {_place(diagnostic.path, diagnostic.span)}")
     lines += _snippet(source(diagnostic.path), diagnostic.span, style, color, "^")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flagctl.diagnostics import Severity
+from flagctl.diagnostics import Applicability, Severity
 from flagctl.report.values import count
 
 if TYPE_CHECKING:
@@ -25,9 +25,12 @@ def render_summary(result: ValidateResult, style: Style) -> str:
             parts.append(style.paint(count(number, name), "bold", color))
     text = f"{', '.join(parts)} in {count(result.files, 'file')}"
     codes = sorted({diagnostic.code for diagnostic in result.diagnostics})
-    fixable = sum(diagnostic.fix is not None for diagnostic in result.diagnostics)
-    if fixable:
-        text += f"; {fixable} fixable with --fix"
+    safe = sum(d.fix is not None and d.fix.applicability is Applicability.SAFE for d in result.diagnostics)
+    unsafe = sum(d.fix is not None for d in result.diagnostics) - safe
+    if safe:
+        text += f"; {safe} fixable with --fix"
+    if unsafe:
+        text += f"; {unsafe}{' more' if safe else ''} with --fix --unsafe-fixes"
     return f"{text}\nmore about one: flagctl rule {codes[0]}"
 
 

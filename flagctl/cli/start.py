@@ -1,0 +1,48 @@
+"""Commands to begin with: `init`, `demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flagctl.cli.commands import Command
+from flagctl.cli.session import now_ms, session_of
+
+_PANEL = "Start"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("init", cls=Command, rich_help_panel=_PANEL)(init)
+
+
+def init(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Default: here.")] = Path(),
+    *,
+    project: Annotated[str | None, typer.Option(metavar="NAME", help="Default: the folder's name.")] = None,
+    remote: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where to publish; default: a folder on this machine.")
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(metavar="URL", help="Of an S3-compatible store.")] = None,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing.")] = False,
+) -> None:
+    """Make a flag repository: sample flags, tests, keys, CI workflow."""
+    from flagctl.ops.init import InitOptions, project_name
+    from flagctl.ops.init import init as run
+    from flagctl.report.init import render_init
+
+    session = session_of(context)
+    session.format("text", "json")
+    if session.console.interactive and not no_input:
+        project = session.console.ask("Name of the project?", project_name(project, directory.absolute()))
+        if remote is None:
+            local = "a folder on this machine"
+            answer = session.console.ask("Where to publish (s3://bucket/prefix or file:///folder)?", local)
+            remote = None if answer == local else answer
+    result = run(
+        InitOptions(directory=directory, now_ms=now_ms(), project=project, remote=remote, endpoint_url=endpoint_url)
+    )
+    session.emit(result, render_init)
+    for warning in result.warnings:
+        session.console.warning(warning)

@@ -1,0 +1,53 @@
+"""What `flagctl init` made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagctl.report.style import Style, plain
+from flagctl.report.table import render_fields
+
+if TYPE_CHECKING:
+    from flagctl.ops.init import InitResult
+
+_ABOUT = {
+    "flagctl.yaml": "environments, remote, declared attributes",
+    "flags/": "three sample flags and their tests",
+    "segments/": "a segment that one of them uses",
+    "schemas/": "for editors: completion and errors while typing",
+    "trust.json": "which keys may publish; applications ship it",
+    ".flagctl/keys/": "private keys; git ignores them, keep them safe",
+    ".github/workflows/flags.yml": "checks every pull request",
+    ".vscode/": "editor settings",
+    ".gitignore": None,
+}
+
+
+def render_init(result: InitResult, style: Style) -> str:
+    """Return what was made and what to do next."""
+    fields = [
+        (name, about)
+        for name, about in _ABOUT.items()
+        if about and (name.startswith(".flagctl") or any(path.startswith(name) for path in result.created))
+    ]
+    lines = [
+        f"made the flag repository {style.paint(plain(result.project), 'bold')} in {plain(result.directory)}",
+        "",
+        render_fields(fields, style, indent="  "),
+    ]
+    if result.kept:
+        lines += ["", f"  kept as they were: {', '.join(map(plain, result.kept))}"]
+    lines += ["", "next:", *(f"  {command}" for command in next_commands(result))]
+    return "\n".join(lines)
+
+
+def next_commands(result: InitResult) -> list[str]:
+    """Return commands to try next."""
+    folder = str(result.directory)
+    enter = [] if folder == "." else [f"cd {folder}"]
+    return [
+        *enter,
+        "flagctl validate && flagctl test",
+        "flagctl publish development",
+        """flagctl eval new-checkout --env production --context '{"country": "DE"}' --explain""",
+    ]
