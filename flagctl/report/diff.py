@@ -55,7 +55,7 @@ def _by_document(changes: Iterable[Change]) -> dict[tuple[str, str], list[Change
 
 
 def _where(environments: tuple[str, ...] | list[str], every: tuple[str, ...]) -> str:
-    if not environments or len(environments) == len(every) > 1:
+    if not environments or len(environments) == len(every):
         return ""
     return f" [{', '.join(environments)}]"
 
