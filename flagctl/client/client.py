@@ -103,7 +103,7 @@ class Client:
         """Return the value of a flag, or `default` on any error or if the value is not of the default's type."""
         return self._flags.get_value(key, context, default)
 
-    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None) -> Variant | None:
+    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None = None) -> Variant | None:
         """Return the variant that an experiment assigned, or None if its own rule did not decide."""
         return self._flags.get_variant(experiment_key, context)
 

@@ -26,7 +26,7 @@ class NotReady:
         """Return the default."""
         return default
 
-    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None) -> None:
+    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None = None) -> None:
         """Return None."""
 
     def evaluate(

@@ -269,20 +269,21 @@ class Updater:
 
     def _swap(self, state: Trusted, source: str, etag: str | None) -> None:
         """Serve a new state: everything that can fail is done before the one assignment."""
-        from flagctl.evaluator.flagset import FlagSet  # noqa: PLC0415 - imported when there is something to evaluate
+        # Imported when there is something to evaluate: it keeps the first import of the client short.
+        from flagctl.evaluator.flagset import FlagSet  # noqa: PLC0415
 
         if state.document is None or state.manifest is None:
             return
         before = self._held
         stale = is_expired(state.manifest, self._clocks.wall())
-        if before.flags is not None and before.state.document is state.document:
-            flags = before.flags
-            if stale != before.stale:
-                flags = flags.with_state(frozenset(), stale=stale)
-        else:
+        if before.flags is None:
             flags = FlagSet(state.document, self._clocks.wall)
-            if stale:
-                flags = flags.with_state(frozenset(), stale=True)
+        elif before.state.document is not state.document:
+            flags = before.flags.replace(state.document)  # flags that did not change keep what was made of them
+        else:
+            flags = before.flags
+        if stale != before.stale:
+            flags = flags.with_state(frozenset(), stale=stale)
         self._held = Held(state, flags, stale, source, etag)
         self._on_swap(flags)
         self.ready.set()

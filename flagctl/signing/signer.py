@@ -128,14 +128,16 @@ def _from_environment(name: str) -> Signer:
 
 def _from_file(path: str) -> Signer:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        # Without waiting: a named pipe would keep a publisher waiting for its other end.
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(path, flags)
     except FileNotFoundError as error:
         raise UsageError(f"there is no key file {path}", hint=_NEW_KEY_HINT) from error
     except OSError as error:
         raise UsageError(f"the key file {path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Checked on the open file, so that it cannot be swapped between the check and the reading.
-        mode = os.fstat(file.fileno()).st_mode
+        mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise UsageError(f"{path} is not a file")
         if os.name == "posix" and mode & 0o077:
@@ -143,7 +145,9 @@ def _from_file(path: str) -> Signer:
                 f"the key file {path} has mode {stat.S_IMODE(mode):04o}: other users of this machine may read it",
                 hint=f"chmod 600 {path}, and make a new key if others may have read it already",
             )
-        data = file.read(_MAX_KEY_FILE)
+        data = os.read(descriptor, _MAX_KEY_FILE)
+    finally:
+        os.close(descriptor)
     return _parse(data, f"the key file {path}")
 
 

@@ -75,7 +75,9 @@ def dies_at(remote: MemoryRemote, number: int, *, after: bool) -> None:
     setattr(remote, "after" if after else "before", die)
 
 
-def fails_once(remote: MemoryRemote, operation: str, suffix: str, *, after: bool, error: Exception | None = None) -> None:
+def fails_once(
+    remote: MemoryRemote, operation: str, suffix: str, *, after: bool, error: Exception | None = None
+) -> None:
     """Make one operation on a key with the suffix fail, before or after it has its effect."""
     left = [error or RemoteError("the connection was lost")]
 

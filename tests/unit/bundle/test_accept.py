@@ -150,8 +150,8 @@ def bomb() -> bytes:
 
 
 CASES = {
-    "too-large": lambda p: (b" " * 70_000, b""),
-    "malformed-envelope": lambda p: (b"{}", b""),
+    "too-large": lambda _: (b" " * 70_000, b""),
+    "malformed-envelope": lambda _: (b"{}", b""),
     "missing-signature": lambda p: (p.sealed(p.manifest(DATA), signers=[]), b""),
     "duplicate-signature": lambda p: (p.sealed(p.manifest(DATA), signers=p.publishers * 2), b""),
     "unknown-key": lambda p: (p.sealed(p.manifest(DATA), signers=[p.kill_signer]), b""),
@@ -207,7 +207,10 @@ def sealed_document(project, **changes) -> bytes:
 def test_every_refusal_has_its_reason_and_leaves_the_old_state_intact(project, reason):
     state = holding(project, seq=5)
     data, blob = CASES[reason](project)
-    if reason in {name for name in CASES if "bundle" in name or "blob" in name} | {"bad-compression", "unknown-encoding"}:
+    if reason in {name for name in CASES if "bundle" in name or "blob" in name} | {
+        "bad-compression",
+        "unknown-encoding",
+    }:
         state = state_of(project)
     before = state
     assert refusal(state, data, blob).reason == reason

@@ -144,6 +144,8 @@ def test_an_unknown_required_feature_names_the_version_that_is_needed(manifest):
     assert "0.2.0" in (error.hint or "")
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b'{"type":1,"type":2}', b"{" * 4000, b'{"seq":' + b"9" * 4000])
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"\xff", b'{"type":1,"type":2}', b"{" * 4000, b'{"seq":' + b"9" * 4000]
+)
 def test_a_payload_that_is_no_json_object_is_malformed(payload):
     assert refusal(payload).reason == "malformed-manifest"

@@ -93,7 +93,9 @@ CHANGES = [
 @pytest.mark.parametrize(("name", "value"), CHANGES)
 def test_every_field_of_a_root_is_checked(project, name, value):
     document = payload_of(project.trust_data) | {name: value}
-    assert reason_of(read_trust, seal(PAYLOAD_TYPE, canonical_json(document), [project.root_signer])) == "malformed-trust"
+    assert (
+        reason_of(read_trust, seal(PAYLOAD_TYPE, canonical_json(document), [project.root_signer])) == "malformed-trust"
+    )
 
 
 def with_role(project, **changes) -> bytes:
@@ -104,7 +106,12 @@ def with_role(project, **changes) -> bytes:
 
 def test_a_threshold_is_within_the_number_of_different_keys(project):
     keyid = project.root_signer.keyid
-    for changes in ({"threshold": 0}, {"threshold": 2}, {"threshold": True}, {"keyids": [keyid, keyid], "threshold": 2}):
+    for changes in (
+        {"threshold": 0},
+        {"threshold": 2},
+        {"threshold": True},
+        {"keyids": [keyid, keyid], "threshold": 2},
+    ):
         assert reason_of(read_trust, with_role(project, **changes)) == "malformed-trust"
 
 

@@ -68,7 +68,9 @@ def test_keys_are_listed_by_prefix_without_the_workings(remote, tmp_path):
     assert open_remote(f"file://{tmp_path}/nowhere").list("") == []
 
 
-@pytest.mark.parametrize("key", ["", "/etc/passwd", "../x", "a/../b", "a//b", ".hidden", "a/.lock", "a\x00b", "a b", "ä"])
+@pytest.mark.parametrize(
+    "key", ["", "/etc/passwd", "../x", "a/../b", "a//b", ".hidden", "a/.lock", "a\x00b", "a b", "ä"]
+)
 def test_a_key_never_leaves_the_folder(remote, key):
     with pytest.raises(UsageError):
         remote.get(key, max_bytes=1)
