@@ -170,7 +170,7 @@ def _parse(payload: bytes) -> TrustRoot:
 def _keys(fields: Fields) -> dict[str, PublicKey]:
     table = fields.child("keys")
     names = table.names()
-    if not 1 <= len(names) <= MAX_KEYS:
+    if not 1 <= len(names) <= MAX_KEYS or not all(SHA256.fullmatch(name) for name in names):
         fields.refuse("has no valid 'keys'")
     return {name: _key(table.child(name), name) for name in names}
 
