@@ -71,6 +71,12 @@ def lower_flag(key: str, entry: Mapping[str, Any], digest: str, pattern: Callabl
     return _FlagReader(key, entry, digest, pattern).read()
 
 
+def _default_unit(entry: Mapping[str, Any]) -> str:
+    """Return the attribute that a flag's default draws by, as a flag file writes it."""
+    path = read_path(entry.get("default", {}).get("unit", "targeting_key"))
+    return path if isinstance(path, str) else ".".join(path)
+
+
 class _FlagReader:
     """State of lowering one flag."""
 
@@ -104,7 +110,7 @@ class _FlagReader:
             reason=Reason.ERROR,
             metadata=self.metadata,
             error_code=ErrorCode.TARGETING_KEY_MISSING,
-            error_message="the default is a rollout, and the context names no unit for it",
+            error_message=f"the default is a rollout, and {_default_unit(entry)!r} names no unit",
         )
         return FlagPlan(
             key=self.key,
