@@ -43,12 +43,16 @@ def read_comments(text: str) -> tuple[Comment, ...]:
     covered, end = _scalars(text, lines)
     result: list[Comment] = []
     position = 0
-    for match in _CANDIDATE.finditer(text, 0, end):
+    covered.append((end, end))
+    at = 0
+    while match := _CANDIDATE.search(text, at, end):
         start = match.start()
-        while position < len(covered) and covered[position][1] <= start:
+        while covered[position][1] <= start and position < len(covered) - 1:
             position += 1
-        if position < len(covered) and covered[position][0] <= start:
+        if covered[position][0] <= start:
+            at = covered[position][1]
             continue
+        at = match.end()
         before = text[lines.line_start(start) : start]
         result.append(Comment(lines.position(start)[0], match.group()[1:].strip(), not before.strip()))
     return tuple(result)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from flagctl.diagnostics import Diagnostic, Route
     from flagctl.source.document import SourceDocument
 
+_MOST_ROUNDS: Final = 8
+"""Corrections can bring further typos to light, below a key that was misspelt; nobody nests them deeper."""
+
 _MOST_FINDINGS: Final = 100
 """Of one file; a file of another product's format has hundreds, and nobody reads them."""
 
@@ -46,7 +49,6 @@ class _Repairs:
     """Corrections made in the copy: new key's route to the key as written."""
 
     renamed: dict[Route, str] = field(default_factory=dict)
-    count: int = 0
 
     def written(self, route: Route) -> Route:
         """Translate a route of the copy into one of the document."""
@@ -67,14 +69,12 @@ def explain(document: SourceDocument, name: str, ignore: tuple[Route, ...] = ())
     data = copy.deepcopy(document.data) or {}
     result = Explanation(data=data)
     repairs = _Repairs()
-    errors = list(explaining_validator(name).iter_errors(document.data))
-    for error in errors:
-        route = tuple(error.absolute_path)
-        if not _is_below(route, ignore) and _repair(error, data, repairs):
-            result.diagnostics.append(_tell(document, error, route))
-            repairs.count += 1
-    if repairs.count:
-        errors = list(explaining_validator(name).iter_errors(data))
+    validator = explaining_validator(name)
+    errors = list(validator.iter_errors(data))
+    for _ in range(_MOST_ROUNDS):
+        if not _repair_all(document, errors, repairs, result, ignore):
+            break
+        errors = list(validator.iter_errors(data))
     for error in _without_echoes(errors):
         route = tuple(error.absolute_path)
         written = repairs.written(route)
@@ -86,6 +86,28 @@ def explain(document: SourceDocument, name: str, ignore: tuple[Route, ...] = ())
     for route, key in repairs.renamed.items():
         document.alias(repairs.written(route[:-1]), key, str(route[-1]))
     return result
+
+
+def _repair_all(
+    document: SourceDocument,
+    errors: list[ValidationError],
+    repairs: _Repairs,
+    result: Explanation,
+    ignore: tuple[Route, ...],
+) -> bool:
+    """Correct every misspelt key and choice, and tell them; return whether there was any."""
+    found = False
+    for error in errors:
+        route = tuple(error.absolute_path)
+        written = repairs.written(route)
+        if error.validator not in {UNKNOWN_KEY, "enum"} or _is_below(written, ignore):
+            continue
+        finding = _tell(document, error, written)
+        if _repair(error, result.data, repairs):
+            found = True
+            if len(result.diagnostics) < _MOST_FINDINGS:
+                result.diagnostics.append(finding)
+    return found
 
 
 def _is_below(route: Route, bad: tuple[Route, ...]) -> bool:
@@ -139,7 +161,7 @@ def _repair(error: ValidationError, data: Any, repairs: _Repairs) -> bool:
     if error.validator == "enum":
         parent[route[-1]] = matches[0]
         return True
-    if not isinstance(parent, dict) or route[-1] not in parent:
+    if not isinstance(parent, dict) or route[-1] not in parent or matches[0] in parent:
         return False
     items = [(matches[0] if key == route[-1] else key, value) for key, value in parent.items()]
     parent.clear()

@@ -93,7 +93,7 @@ def point_at_second(error: ValidationError) -> None:
     instance: Any = error.instance
     keys = list(instance)
     key = error.path[-1]
-    if other in keys and keys.index(other) > keys.index(key):
+    if other is not None and other in keys and keys.index(other) > keys.index(key):
         error.path[-1] = other
         error.cause = SwappedError(str(key))
 

@@ -63,7 +63,7 @@ CASES = {
     RULES + "  - {id: r, rollout: {on: {buckets: [[5, 5]]}}}\n": ("SCH110", "[5, 5]", "is empty", None),
     WHEN + "      - {}\n": ("SCH103", "{}", "the condition in 'when[0]' is empty", "attribute and operator"),
     WHEN + "      - {attribute: a}\n": ("SCH103", "{attribute: a}", "the key 'operator' is missing", None),
-    WHEN + "      - {operator: exists}\n": ("SCH103", "{operator: exists}", "", "attribute"),
+    WHEN + "      - {operator: exists}\n": ("SCH103", "{operator: exists}", "the key 'attribute' is missing", None),
     WHEN + "      - {attribute: a, operator: endsWith, value: b}\n": ("SCH105", "endsWith", "not a known operator", "'ends_with'"),
     WHEN + "      - {attribute: a, operator: '==', value: b}\n": ("SCH105", "'=='", "not a known operator", "'equals'"),
     WHEN + "      - {attribute: a, operator: zzz, value: b}\n": ("SCH105", "zzz", "not a known operator", "each also with not_"),
@@ -108,7 +108,10 @@ def test_a_misspelt_key_has_a_safe_fix_that_works(load):
     assert finding.fix.applicability is Applicability.SAFE
     (edit,) = finding.fix.edits
     lines = load(text).documents["x.yaml"].lines
-    start, end = (lines.offset(edit.span.line, edit.span.column), lines.offset(edit.span.end_line, edit.span.end_column))
+    start, end = (
+        lines.offset(edit.span.line, edit.span.column),
+        lines.offset(edit.span.end_line, edit.span.end_column),
+    )
     assert load.findings(text[:start] + edit.text + text[end:]) == ()
 
 
@@ -138,7 +141,10 @@ def test_one_typo_gives_one_finding_and_hides_nothing_below_it(load):
 
 
 def test_all_mistakes_of_a_file_are_found_in_one_pass(load):
-    text = FLAG + "name: 5\nenabled: no\nrules:\n  - {id: a, serv: on}\n  - {id: b}\n  - {id: c, serve: on, percentage: 1.23456}\nfoo: 1\n"
+    text = (
+        FLAG
+        + "name: 5\nenabled: no\nrules:\n  - {id: a, serv: on}\n  - {id: b}\n  - {id: c, serve: on, percentage: 1.23456}\nfoo: 1\n"
+    )
     assert [f.code for f in load.findings(text)] == ["SCH104", "SCH104", "SCH102", "SCH103", "SCH112", "SCH102"]
 
 

@@ -23,11 +23,7 @@ _TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\x85\u2028\u2029\ufeff\ufffe\uffff"), max_size=8
 )
 _SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | _TEXTS
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | _TEXTS
 )
 _DATA = st.dictionaries(
     _TEXTS,
@@ -124,9 +120,17 @@ def test_a_million_brackets_are_refused_at_once():
     assert [p.code for p in read_tree_of(LineIndex("a: " + "[" * 1_000_000)).problems] == ["SYN116"]
 
 
-@pytest.mark.parametrize("number", [*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF])
+@pytest.mark.parametrize(
+    "number", [*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF]
+)
 def test_unwanted_characters_are_refused_wherever_they_stand(number):
-    for text in (f"a: x{chr(number)}y\n", f'a: "x{chr(number)}y"\n', f"a{chr(number)}: 1\n", f"a: 1 # {chr(number)}\n", f"a: |\n  x{chr(number)}\n"):
+    for text in (
+        f"a: x{chr(number)}y\n",
+        f'a: "x{chr(number)}y"\n',
+        f"a{chr(number)}: 1\n",
+        f"a: 1 # {chr(number)}\n",
+        f"a: |\n  x{chr(number)}\n",
+    ):
         assert fast(text) is None
         tree = read_tree_of(LineIndex(text))
         assert tree.data is None

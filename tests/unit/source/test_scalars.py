@@ -41,7 +41,15 @@ def test_numbers_that_are_not_finite_are_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["9007199254740993", "-9007199254740993", "1" * 5_000, "0x20000000000001", "0o400000000000000001", "0x" + "f" * 999]
+    "text",
+    [
+        "9007199254740993",
+        "-9007199254740993",
+        "1" * 5_000,
+        "0x20000000000001",
+        "0o400000000000000001",
+        "0x" + "f" * 999,
+    ],
 )
 def test_integers_that_a_double_cannot_hold_are_refused(text):
     with pytest.raises(IntegerRangeError):
@@ -78,6 +86,25 @@ def test_plain_scalars_are_read_as_ruamel_reads_yaml_1_2(text):
     assert type(actual) is type(expected)
 
 
-@given(st.sampled_from(["a", "'a'", '"a"', "1", "1.0", "on", "null", "~", "true", "0x1F", "2026-01-01", "'on'", ".inf", "9007199254740993"]))
+@given(
+    st.sampled_from(
+        [
+            "a",
+            "'a'",
+            '"a"',
+            "1",
+            "1.0",
+            "on",
+            "null",
+            "~",
+            "true",
+            "0x1F",
+            "2026-01-01",
+            "'on'",
+            ".inf",
+            "9007199254740993",
+        ]
+    )
+)
 def test_mapping_keys_are_texts_as_written(key):
     assert list(load_plain(f"{key}: 1\n")) == [key.strip("'\"")]

@@ -57,7 +57,9 @@ def test_an_unknown_schema_is_a_usage_error():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_property_is_described_in_a_sentence(name):
     for path, node in subschemas(schema(name)):
-        if "if" in path or "then" in path or "dependencies" in path:  # they repeat properties that are described elsewhere
+        if (
+            "if" in path or "then" in path or "dependencies" in path
+        ):  # they repeat properties that are described elsewhere
             continue
         for key, value in node.get("properties", {}).items():
             description = value.get("description", "")
@@ -83,7 +85,9 @@ def test_operators_are_those_of_the_evaluator():
     for name in ("flag", "segment"):
         condition = schema(name)["definitions"]["condition"]
         assert condition["properties"]["operator"]["enum"] == everything
-        ignoring = [part for part in condition["allOf"] if part["then"].get("properties", {}).get("ignore_case") is False]
+        ignoring = [
+            part for part in condition["allOf"] if part["then"].get("properties", {}).get("ignore_case") is False
+        ]
         (rule,) = ignoring
         without = [n for o in OPERATORS.values() if not o.ignore_case for n in (o.name, NEGATION + o.name)]
         assert rule["if"]["properties"]["operator"]["enum"] == without
@@ -109,7 +113,32 @@ def test_choices_are_those_of_the_model():
 
 
 SEEDS = [load_plain(content.decode()) for content in VALID]
-_ODD = [None, True, False, 0, 1, 1.0, -1, 0.5, 33.333, 100, 101, 1e300, "", "a", "a\n", "on", "x" * 300, [], ["a"], [1, 2], {}, {"a": 1}, "in", "exists"]
+_ODD = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    1.0,
+    -1,
+    0.5,
+    33.333,
+    100,
+    101,
+    1e300,
+    "",
+    "a",
+    "a\n",
+    "on",
+    "x" * 300,
+    [],
+    ["a"],
+    [1, 2],
+    {},
+    {"a": 1},
+    "in",
+    "exists",
+]
 
 
 def mutated(rng, data):
@@ -128,7 +157,9 @@ def mutated(rng, data):
             case 0:
                 del node[step]
             case 1 if isinstance(node, dict):
-                node[rng.choice(["serve", "value", "segment", "attribute", "rollout", "on", "odd\n"])] = rng.choice(_ODD)
+                node[rng.choice(["serve", "value", "segment", "attribute", "rollout", "on", "odd\n"])] = rng.choice(
+                    _ODD
+                )
             case 2 if isinstance(node, dict):
                 node[f"{step}x"] = node.pop(step)
             case _:
