@@ -23,9 +23,9 @@ MAX_STATES: Final = 2_000
 """States of the minimal automaton."""
 MAX_CONSTRUCTED_STATES: Final = 20_000
 """States before minimisation; more are given up on, even if the minimal automaton were small."""
-MAX_CELLS: Final = 400_000
+MAX_CELLS: Final = 300_000
 """Table cells (states x classes) before minimisation."""
-MAX_WORK: Final = 2_000_000
+MAX_WORK: Final = 1_000_000
 """Steps of the subset construction, so that no pattern takes more than about a second to be refused."""
 
 _START: Final = 0
@@ -137,7 +137,7 @@ class _Subsets:
             1 << (index + FIRST_POSITION): dominated for index, dominated in enumerate(automaton.dominated) if dominated
         }
         self.dominating = sum(self.dominated)
-        self.cost = 1 + len(automaton.follow) // 1000
+        self.cost = 1 + len(automaton.follow) // 500
 
     def construct(self) -> tuple[list[list[int]], set[int]]:
         """Return the table of next states and the accepting states."""

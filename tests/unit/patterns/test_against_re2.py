@@ -5,6 +5,8 @@ Under `ignore_case` the alphabet is ASCII, because RE2 folds all of Unicode ther
 
 from __future__ import annotations
 
+import contextlib
+import time
 from random import Random
 
 import re2
@@ -124,3 +126,65 @@ def test_the_automaton_is_minimal():
 def test_texts_of_lone_surrogates_are_walked_like_any_other():
     assert compile_pattern("^[^a]$").search("\ud800")
     assert not compile_pattern("^[a-z]$").search("\udfff")
+
+
+def test_long_repetitions_find_what_re2_finds(oracle):
+    """Overlapping counted repetitions are where states are left out because others stand for them."""
+    random = Random(7)
+    pieces = ["a", "b", ".", "[ab]", "[^a]", "ab", "(?:a|bc)", "(?:ab?)"]
+    counts = ["{0,9}", "{3,7}", "{4,}", "{12}", "{0,30}", "{2,}", "*", "+", "?", ""]
+    refused = 0
+    total = scaled(500, 40_000)
+    for _ in range(total):
+        pattern = "".join(random.choice(pieces) + random.choice(counts) for _ in range(random.randint(2, 5)))
+        if random.random() < 0.3:
+            pattern = f"(?:{pattern}){random.choice(counts)}{random.choice(pieces)}"
+        pattern = random.choice(["", "", "^"]) + pattern + random.choice(["", "$"])
+        try:
+            automaton = compile_pattern.__wrapped__(pattern)
+        except PatternError:
+            refused += 1
+            continue
+        compiled = oracle.compile(pattern)
+        for _ in range(8):
+            text = "".join(random.choices("abc", [6, 3, 1], k=random.randint(0, 60)))
+            assert automaton.search(text) == bool(compiled.search(text)), (pattern, text)
+    assert refused < total / 5
+
+
+REALISTIC = {
+    r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$": ["a.b@example.com", "@example.com", "a@b", "a@b.co\n"],
+    r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$": ["123e4567-e89b-12d3-a456-426614174000", "123e4567"],
+    r"^(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$": ["192.0.2.255", "192.0.2.256", "1.2.3"],
+    r"(?i)(bot|crawl|spider|slurp)": ["GoogleBot/2.1", "Mozilla/5.0", "webCRAWLer"],
+    r"^https?://(?:[a-z0-9-]+\.)*example\.(?:com|co\.uk)(?:/.*)?$": [
+        "https://www.example.co.uk/x",
+        "http://example.org",
+    ],
+    r"foo.{0,20}bar.{0,20}baz": ["foo bar baz", "foofoobarbarbaz", "foo bar", "foo" + "." * 21 + "barbaz"],
+    r"Mobile.{0,40}Safari/\d+\.\d+": ["Mobile/15E148 Safari/604.1", "Safari/604.1"],
+}
+
+
+def test_patterns_as_people_write_them_are_small_and_right(oracle):
+    for pattern, texts in REALISTIC.items():
+        automaton, compiled = compile_pattern(pattern), oracle.compile(pattern)
+        for text in texts:
+            assert automaton.search(text) == bool(compiled.search(text)), (pattern, text)
+
+
+def test_no_random_pattern_takes_a_second_to_compile_or_to_refuse():
+    random = Random(8)
+    pieces = ["a", ".", "[a-f]", "[^c]", "[bdf]", "".join(map(chr, range(0x4E00, 0x4E14))), "(?:ab?|c.)"]
+    counts = ["{2}", "{0,20}", "{31}", "{3,100}", "{300,}", "{0,999}", "*", "+", "?", ""]
+    for _ in range(scaled(40, 3_000)):
+        pattern = ""
+        for _ in range(random.randint(1, 12)):
+            pattern += random.choice(pieces) + random.choice(["", random.choice(counts)])
+            if random.random() < 0.2:
+                pattern = f"(?:{pattern}|{random.choice(pieces)}){random.choice(counts)}"
+        pattern = random.choice(["", "^"]) + pattern + random.choice(["", "$"])
+        began = time.process_time()
+        with contextlib.suppress(PatternError):
+            compile_pattern.__wrapped__(pattern)
+        assert time.process_time() - began < 1, pattern
