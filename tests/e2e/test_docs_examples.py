@@ -39,6 +39,8 @@ class Block(NamedTuple):
 def blocks(language: str) -> list[Block]:
     found = []
     for page in PAGES:
+        if page.name == "rules.md":  # generated; its examples are wrong on purpose and tested with the rules
+            continue
         text = page.read_text("utf-8")
         for match in FENCE.finditer(text):
             if match["info"].split()[:1] == [language]:
@@ -123,50 +125,43 @@ def test_all_python_in_the_docs_at_least_compiles() -> None:
         compile(block.body, str(block), "exec")
 
 
-def command_names() -> dict[str, set[str]]:
-    """Every command of the CLI, and the subcommands of groups."""
+def command_lines() -> list[tuple[str, str, str]]:
+    """Return ``(page, command, the rest)`` of every flagctl command in code, be it inline or in a block."""
+    found = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        code = [match["body"] for match in FENCE.finditer(text) if match["info"].split()[:1] != ["python"]]
+        code += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+        for line in "\n".join(code).splitlines():
+            match = re.match(r"\s*(?:\$ |- run: )?(?:\S+ && )*(?:\S*/)?flagctl ([a-z][a-z-]*)(.*)", line)
+            if match:
+                found.append((page.name, match[1], match[2].partition(" # ")[0]))
+    return found
+
+
+def test_commands_and_options_named_in_the_docs_exist() -> None:
     from typer.main import get_command
 
     from flagctl.cli.app import app
 
     root = get_command(app)
-    return {name: set(getattr(command, "commands", {})) for name, command in root.commands.items()}
-
-
-def test_commands_named_in_the_docs_exist() -> None:
-    commands = command_names()
     unknown = []
-    for page in PAGES:
-        for match in re.finditer(
-            r"(?:`|\$ |run: |^)flagctl ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", page.read_text("utf-8"), re.MULTILINE
-        ):
-            name, sub = match[1], match[2]
-            if name not in commands or (commands[name] and sub and sub not in commands[name]):
-                unknown.append((page.name, match[0]))
+    named = command_lines()
+    for page, name, rest in named:
+        command: Any = root.commands.get(name)
+        if command is None:
+            unknown.append((page, name))
+            continue
+        subcommands = getattr(command, "commands", {})
+        if subcommands and (word := rest.split()[:1]):
+            command = subcommands.get(word[0])
+        if command is None:
+            unknown.append((page, f"{name} {word[0]}"))
+            continue
+        known = {option for part in (root, command) for parameter in part.params for option in parameter.opts}
+        unknown += [(page, f"{name} {o}") for o in re.findall(r"(?<!\S)--[a-z-]+", rest) if o not in known]
     assert unknown == []
-
-
-def test_options_named_in_the_docs_exist() -> None:
-    from typer.main import get_command
-
-    from flagctl.cli.app import app
-
-    root = get_command(app)
-    known = {option for parameter in root.params for option in parameter.opts}
-    missing = []
-    for page in PAGES:
-        for match in re.finditer(r"flagctl ([a-z-]+)((?: [^`\n]*)?)", page.read_text("utf-8")):
-            command = root.commands.get(match[1])
-            if command is None:
-                continue
-            subcommands = getattr(command, "commands", {}).values()
-            own = {o for c in (command, *subcommands) for parameter in c.params for o in parameter.opts}
-            missing += [
-                (page.name, match[1], option)
-                for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", match[2])
-                if option not in known | own | {"--help"}
-            ]
-    assert missing == []
+    assert len(named) >= 40
 
 
 def slug(heading: str) -> str:
