@@ -6,6 +6,7 @@ prerequisites, segments and patterns are the same there; the rest is made anew o
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.evaluator.automaton import Automaton
@@ -15,7 +16,7 @@ from flagctl.evaluator.document import MalformedEntryError
 from flagctl.evaluator.lowering import lower_flag, lower_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flagctl.evaluator.document import Document
     from flagctl.evaluator.plan import FlagPlan, SegmentPlan, Window
@@ -39,6 +40,7 @@ class BuiltFlag(NamedTuple):
         reach: Every other entry that the answer depends on.
         timed: Whether the answer depends on the instant.
         cell: Where dependents call it.
+        compiled: Whether the function is generated code.
     """
 
     function: Callable[..., Answer] | None
@@ -47,6 +49,7 @@ class BuiltFlag(NamedTuple):
     reach: Reach
     timed: bool
     cell: FunctionCell
+    compiled: bool = False
 
 
 class BuiltSegment(NamedTuple):
@@ -54,6 +57,25 @@ class BuiltSegment(NamedTuple):
 
     cell: FunctionCell
     reach: Reach
+    compiled: bool = False
+
+
+class CompileBudget:
+    """Keeps compilation below a twentieth of a process's time, so that no request has to wait for many flags at once."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def allows(self) -> bool:
+        """Return whether a flag may be compiled now."""
+        return perf_counter() >= self._next
+
+    def spend(self, begin: float) -> None:
+        """Account for a compilation that began at `begin` (of `perf_counter`) and ends now."""
+        end = perf_counter()
+        self._next = end + 20 * (end - begin)
 
 
 class Builder:
@@ -66,9 +88,11 @@ class Builder:
 
     Attributes:
         flags: What was built so far, by key.
+        patience: After how many calls a flag is compiled; 0: never.
+        budget: How much time compilation may take.
     """
 
-    __slots__ = ("_needs", "_patterns", "_segments", "clock", "document", "flags", "killed", "patience")
+    __slots__ = ("_needs", "_patterns", "_segments", "budget", "clock", "document", "flags", "killed", "patience")
 
     def __init__(
         self, document: Document, killed: frozenset[str], clock: Callable[[], int], patience: int = PATIENCE
@@ -77,6 +101,7 @@ class Builder:
         self.killed = killed
         self.clock = clock
         self.patience = patience
+        self.budget = CompileBudget()
         self.flags: dict[str, BuiltFlag] = {}
         self._needs: dict[str, tuple[str, ...] | MalformedEntryError] = {}
         self._segments: dict[str, BuiltSegment] = {}
@@ -139,14 +164,20 @@ class Builder:
                 return MalformedEntryError(f"there is no flag {need!r} for its prerequisite")
         return needs
 
+    def _plan(self, key: str) -> FlagPlan:
+        """Return a flag's plan; MalformedEntryError if it is broken."""
+        plan = lower_flag(key, self.document.flag(key), self.document.digest(key), self.search)
+        if plan.prerequisites:
+            self._sound_needs(key)
+            if isinstance(fault := self._needs[key], MalformedEntryError):
+                raise fault
+            self._refuse_cycle(key)
+        return plan
+
     def _build(self, key: str) -> BuiltFlag:
         """Return a flag; those it needs are built, unless it is broken."""
         try:
-            plan = lower_flag(key, self.document.flag(key), self.document.digest(key), self.search)
-            if plan.prerequisites:
-                if isinstance(fault := self._needs[key], MalformedEntryError):
-                    raise fault
-                self._refuse_cycle(key)
+            plan = self._plan(key)
             segments = {name: self.segment(name) for name in plan.segments}
         except MalformedEntryError as error:
             return _broken(str(error))
@@ -154,11 +185,11 @@ class Builder:
             return _constant(plan.off)
         if plan.fixed is not None:
             return _constant(plan.fixed)
-        return self._function(plan, {need.flag: self.flags[need.flag] for need in plan.prerequisites}, segments)
-
-    def _function(self, plan: FlagPlan, needed: dict[str, BuiltFlag], segments: dict[str, BuiltSegment]) -> BuiltFlag:
+        needed = {need.flag: self.flags[need.flag] for need in plan.prerequisites}
         reach = {("patterns", name) for name in plan.patterns}
-        for section, entries in (("flags", needed), ("segments", segments)):
+        parts: tuple[tuple[str, Mapping[str, BuiltFlag | BuiltSegment]], ...]
+        parts = (("flags", needed), ("segments", segments))
+        for section, entries in parts:
             for name, entry in entries.items():
                 reach.add((section, name))
                 reach |= entry.reach
@@ -169,7 +200,7 @@ class Builder:
             segments={name: built.cell for name, built in segments.items()},
             timed=timed,
         )
-        function = flag_function(plan, around, 0)
+        function = flag_function(plan, around, self.patience)
         return BuiltFlag(
             function=function,
             answer=None,
@@ -178,6 +209,58 @@ class Builder:
             timed=timed,
             cell=FunctionCell(function),
         )
+
+    def heat(self, key: str) -> None:
+        """Compile a flag that turned out to be hot, if time allows; else it asks again later."""
+        if self.budget.allows():
+            begin = perf_counter()
+            self.compile(key)
+            self.budget.spend(begin)
+
+    def compile(self, key: str) -> BuiltFlag | None:
+        """Return a flag as generated code, likewise everything below it; None if the bundle has none of that key.
+
+        A flag whose answer is always the same is code already. One that can't be compiled stays as it is for good.
+        """
+        self.flag(key)
+        for name in self._below(key) if self.document.has("flags", key) else ():
+            built = self.flag(name)
+            if built is not None and built.function is not None and not built.compiled:
+                self.flags[name] = self._compile(name, built)
+        return self.flags.get(key)
+
+    def _compile(self, key: str, built: BuiltFlag) -> BuiltFlag:
+        from flagctl.evaluator import codegen, shapes  # noqa: PLC0415 - `ast` is only needed here
+
+        plan = self._plan(key)
+        try:
+            shape, constants = shapes.flag_shape(
+                plan, built.timed, lambda name: self.flags[name].cell.call, self._compiled_segment
+            )
+            if shape.constants > codegen.MOST_CONSTANTS:
+                raise RecursionError  # noqa: TRY301 - too large and too deep are the same to the caller
+            function = codegen.factory(shape)(self.clock, *constants)
+        except RecursionError:
+            around = Surroundings(
+                clock=self.clock,
+                flags={need.flag: self.flags[need.flag].cell for need in plan.prerequisites},
+                segments={name: self.segment(name).cell for name in plan.segments},
+                timed=built.timed,
+            )
+            function = flag_function(plan, around, 0)
+        built.cell.call = function
+        return built._replace(function=function, compiled=True)
+
+    def _compiled_segment(self, key: str) -> Callable[..., Any]:
+        from flagctl.evaluator import codegen, shapes  # noqa: PLC0415 - `ast` is only needed here
+
+        built = self.segment(key)
+        if not built.compiled:
+            plan = lower_segment(self.document.segment(key), self.search)
+            shape, constants = shapes.segment_shape(plan, self._compiled_segment)
+            built.cell.call = codegen.factory(shape)(*constants)
+            self._segments[key] = built._replace(compiled=True)
+        return built.cell.call
 
     def segment(self, key: str, above: tuple[str, ...] = ()) -> BuiltSegment:
         """Return a segment, built now if need be.
@@ -215,6 +298,7 @@ class Builder:
     def successor(self, document: Document, killed: frozenset[str]) -> Builder:
         """Return the builder of a snapshot with another bundle or kill list, with everything that is the same there."""
         builder = Builder(document, killed, self.clock, self.patience)
+        builder.budget = self.budget
         same = _SameEntries(self.document, document)
         flipped = frozenset(("flags", key) for key in killed ^ self.killed)
         for key, flag in list(self.flags.items()):

@@ -276,8 +276,23 @@ class FlagSet:
         while True:
             try:
                 return built.function(context, now)
-            except HotError:
-                pass
+            except HotError as hot:
+                built = self._heat(hot.key, built)
+
+    def _heat(self, key: str, asked: BuiltFlag) -> BuiltFlag:
+        """Compile a hot flag, and return the flag that was asked for, which may be another that needs it."""
+        builder = self._builder
+        builder.heat(key)
+        hot = builder.flags.get(key, asked)
+        self._plans[key] = (hot.function, hot.answer)
+        return hot if hot.cell is asked.cell else asked
+
+    def compile_all(self) -> None:
+        """Build and compile every flag now instead of when it turns out to be hot; for measurements and tests."""
+        builder = self._builder
+        for key in self.keys():
+            builder.compile(key)
+        self._start(builder)
 
 
 class _StaleFlagSet(FlagSet):

@@ -71,12 +71,6 @@ def lower_flag(key: str, entry: Mapping[str, Any], digest: str, pattern: Callabl
     return _FlagReader(key, entry, digest, pattern).read()
 
 
-def _default_unit(entry: Mapping[str, Any]) -> str:
-    """Return the attribute that a flag's default draws by, as a flag file writes it."""
-    path = read_path(entry.get("default", {}).get("unit", "targeting_key"))
-    return path if isinstance(path, str) else ".".join(path)
-
-
 class _FlagReader:
     """State of lowering one flag."""
 
@@ -106,11 +100,13 @@ class _FlagReader:
         plain = not (rules or targets or prerequisites or window)
         default = self.default(plain)
         fixed = default.answer if plain and type(default) is Serve else None
+        path = default.draw.path if type(default) is Split else _TARGETING_KEY
+        unit = path if isinstance(path, str) else ".".join(path)
         missing = Answer(
             reason=Reason.ERROR,
             metadata=self.metadata,
             error_code=ErrorCode.TARGETING_KEY_MISSING,
-            error_message=f"the default is a rollout, and {_default_unit(entry)!r} names no unit",
+            error_message=f"the default is a rollout, and {unit!r} names no unit",
         )
         return FlagPlan(
             key=self.key,
@@ -261,7 +257,7 @@ class _FlagReader:
             split = self.split(outcome, rule, key)
             return split._replace(intake=intake, slots=slots) if slots else None
         extra = {"split", "salt", "unit"} & outcome.keys()
-        if experiment.keys() != {"key", "status"} or extra or status not in {"draft", "completed"}:
+        if experiment.keys() != {"key", "status"} or extra or status not in ("draft", "completed"):
             raise MalformedEntryError("an experiment that is not running has `key` and `status`")
         if "serve" not in outcome:
             return None

@@ -1,0 +1,134 @@
+"""How generated code reads attributes: in place where one test needs them, in a variable where several do."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from flagctl.evaluator.nodes import (
+    assign,
+    call,
+    choose,
+    compare,
+    either,
+    is_none,
+    item,
+    literal,
+    name,
+    type_is,
+    walrus,
+)
+from flagctl.evaluator.plan import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flagctl.evaluator.codegen import Conditions
+    from flagctl.evaluator.plan import Path
+    from flagctl.evaluator.shapes import ConditionShape, TestShape
+
+_CONTEXT: Final = "c"
+
+
+class Readings:
+    """The attributes one function reads.
+
+    Args:
+        tests: All its tests.
+        also: Paths that are read for units besides.
+    """
+
+    def __init__(self, tests: Iterable[TestShape], also: Iterable[Path]) -> None:
+        tests = list(tests)
+        self._uses = Counter((test.path, test.reading) for test in tests)
+        kinds = Counter(path for path, _ in self._uses)
+        kinds.update(set(also) & kinds.keys())
+        self._shared = [path for path, count in kinds.items() if count > 1]
+        """Paths whose raw value serves several readings, in a variable of its own."""
+        self._set: set[str] = set()
+        self._numbers: dict[object, int] = {}
+
+    def _variable(self, letter: str, key: object) -> str:
+        return f"{letter}{self._numbers.setdefault(key, len(self._numbers))}"
+
+    def before_rule(
+        self, conditions: tuple[ConditionShape, ...], maker: Conditions
+    ) -> tuple[list[ast.stmt], list[ast.expr]]:
+        """Return the assignments that conditions need first, and the conditions' expressions."""
+        from flagctl.evaluator.codegen import tests_of  # noqa: PLC0415 - each needs the other
+
+        before: list[ast.stmt] = []
+        for test in tests_of(conditions):
+            if test.path in self._shared:
+                before += self._fetch(test.path)
+            key = (test.path, test.reading)
+            if test.reading is not Reading.RAW and self._uses[key] > 1:
+                variable = self._variable("x", key)
+                if variable not in self._set:
+                    self._set.add(variable)
+                    value, guard = self._read(test.path, test.reading)
+                    before.append(assign(variable, value if guard is None else choose(guard, value, literal(None))))
+            elif test.reading is Reading.RAW and self._uses[key] > 1:
+                before += self._fetch(test.path)
+        return before, maker.all_of(conditions)
+
+    def value(self, test: TestShape) -> tuple[ast.expr, ast.expr | None]:
+        """Return a test's reading, and a condition that must hold before it can be evaluated."""
+        key = (test.path, test.reading)
+        if test.reading is Reading.RAW:
+            return self._raw(test.path)
+        if self._uses[key] > 1:
+            return name(self._variable("x", key)), None
+        return self._read(test.path, test.reading)
+
+    def raw(self, path: Path) -> tuple[list[ast.stmt], ast.expr]:
+        """Return assignments and an expression for what lies at a path, None if nothing does."""
+        before = self._fetch(path) if path in self._shared else []
+        value, guard = self._raw(path)
+        return before, value if guard is None else choose(guard, value, literal(None))
+
+    def unit(self, path: Path) -> tuple[list[ast.stmt], ast.expr]:
+        """Return as :meth:`raw` for a unit; the expression may raise KeyError if nothing lies there."""
+        if self._variable("r", path) in self._set:
+            return [], name(self._variable("r", path))
+        if type(path) is tuple:
+            return [], call("walk", name(_CONTEXT), literal(path))
+        return [], item(name(_CONTEXT), literal(path))
+
+    def _fetch(self, path: Path) -> list[ast.stmt]:
+        """Return the assignment of a path's raw value to its variable, unless that is done."""
+        variable = self._variable("r", path)
+        if variable in self._set:
+            return []
+        value, guard = self._raw(path)
+        self._set.add(variable)
+        return [assign(variable, value if guard is None else choose(guard, value, literal(None)))]
+
+    def _raw(self, path: Path) -> tuple[ast.expr, ast.expr | None]:
+        variable = self._variable("r", path)
+        if variable in self._set:
+            return name(variable), None
+        if type(path) is tuple:
+            return call("walk", name(_CONTEXT), literal(path)), None
+        key = literal(path)
+        return item(name(_CONTEXT), key), compare(key, ast.In(), name(_CONTEXT))
+
+    def _read(self, path: Path, reading: Reading) -> tuple[ast.expr, ast.expr | None]:
+        value, guard = self._raw(path)
+        kept = type(value) is ast.Name
+        again = value if kept else name("v")
+        first = value if kept else walrus("v", value)
+        careful = call(reading.value, again)
+        if reading is Reading.TEXT:
+            made: ast.expr = choose(type_is(first, "str"), again, careful)
+        elif reading is Reading.NUMBER:
+            kind = walrus("n", call("type", first))
+            is_int = compare(kind, ast.Is(), name("int"))
+            made = choose(either([is_int, compare(name("n"), ast.Is(), name("float"))]), again, careful)
+        else:
+            return call(reading.value, value), guard
+        if kept:
+            # Absent is common, and the careful reading of None would cost a call.
+            made = choose(is_none(again), literal(None), made)
+        return made, guard
