@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.diagnostics import Severity, did_you_mean
 from flagctl.errors import UsageError
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flagctl.diagnostics import Route
+
+ABOUT_CONFIGURATION: Final = "SUP"
+"""Codes about suppressions and the configuration itself: a configured selection does not leave them out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class Policy:
         known = frozenset(all_rules())
         essential = frozenset(code for code in known if is_essential(code))
         configured = _codes(config.get("select") or ())
+        if configured:
+            configured |= _codes((ABOUT_CONFIGURATION,))
         active = (configured or known) - _codes(config.get("ignore") or ()) | essential
         if options.select:
             asked = _checked(options.select)

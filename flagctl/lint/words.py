@@ -64,6 +64,8 @@ def advice(word: str, candidates: Iterable[str], *, kind: str) -> str | None:
     closest = did_you_mean(word, known)
     if closest is not None:
         return f"did you mean '{closest}'?"
+    if len(known) == 1:
+        return f"there is only '{known[0]}'"
     return f"the {kind} are {quoted(known)}" if known else None
 
 

@@ -87,10 +87,10 @@ def check(context: LintContext) -> Iterator[Finding]:
         other = first.setdefault(experiment.layer, experiment)
         if other.bucket_by != experiment.bucket_by:
             yield Finding(
-                place=Place(experiment.path, ("bucket_by",)),
+                place=Place(experiment.path, ("layer",)),
                 message=f"the unit is '{attribute_name(experiment.bucket_by)}', but experiment '{other.key}' of the same"
                 f" layer has '{attribute_name(other.bucket_by)}'",
                 help="use one unit throughout a layer",
-                related=((Place(other.path, ("bucket_by",)), "the other one is here"),),
+                related=((Place(other.path, ("layer",)), "the other one is here"),),
                 key=experiment.key,
             )

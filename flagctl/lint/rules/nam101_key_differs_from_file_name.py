@@ -6,7 +6,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from flagctl.diagnostics import RuleInfo, Severity
-from flagctl.lint.edits import rewrite, scalar
 from flagctl.lint.finding import Finding, Place
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ key: new-checkout
 type: boolean
 default: off
 """,
-    fixable=True,
 )
 
 
@@ -56,11 +54,9 @@ def check(context: LintContext) -> Iterator[Finding]:
         name = path[path.rfind("/") + 1 :]
         stem, _, extension = name.rpartition(".")
         if stem != key:
-            place = Place(path, ("key",))
             yield Finding(
-                place=place,
+                place=Place(path, ("key",)),
                 message=f"the key is '{key}', but the file's name is '{stem}'",
                 help=f"rename the file to '{key}.{extension}', or correct the key if nothing uses it yet",
-                fix=rewrite(context, place, scalar(stem), title=f"write '{stem}'"),
                 key=key,
             )

@@ -8,6 +8,7 @@ from flagctl.diagnostics import RuleInfo, Severity
 from flagctl.lint.compare import implies
 from flagctl.lint.draws import Draw, covers, draw_of, rollout_draw, serves_the_same
 from flagctl.lint.finding import Finding, Place
+from flagctl.lint.states import WHERE, merged
 from flagctl.model import Rollout
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from flagctl.lint.context import LintContext
     from flagctl.lint.sites import StateSite
-    from flagctl.model import Rule
+    from flagctl.model import Flag, Rule
 
 INFO = RuleInfo(
     code="ROL103",
@@ -58,8 +59,11 @@ class _Later(NamedTuple):
 
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each draw without buckets, once for all environments it is so in."""
+    yield from merged(context, _dead(context))
+
+
+def _dead(context: LintContext) -> Iterator[tuple[StateSite, Finding]]:
     experiments = context.repository.experiments
-    seen: set[Place] = set()
     for site in context.states:
         rules = site.state.rules
         draws = [(rule, draw) for rule in rules if (draw := draw_of(site.flag, rule, experiments)) is not None]
@@ -73,9 +77,8 @@ def check(context: LintContext) -> Iterator[Finding]:
                 if draw[:2] == later.draw[:2] and (not rule.when if later.rule is None else implies(later.rule, rule)):
                     takers.append((rule, draw))
             taken = [span for _, draw in takers for span in draw.always]
-            if takers and later.place not in seen and covers(taken, later.draw.wanted):
-                seen.add(later.place)
-                yield _finding(context, site, later, [rule for rule, _ in takers])
+            if takers and covers(taken, later.draw.wanted):
+                yield site, _finding(site.flag, later, [rule for rule, _ in takers])
 
 
 def _laters(site: StateSite, draws: list[tuple[Rule, Draw]]) -> Iterator[_Later]:
@@ -88,18 +91,23 @@ def _laters(site: StateSite, draws: list[tuple[Rule, Draw]]) -> Iterator[_Later]
         yield _Later(None, rollout_draw(flag, None, default), Place(flag.path, default.route, "key"), "the default")
 
 
-def _finding(context: LintContext, site: StateSite, later: _Later, takers: list[Rule]) -> Finding:
-    flag = site.flag
+def _finding(flag: Flag, later: _Later, takers: list[Rule]) -> Finding:
     names = ", ".join(f"'{rule.id}'" for rule in takers)
     harmless = later.rule is not None and all(
         rule.percentage is not None and serves_the_same(rule, later.rule) for rule in takers
     )
     return Finding(
         place=later.place,
-        message=f"{later.name} never gets a unit{context.where(site.environments)}: {names} before it"
+        message=f"{later.name} never gets a unit{WHERE}: {names} before it"
         f" {'takes' if len(takers) == 1 else 'take'} all of its buckets (salt '{later.draw.salt}')",
-        help="remove it" if harmless else "put the shares into one rollout, or give it a salt of its own",
+        help=_help(later, harmless=harmless),
         related=tuple((Place(flag.path, (*rule.route, "id")), "taken here") for rule in takers),
         severity=Severity.WARNING if harmless else None,
         key=flag.key,
     )
+
+
+def _help(later: _Later, *, harmless: bool) -> str:
+    if harmless or (later.rule is not None and later.rule.experiment is not None):
+        return "remove it"
+    return "put the shares into one rollout, or give it a salt of its own"

@@ -9,6 +9,7 @@ from flagctl.lint.compare import implies
 from flagctl.lint.draws import covers, levels, overlap, partial_level, remaining, serves_the_same
 from flagctl.lint.edits import add_before, scalar
 from flagctl.lint.finding import Finding, Place
+from flagctl.lint.states import WHERE, merged
 from flagctl.lint.words import listed, percent
 from flagctl.model import FULL, ExperimentStatus, Rollout
 
@@ -76,20 +77,18 @@ class _Later(NamedTuple):
 
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each skewed draw, once for all environments it is so in."""
-    seen: set[Place] = set()
+    yield from merged(context, _skewed(context))
+
+
+def _skewed(context: LintContext) -> Iterator[tuple[StateSite, Finding]]:
     for site in context.states:
-        flag, rules = site.flag, site.state.rules
-        earlier = [rule for rule in rules if rule.percentage is not None]
-        if not earlier:
+        if all(rule.percentage is None for rule in site.state.rules):
             continue
         for later in _laters(context, site):
-            culprits = _culprits(flag, earlier, later)
-            place = Place(flag.path, later.route, "key")
-            if culprits and place not in seen:
-                finding = _finding(context, site, later, culprits)
-                if finding is not None:
-                    seen.add(place)
-                    yield finding
+            culprits = _culprits(site, later)
+            finding = _finding(context, site.flag, later, culprits) if culprits else None
+            if finding is not None:
+                yield site, finding
 
 
 def _laters(context: LintContext, site: StateSite) -> Iterator[_Later]:
@@ -121,28 +120,35 @@ def _shares(rollout: Rollout) -> dict[str, Ranges]:
     return result
 
 
-def _culprits(flag: Flag, earlier: list[Rule], later: _Later) -> list[tuple[Rule, int]]:
+def _culprits(site: StateSite, later: _Later) -> list[tuple[Rule, int]]:
     """Return the earlier percentages that every unit for `later` was refused by, with the share each took."""
+    flag = site.flag
     result = []
-    for rule in earlier:
+    for rule in site.state.rules:
         if rule is later.rule:
             break
-        level = partial_level(rule.percentage) if rule.percentage is not None else None
-        if level is None or (flag.salt_of(rule), flag.unit_of(rule)) != later.draw:
+        if (flag.salt_of(rule), flag.unit_of(rule)) != later.draw or not _precedes(rule, later):
             continue
-        if later.rule is None:
-            reached = not rule.when and rule.schedule is None
-        else:
-            reached = implies(later.rule, rule)
-            if later.rule.percentage is not None and serves_the_same(rule, later.rule):
-                continue
-        if reached:
+        if rule.rollout is not None:
+            return []  # It takes every unit with a bucket: the later draw is dead, which is another rule's finding.
+        level = partial_level(rule.percentage) if rule.percentage is not None else None
+        if level is not None and not _is_ring(rule, later):
             result.append((rule, level))
     return result
 
 
-def _finding(context: LintContext, site: StateSite, later: _Later, culprits: list[tuple[Rule, int]]) -> Finding | None:
-    flag = site.flag
+def _precedes(rule: Rule, later: _Later) -> bool:
+    """Return whether every unit that gets to `later` surely fulfilled the conditions of `rule`."""
+    if later.rule is None:
+        return not rule.when and rule.schedule is None
+    return implies(later.rule, rule)
+
+
+def _is_ring(rule: Rule, later: _Later) -> bool:
+    return later.rule is not None and later.rule.percentage is not None and serves_the_same(rule, later.rule)
+
+
+def _finding(context: LintContext, flag: Flag, later: _Later, culprits: list[tuple[Rule, int]]) -> Finding | None:
     left = remaining([(0, level) for _, level in culprits])
     total = sum(end - start for start, end in left)
     parts = []
@@ -165,8 +171,7 @@ def _finding(context: LintContext, site: StateSite, later: _Later, culprits: lis
     salt = f"{flag.key}/{later.rule.id if later.rule is not None else 'default'}"
     return Finding(
         place=Place(flag.path, later.route, "key"),
-        message=f"{name} {effect}{context.where(site.environments)}: {causes} first, with the same salt"
-        f" '{later.draw[0]}'",
+        message=f"{name}{WHERE} {effect}: {causes}, with the same salt '{later.draw[0]}'",
         help=_help(flag, later, culprits[0][0], salt),
         related=tuple(
             (Place(flag.path, (*rule.route, "percentage"), "key"), "the earlier one") for rule, _ in culprits
@@ -186,7 +191,7 @@ def _is_dead(later: _Later, culprits: list[Rule]) -> bool:
 
 def _cause(rule: Rule, level: int) -> str:
     moves = rule.percentage is not None and len(levels(rule.percentage)) > 1
-    return f"rule '{rule.id}' takes {percent(level)}{' at some time' if moves else ''}"
+    return f"rule '{rule.id}' first takes {percent(level)}{' at some time' if moves else ''}"
 
 
 def _help(flag: Flag, later: _Later, culprit: Rule, salt: str) -> str:

@@ -8,13 +8,14 @@ from flagctl.diagnostics import RuleInfo, Severity
 from flagctl.lint.compare import implies
 from flagctl.lint.draws import takes_everyone
 from flagctl.lint.finding import Finding, Place
+from flagctl.lint.states import WHERE, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flagctl.lint.context import LintContext
     from flagctl.lint.sites import StateSite
-    from flagctl.model import Rule
+    from flagctl.model import Flag, Rule
 
 INFO = RuleInfo(
     code="TGT101",
@@ -24,7 +25,7 @@ INFO = RuleInfo(
     why=(
         "The first rule that holds decides. A rule behind one without conditions, or behind one whose conditions are"
         " among its own, is dead: whoever wrote it believes that it does something. After a percentage that has arrived at"
-        " 100 % this is a warning, since the rest may still be cleaned up later."
+        " 100 %, or an experiment with a winner, this is a warning: the rest is to be cleaned up."
     ),
     bad="""\
 kind: flag
@@ -49,8 +50,11 @@ rules:
 
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each dead rule, once for all environments it is dead in."""
+    yield from merged(context, _dead(context))
+
+
+def _dead(context: LintContext) -> Iterator[tuple[StateSite, Finding]]:
     experiments = context.repository.experiments
-    seen: set[Place] = set()
     for site in context.states:
         rules = site.state.rules
         if len(rules) < 2:
@@ -58,25 +62,24 @@ def check(context: LintContext) -> Iterator[Finding]:
         for position, earlier in enumerate(rules[:-1]):
             if takes_everyone(earlier, experiments):
                 for later in rules[position + 1 :]:
-                    place = Place(site.flag.path, later.route)
-                    if implies(later, earlier) and place not in seen:
-                        seen.add(place)
-                        yield _finding(context, site, earlier, later)
+                    if implies(later, earlier):
+                        yield site, _finding(site.flag, earlier, later)
 
 
-def _finding(context: LintContext, site: StateSite, earlier: Rule, later: Rule) -> Finding:
-    flag = site.flag
+def _finding(flag: Flag, earlier: Rule, later: Rule) -> Finding:
     if earlier.when:
         reason = f"rule '{earlier.id}' comes first and asks for no more"
+    elif earlier.experiment is not None:
+        reason = f"rule '{earlier.id}' comes first and serves everybody the winner of its experiment"
     elif earlier.percentage is not None:
         reason = f"rule '{earlier.id}' comes first and is at 100 %"
     else:
         reason = f"rule '{earlier.id}' comes first and has no conditions"
     return Finding(
         place=Place(flag.path, (*later.route, "id")),
-        message=f"rule '{later.id}' can never decide{context.where(site.environments)}: {reason}",
+        message=f"rule '{later.id}' can never decide{WHERE}: {reason}",
         help="move it in front, or remove it",
         related=((Place(flag.path, (*earlier.route, "id")), "this rule takes every unit"),),
-        severity=Severity.WARNING if earlier.percentage is not None else None,
+        severity=Severity.WARNING if earlier.percentage is not None or earlier.experiment is not None else None,
         key=flag.key,
     )

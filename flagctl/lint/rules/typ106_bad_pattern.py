@@ -53,9 +53,10 @@ def check(context: LintContext) -> Iterator[Finding]:
             errors[value] = _error(value)
         error = errors[value]
         if error is not None:
+            where = f", at character {error.position + 1}" if error.position else ""
             yield Finding(
                 place=Place(site.path, route),
-                message=f"bad pattern, at character {error.position + 1}: {error.message}",
+                message=f"bad pattern{where}: {error.message}",
                 help=error.hint,
                 key=site.key,
             )

@@ -69,5 +69,5 @@ def _fix(context: LintContext, place: Place, value: object) -> Fix | None:
         return None
     for completed in (f"{value}T00:00:00Z",) if _DATE.match(value) else (f"{value}Z", f"{value}:00Z"):
         if instant_of(completed) is not None:
-            return rewrite(context, place, f'"{completed}"', title=f"write {completed}")
+            return rewrite(context, place, completed, title=f"write {completed}")
     return None

@@ -9,7 +9,7 @@ from flagctl.diagnostics import RuleInfo, Severity
 from flagctl.evaluator.networks import parse_network
 from flagctl.evaluator.operators import ValueKind
 from flagctl.lint.constants import sites_with
-from flagctl.lint.edits import rewrite
+from flagctl.lint.edits import rewrite, scalar
 from flagctl.lint.finding import Finding, Place
 from flagctl.lint.words import shown
 
@@ -63,7 +63,9 @@ def check(context: LintContext) -> Iterator[Finding]:
             place=place,
             message=message,
             help=help_text,
-            fix=rewrite(context, place, f'"{network}"', title=f"write {network}") if network is not None else None,
+            fix=rewrite(context, place, scalar(str(network)), title=f"write {network}")
+            if network is not None
+            else None,
             key=site.key,
         )
 
