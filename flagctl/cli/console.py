@@ -83,6 +83,11 @@ class Console:
         if text:
             sys.stdout.write(text + "\n")
 
+    @staticmethod
+    def flush() -> None:
+        """Show results at once, for commands that take a while."""
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
         """Say something in passing on stderr, unless quiet. `text` is rendered."""
         if not self.quiet and text:

@@ -65,9 +65,9 @@ def show(
 ) -> None:
     """Show a key's id and public half."""
     from flagctl.ops.keys import inspect_key
-    from flagctl.report.keys import render_key
+    from flagctl.report.keys import render_key_in_full
 
-    session_of(context).emit(inspect_key(path), render_key)
+    session_of(context).emit(inspect_key(path), render_key_in_full)
 
 
 def init(

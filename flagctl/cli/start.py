@@ -13,7 +13,46 @@ _PANEL = "Start"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("demo", cls=Command, rich_help_panel=_PANEL)(demo)
     app.command("init", cls=Command, rich_help_panel=_PANEL)(init)
+
+
+def demo(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Empty or new folder; default: a temporary one.")
+    ] = None,
+    *,
+    s3: Annotated[
+        str | None, typer.Option("--s3", metavar="URL", help="Publish to s3://bucket/prefix instead.")
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(metavar="URL", help="Of an S3-compatible store.")] = None,
+) -> None:
+    """Show the whole life of a flag on this machine, in seconds.
+
+    A repository, checks, a signed publication, an application that follows it live, a mistake, the kill switch, the way back.
+    """
+    from contextlib import closing
+
+    from flagctl.errors import UsageError
+    from flagctl.ops.demo import DemoOptions, DemoResult, run_demo
+    from flagctl.report.demo import render_event
+    from flagctl.report.json_text import render_json
+
+    session = session_of(context)
+    wants_json = session.format("text", "json") == "json"
+    if s3 is not None and not s3.startswith("s3://"):
+        raise UsageError(f"'{s3}' is not a bucket", hint="--s3 s3://bucket/prefix")
+    if endpoint_url is not None and s3 is None:
+        raise UsageError("--endpoint-url goes with --s3")
+    options = DemoOptions(directory=directory, s3=s3, endpoint_url=endpoint_url, color=session.style.color)
+    with closing(run_demo(options)) as events:
+        for event in events:
+            if not wants_json:
+                session.console.result(render_event(event, session.style))
+                session.console.flush()
+            elif isinstance(event, DemoResult):
+                session.console.result(render_json(event))
 
 
 def init(

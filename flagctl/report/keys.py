@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def render_key(key: KeyResult, style: Style) -> str:
-    """Return a key's id, files and public half."""
-    fields = render_fields(
+    """Return a key's id and files."""
+    return render_fields(
         [
             ("key", key.keyid),
             ("scheme", key.scheme),
@@ -24,7 +24,11 @@ def render_key(key: KeyResult, style: Style) -> str:
         ],
         style,
     )
-    return f"{fields}\n{plain(key.public_key.strip())}"
+
+
+def render_key_in_full(key: KeyResult, style: Style) -> str:
+    """Return a key's id, files and public half."""
+    return f"{render_key(key, style)}\n{plain(key.public_key.strip())}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def render_summary(result: ValidateResult, style: Style) -> str:
     if safe:
         text += f"; {safe} fixable with --fix"
     if unsafe:
-        text += f"; {unsafe}{' more' if safe else ''} with --fix --unsafe-fixes"
+        text += f"; {unsafe} {'more' if safe else 'fixable'} with --fix --unsafe-fixes"
     return f"{text}\nmore about one: flagctl rule {codes[0]}"
 
 
