@@ -65,13 +65,10 @@ def test_rules_are_selected_by_beginnings_of_codes_and_by_names():
     assert matching_codes("") == frozenset()
 
 
-def test_a_repository_without_environment_overrides_builds_no_spans(monkeypatch):
-    def refuse(*_):
-        raise AssertionError("a second parse of a file without findings")
-
+def test_a_file_without_findings_is_not_parsed_again_for_places():
     loaded = load_tree(files_of("kind: flag\nkey: a\nowner: w\ntype: boolean\ndefault: off\n"))
-    monkeypatch.setattr("flagctl.source.document.read_tree_of", refuse)
     assert lint(loaded, LintOptions(now_ms=NOW_MS)).diagnostics == ()
+    assert not [path for path, document in loaded.documents.items() if "tree" in vars(document)]
 
 
 def all_fixture_texts():
