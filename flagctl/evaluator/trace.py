@@ -358,13 +358,11 @@ def _missing_unit(path: tuple[str, ...]) -> str:
 
 
 def _first_failure(steps: Sequence[ConditionStep]) -> str:
-    """Say which read raised."""
-    for step in steps:
-        if step.held is None:
-            inside = step.segment.conditions if step.segment is not None else step.parts
-            if inside:
-                return _first_failure(inside)
-            if step.segment is not None:
-                return f"reading the unit for segment {step.segment.key!r} raised an exception"
-            return f"of the attribute {'.'.join(step.attribute)!r}: {step.note}"
-    return "reading the context raised an exception"
+    """Say which read raised; one of the steps has no `held`."""
+    step = next(step for step in steps if step.held is None)
+    inside = step.parts if step.segment is None else step.segment.conditions
+    if inside:
+        return _first_failure(inside)
+    if step.segment is not None:
+        return f"reading the unit for segment {step.segment.key!r} raised an exception"
+    return f"of the attribute {'.'.join(step.attribute)!r}: {step.note}"

@@ -26,7 +26,7 @@ from tests.generators.bundles import (
     pool_cases,
     random_bundle,
 )
-from tests.generators.contexts import hostile_contexts, pool_context
+from tests.generators.contexts import Uncomparable, hostile_contexts, pool_context
 from tests.generators.repositories import ENVIRONMENTS, random_repository
 from tests.generators.strategies import contexts, instants, repositories
 from tests.property.agreement import answer_of, same, same_value, shown
@@ -197,6 +197,16 @@ def test_variants_of_experiments_agree() -> None:
                     assert (ours.name, ours.value) == theirs
                     answered += 1
     assert answered > 50
+
+
+@pytest.mark.parametrize("key", [None, 1, True, b"flag", [], {}, (), object(), "", "flag", Uncomparable("flag")])
+def test_a_key_that_is_no_flag_is_answered_with_the_default(key: Any) -> None:
+    flags = flagctl.load(random_bundle(1, 5))
+    details = flags.evaluate(key, {}, "default")
+    assert (details.value, details.reason, details.error_code) == ("default", "ERROR", "FLAG_NOT_FOUND")
+    assert flags.get_value(key, {}, 5) == 5
+    assert flags.is_enabled(key, {}) is False
+    assert flags.get_variant(key, {}) is None
 
 
 def test_contexts_that_raise_are_answered() -> None:
