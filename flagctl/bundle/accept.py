@@ -123,7 +123,8 @@ def check_manifest(state: Trusted, data: bytes, *, now: float, terms: Terms = ST
                 reason="equivocation",
             )
     if not terms.expired and is_expired(manifest, now):
-        raise UntrustedError("the manifest has expired", reason="expired", hint="renew it: flagctl publish --heartbeat")
+        renewal = f"renew it: flagctl publish {manifest.environment} --heartbeat"
+        raise UntrustedError("the manifest has expired", reason="expired", hint=renewal)
     return manifest
 
 

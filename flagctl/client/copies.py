@@ -19,7 +19,7 @@ from urllib.parse import quote
 from flagctl.bundle.accept import Terms, read_manifest
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.names import blob_key, manifest_key, trust_key
-from flagctl.client.sync import Source, follow_chain, pull
+from flagctl.client.sync import Pulled, Source, follow_chain, pull
 from flagctl.errors import ConflictError, UntrustedError
 from flagctl.storage.file import FileRemote
 from flagctl.storage.remote import Fetched
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from flagctl.bundle.accept import Trusted
     from flagctl.bundle.manifest import Manifest
     from flagctl.bundle.trust import TrustRoot
-    from flagctl.client.sync import Pulled
 
 _UNSIGNED: Final = "_unsigned"
 _KEEP_SECONDS: Final = 3600.0
@@ -60,10 +59,15 @@ class LastKnownGood:
     def load(self, state: Trusted, now: float) -> Pulled:
         """Read the copy back; a copy that is refused is put aside, so that it is refused once.
 
+        Returns:
+            The given state if there is no copy yet.
+
         Raises:
-            RemoteError: If there is no copy, or it cannot be read.
+            RemoteError: If the copy cannot be read, or lacks its bundle.
             UntrustedError: If the copy is refused.
         """
+        if not isinstance(self._remote.get(manifest_key(self._environment), max_bytes=MAX_POINTER), Fetched):
+            return Pulled(state, None)
         state, _ = follow_chain(self._remote, state)
         try:
             return pull(Source(self._remote, Terms(expired=True, accepted_before=True)), state, now=now)

@@ -128,7 +128,9 @@ def read_live(target: Target, now_ms: int) -> tuple[Manifest, Document] | None:
     from flagctl.bundle.envelope import MAX_POINTER
     from flagctl.bundle.names import manifest_key
     from flagctl.client.sync import Source, pull
+    from flagctl.ops.target import with_newest_root
 
+    target = with_newest_root(target)
     if target.remote.get(manifest_key(target.environment), max_bytes=MAX_POINTER) is None:
         return None
     state = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now_ms / 1000).state

@@ -30,6 +30,7 @@ from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageErro
 from flagctl.ops.manifest_log import key_of, write_entry
 from flagctl.ops.publish_base import read_base
 from flagctl.ops.publish_model import DAY, MAX_LIFETIME_DAYS, Draft, PublishOptions, PublishResult
+from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
@@ -58,9 +59,10 @@ def replace_manifest(target: Target, signers: Sequence[Signer], plan: Plan, opti
     Raises:
         ConflictError: If other publishers won every round, or the plan or the state refuses.
         RemoteError: If the remote cannot be reached.
-        UntrustedError: If what was written does not read back.
+        UntrustedError: If the remote's chain of roots is broken, or what was written does not read back.
         UsageError: If the signers do not suffice, or an option is out of bounds.
     """
+    target = with_newest_root(target)
     check_signers(target, signers)
     if not 1 <= options.lifetime_days <= MAX_LIFETIME_DAYS:
         raise UsageError(f"a manifest lives from 1 to {MAX_LIFETIME_DAYS} days, not {options.lifetime_days}")
@@ -83,7 +85,7 @@ def check_signers(target: Target, signers: Sequence[Signer]) -> None:
             f"publishing to '{target.environment}' needs {role.threshold} of the keys "
             f"{', '.join(sorted(keyid[:16] for keyid in listed))}; {len(usable)} of them "
             f"{'was' if len(usable) == 1 else 'were'} given",
-            hint="give the private key of the environment: --key keys/publish.key, or --key env:NAME",
+            hint="give the private key of the environment: --key FILE, or --key env:NAME",
         )
 
 
@@ -119,6 +121,8 @@ class _Publisher:
                 return self._finish(arrived)
             if attempt > options.attempts:
                 break
+            if options.check_live is not None:
+                options.check_live(base.live)
             draft = self._plan(base.live)
             if draft is None:
                 return self._unchanged(base, attempt)

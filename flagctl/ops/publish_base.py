@@ -69,7 +69,7 @@ def _without_trust(target: Target, fetched: Fetched, error: UntrustedError, *, r
     if not recover:
         raise ConflictError(
             f"the current manifest of '{target.environment}' cannot be verified ({error.reason}): {error.message}",
-            hint="find out who wrote it; then replace it with: flagctl publish --recover",
+            hint=f"find out who wrote it; then replace it: flagctl publish {target.environment} --recover",
         ) from error
     if newest is None:
         raise ConflictError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flagctl.bundle.manifest import BundleRef
+    from flagctl.bundle.manifest import BundleRef, Manifest
     from flagctl.ops.history import History
 
 FORMAT_VERSION: Final = "1.0"
@@ -29,6 +29,8 @@ class PublishOptions:
         commit: Full id of the git commit that the bundle was compiled from, None outside git.
         ref: Its git ref, for people.
         history: Answers whether a commit builds on another; needed wherever the current manifest has a commit.
+        check_live: Called with the verified current manifest (or None) each time one is read, before anything is written;
+            raises `ConflictError` to refuse, for instance because a saved plan was made against another one.
         allow_rollback: Publish even if the commit does not build on the published one.
         recover: Replace a manifest that cannot be verified.
         dry_run: Do everything but write.
@@ -42,6 +44,7 @@ class PublishOptions:
     commit: str | None = None
     ref: str | None = None
     history: History | None = None
+    check_live: Callable[[Manifest | None], None] | None = None
     allow_rollback: bool = False
     recover: bool = False
     dry_run: bool = False

@@ -11,6 +11,7 @@ from flagctl.ops.manifest_log import verified_entries
 from flagctl.ops.publication import replace_manifest
 from flagctl.ops.publish_base import read_base
 from flagctl.ops.publish_model import Draft, PublishOptions, PublishResult, result_document
+from flagctl.ops.target import with_newest_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ def history(target: Target, *, limit: int = 50) -> tuple[LogEntry, ...]:
         RemoteError: If the remote cannot be reached.
         ConflictError: If the current manifest cannot be verified.
     """
+    target = with_newest_root(target)
     live = read_base(target, recover=False).live
     entries: list[LogEntry] = []
     for manifest in _published(target, live):
@@ -74,6 +76,7 @@ def rollback(
         RemoteError: If the remote cannot be reached, or has lost the earlier bundle.
         UsageError: If the signers do not suffice.
     """
+    target = with_newest_root(target)
 
     def plan(live: Manifest | None) -> Draft | None:
         if live is None:

@@ -13,6 +13,7 @@ from flagctl.bundle.names import manifest_key
 from flagctl.client.sync import Source, pull
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 from flagctl.ops.publish_model import DAY, result_document
+from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
@@ -102,17 +103,10 @@ def status(
         The status; trouble with the remote or with trust is part of it, not an exception.
     """
     now = clock()
-    result = EnvironmentStatus(
-        environment=target.environment,
-        project=target.project,
-        url=target.remote.url,
-        state="missing",
-        trust_version=target.trust.version,
-        trust_expires=format_instant(target.trust.expires),
-        trust_expired=now >= target.trust.expires,
-        warnings=_trust_warnings(target, now),
-    )
+    result = _without_manifest(target, now)
     try:
+        target = with_newest_root(target)
+        result = _without_manifest(target, now)
         fetched = target.remote.get(manifest_key(target.environment), max_bytes=MAX_POINTER)
         if not isinstance(fetched, Fetched):
             hint = f"flagctl publish {target.environment}"
@@ -127,6 +121,19 @@ def status(
     if state.document is None:
         return result
     return replace(result, flag_count=len(state.document.flag_keys()))
+
+
+def _without_manifest(target: Target, now: float) -> EnvironmentStatus:
+    return EnvironmentStatus(
+        environment=target.environment,
+        project=target.project,
+        url=target.remote.url,
+        state="missing",
+        trust_version=target.trust.version,
+        trust_expires=format_instant(target.trust.expires),
+        trust_expired=now >= target.trust.expires,
+        warnings=_trust_warnings(target, now),
+    )
 
 
 def _failed(

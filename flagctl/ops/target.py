@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flagctl.bundle.accept import Trusted, trusting
@@ -58,12 +58,12 @@ def open_target(
         overrides: Options that win over the configuration.
 
     Returns:
-        The target, with the newest root of trust that the remote's chain leads to.
+        The target with the root of trust in the repository; nothing is read from the remote yet.
 
     Raises:
-        UsageError: If there is no such environment, or no location or root of trust is configured.
-        RemoteError: If the remote cannot be reached.
-        UntrustedError: If the root of trust is refused, or is another project's.
+        UsageError: If there is no such environment, no location or root of trust is configured, or the root of trust is
+            another project's.
+        UntrustedError: If the root of trust is no intact one, or has no such environment.
     """
     overrides = overrides or TargetOverrides()
     if environment not in config.environments:
@@ -95,20 +95,24 @@ def open_target(
         raise UsageError(
             f"{trust_path} is the root of trust of '{trust.project}', flagctl.yaml is of '{config.project}'"
         )
-    return open_published(open_remote(url, options=options), trust, environment)
+    target = Target(remote=open_remote(url, options=options), environment=environment, trust=trust)
+    target.reader()
+    return target
 
 
-def open_published(remote: Remote, trust: TrustRoot, environment: str) -> Target:
+def with_newest_root(target: Target) -> Target:
     """Return the target with the newest root of trust that the remote's chain leads to.
 
     Raises:
         RemoteError: If the remote cannot be reached.
         UntrustedError: If the next root is refused, or has no such environment.
     """
-    state, refusal = follow_chain(remote, trusting(trust, environment))
+    state, refusal = follow_chain(target.remote, target.reader())
     if refusal is not None:
         raise refusal
-    return Target(remote=remote, environment=environment, trust=state.root or trust)
+    newest = replace(target, trust=state.root or target.trust)
+    newest.reader()
+    return newest
 
 
 def read_trust_file(path: Path) -> TrustRoot:

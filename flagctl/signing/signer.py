@@ -22,7 +22,7 @@ ENVIRONMENT_PREFIX = "env:"
 _KMS_PREFIX = "awskms:"
 _PEM_MARK = "-----BEGIN"
 _MAX_KEY_FILE = 64 * 1024
-_NEW_KEY_HINT = "make a key: flagctl keys generate keys/publish.key"
+_NEW_KEY_HINT = "make a key: flagctl keys generate .flagctl/keys/publish.key"
 
 
 class Signer(Protocol):

@@ -7,7 +7,8 @@ import pytest
 from flagctl.errors import ConflictError, NothingMatchedError, UntrustedError, UsageError
 from flagctl.model import Environment, RemoteConfig, RepositoryConfig
 from flagctl.ops.keys import generate_key, inspect_key, list_keys
-from flagctl.ops.target import TargetOverrides, open_target, read_trust_file
+from flagctl.ops.status import status
+from flagctl.ops.target import TargetOverrides, open_target, read_trust_file, with_newest_root
 from flagctl.ops.trust import TrustInit, init_trust, push_trust, show_trust
 from tests.simulators.memory_remote import MemoryRemote
 from tests.simulators.project import NOW, Clock
@@ -159,5 +160,8 @@ def test_a_target_follows_the_chain_and_refuses_a_broken_one(keys):
     broken = keys / "remote" / "trust" / "2.json"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(b"garbage")
+    target = open_target(keys, config(f"file://{keys}/remote"), "production")
     with pytest.raises(UntrustedError):
-        open_target(keys, config(f"file://{keys}/remote"), "production")
+        with_newest_root(target)
+    result = status(target, clock=Clock())
+    assert (result.state, result.reason) == ("untrusted", "malformed-envelope")

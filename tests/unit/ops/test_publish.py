@@ -7,11 +7,12 @@ import pytest
 
 from flagctl.bundle.accept import accept, read_manifest
 from flagctl.bundle.blob import pack
+from flagctl.bundle.envelope import Role
 from flagctl.bundle.manifest import KillFloor
 from flagctl.bundle.names import parse_log_key
 from flagctl.bundle.trust import next_trust
 from flagctl.client.sync import Source, pull
-from flagctl.errors import BundleFormatError, ConflictError, RemoteError, UsageError
+from flagctl.errors import BundleFormatError, ConflictError, RemoteError, UntrustedError, UsageError
 from flagctl.ops.publish import heartbeat, publish
 from flagctl.ops.publish_model import PublishOptions
 from flagctl.storage import open_remote
@@ -135,6 +136,41 @@ def test_flags_without_a_commit_replace_each_other(project, target):
     assert publish(target, TWO, project.publishers, options(commit=None)).seq == 2
 
 
+def test_a_guard_sees_the_current_manifest_in_every_round_and_may_refuse(project, remote, target):
+    publish(target, ONE, project.publishers, options())
+    seen = []
+
+    def guard(live):
+        seen.append(live.seq)
+        if live.bundle.sha256 != first:
+            raise ConflictError("the plan was made against another bundle")
+
+    first = live(target).manifest.bundle.sha256
+    done = []
+
+    def overtake(operation, key, _number):
+        if operation == "put" and key.endswith("manifest.json") and not done:
+            done.append(True)
+            publish(target, THREE, project.publishers, options())
+
+    remote.before = overtake
+    with pytest.raises(ConflictError, match="another bundle"):
+        publish(target, TWO, project.publishers, options(check_live=guard))
+    assert seen == [1, 2]
+
+
+def test_publishing_follows_the_chain_of_roots(project, remote, target):
+    new_key = ed25519_signer()
+    roles = {"production": Role((new_key.public_key,), 1)}
+    remote.objects["trust/2.json"] = project.next_trust(publish=roles)
+    with pytest.raises(UsageError, match="needs 1 of the keys"):
+        publish(target, ONE, project.publishers, options())
+    assert publish(target, ONE, [new_key], options()).seq == 1
+    remote.objects["trust/3.json"] = b"garbage"
+    with pytest.raises(UntrustedError):
+        publish(target, TWO, [new_key], options())
+
+
 def test_a_dry_run_writes_nothing(project, remote, target):
     result = publish(target, ONE, project.publishers, options(dry_run=True))
     assert (result.action, result.dry_run, result.seq) == ("published", True, 1)
@@ -149,7 +185,7 @@ def test_a_dry_run_writes_nothing(project, remote, target):
 def test_a_key_without_the_role_is_refused_before_anything_is_read(remote, target):
     with pytest.raises(UsageError, match="needs 1 of the keys"):
         publish(target, ONE, [ed25519_signer()], options())
-    assert remote.operations == []
+    assert remote.operations == [("get", "trust/2.json")]
 
 
 def test_a_threshold_of_publishers_must_be_met():
