@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flagctl.errors import UsageError
 from flagctl.source.plain import IrregularError, load_plain
+from flagctl.source.reading import MAX_BYTES
 from flagctl.source.selection import CONFIG_NAME, SUFFIXES, exclude_patterns, select_files
+
+if TYPE_CHECKING:
+    import re
 
 
 def find_root(start: Path) -> Path:
@@ -54,15 +59,17 @@ def read_tree(root: Path) -> dict[str, bytes]:
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")
     try:
-        config = (root / CONFIG_NAME).read_bytes() if (root / CONFIG_NAME).is_file() else b""
-        excluded = exclude_patterns(_config_data(config))
-        found: list[str] = []
-        _walk(root, "", found, excluded, frozenset())
-        paths = select_files(found, _config_data(config))
-        return {path: (root / path).read_bytes() for path in paths}
+        config = _config_data(_content(root / CONFIG_NAME) if (root / CONFIG_NAME).is_file() else b"")
+        found = _Walk(root, exclude_patterns(config)).files()
+        return {path: _content(found[path]) for path in select_files(found, config)}
     except OSError as error:
         name = error.filename or root
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)  # one more, so that the limit shows
 
 
 def _config_data(content: bytes) -> dict[str, object] | None:
@@ -72,21 +79,33 @@ def _config_data(content: bytes) -> dict[str, object] | None:
         return None
 
 
-def _walk(root: Path, folder: str, found: list[str], excluded: list, above: frozenset[tuple[int, int]]) -> None:  # type: ignore[type-arg]
-    place = root / folder if folder else root
-    status = place.stat()
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:  # a link back to a folder around this one
-        return
-    with os.scandir(place) as entries:
-        names = sorted(entries, key=lambda entry: entry.name)
-    if folder and any(entry.name == CONFIG_NAME for entry in names):
-        return
-    for entry in names:
-        path = f"{folder}/{entry.name}" if folder else entry.name
-        if entry.name.startswith("."):
-            continue
-        if entry.name.endswith(SUFFIXES) and entry.is_file():
-            found.append(path)
-        elif entry.is_dir() and not any(pattern.match(path) for pattern in excluded):
-            _walk(root, path, found, excluded, above | {identity})
+class _Walk:
+    """All YAML files below a folder: path relative to it, as messages show it, to the file."""
+
+    def __init__(self, root: Path, excluded: list[re.Pattern[str]]) -> None:
+        self.root = root
+        self.excluded = excluded
+        self.found: dict[str, Path] = {}
+
+    def files(self) -> dict[str, Path]:
+        self.folder(self.root, "", frozenset())
+        return self.found
+
+    def folder(self, place: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
+        status = place.stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:  # a link back to a folder around this one
+            return
+        with os.scandir(place) as entries:
+            children = sorted(entries, key=lambda entry: entry.name)
+        if prefix and any(child.name == CONFIG_NAME for child in children):
+            return
+        for child in children:
+            # A file name that is no UTF-8 could not be printed.
+            path = prefix + os.fsencode(child.name).decode(errors="replace")
+            if child.name.startswith("."):
+                continue
+            if child.name.endswith(SUFFIXES) and child.is_file():
+                self.found[path] = place / child.name
+            elif child.is_dir() and not any(pattern.match(path) for pattern in self.excluded):
+                self.folder(place / child.name, f"{path}/", above | {identity})

@@ -256,23 +256,27 @@ def _with_related(diagnostic: Diagnostic, related: tuple[Related, ...]) -> Diagn
 
 
 def _wrong_kind(document: SourceDocument, kind: object, wanted: tuple[str, ...]) -> Diagnostic:
-    from flagctl.source.words import close_matches, listed, quoted  # noqa: PLC0415  only when something is wrong
+    from flagctl.source.words import (  # noqa: PLC0415  only when something is wrong
+        close_matches,
+        listed,
+        quoted,
+        shortened,
+    )
 
+    data = document.data or {}
+    if "kind" not in data:
+        advice = f"write kind: {listed(wanted)}; list files that are not flag files under 'exclude' in flagctl.yaml"
+        if similar := [key for key in data if close_matches(key, ("kind",))]:
+            advice = f"did you mean 'kind' by '{shortened(similar[0])}'?"
+        return document.finding("SCH101", "the document does not say its kind", (), Detail(help=advice, part="head"))
+    matches = close_matches(kind, wanted) if isinstance(kind, str) else []
     if kind == "test":
         advice = "a test file's name ends in .test.yaml"
     elif wanted == ("test",):
         advice = "files named *.test.yaml have 'kind: test'"
+    elif matches:
+        advice = f"did you mean '{matches[0]}'?"
     else:
-        matches = close_matches(kind, wanted) if isinstance(kind, str) else []
-        advice = f"did you mean '{matches[0]}'?" if matches else f"write kind: {listed(wanted)}"
-        if not matches:
-            advice += "; list files that are not flag files under 'exclude' in flagctl.yaml"
-    data = document.data or {}
-    if "kind" not in data:
-        message, part = "the document does not say its kind", "head"
-    else:
-        message, part = f"{quoted(kind)} is not the kind of a document here", "value"
-    route: Route = ("kind",) if part == "value" else ()
-    if part == "value":
-        return document.finding("SCH101", message, route, Detail(help=advice))
-    return document.finding("SCH101", message, route, Detail(help=advice, part="head"))
+        advice = f"write kind: {listed(wanted)}; list files that are not flag files under 'exclude' in flagctl.yaml"
+    message = f"{quoted(kind)} is not the kind of a document here"
+    return document.finding("SCH101", message, ("kind",), Detail(help=advice))

@@ -190,6 +190,11 @@ def _type_detail(document: SourceDocument, names: list[str], value: Any, route: 
             help=f"in YAML 1.2 '{value}' is a text; write {boolean}",
             replacement=(f"Write {boolean}", boolean, Applicability.UNSAFE),
         )
+    if names == ["boolean"] and isinstance(value, str) and value.casefold() in {"true", "false"}:
+        return Detail(
+            help="remove the quotes",
+            replacement=(f"Write {value.casefold()}", value.casefold(), Applicability.UNSAFE),
+        )
     if "string" in names and isinstance(value, (int, float)) and not isinstance(value, bool):
         source = document.source_of(route) or str(value)
         return Detail(

@@ -48,7 +48,7 @@ def _too_large(path: str, content: bytes) -> Reading:
     document = SourceDocument(path, content[:200].decode(errors="replace"))
     problem = Problem(
         code="SYN117",
-        message=f"the file has {len(content) / 1024 / 1024:.1f} MiB, more than the {MAX_BYTES // 1024 // 1024} MiB that are read",
+        message=f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB",
         start=0,
         end=0,
         help="split it, or list it under 'exclude' in flagctl.yaml if it is no flag file",

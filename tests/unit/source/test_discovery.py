@@ -119,16 +119,37 @@ def test_a_folder_named_like_a_file_is_walked(tree):
 def test_a_file_that_cannot_be_read_is_a_usage_error_that_names_it(tree, monkeypatch):
     tree("flagctl.yaml", CONFIG)
     target = tree("a.yaml")
-    real = type(target).read_bytes
+    real = type(target).open
 
-    def refuse(path):
+    def refuse(path, mode):
         if path == target:
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
+        return real(path, mode)
 
-    monkeypatch.setattr(type(target), "read_bytes", refuse)
+    monkeypatch.setattr(type(target), "open", refuse)
     with pytest.raises(UsageError, match=r"a\.yaml cannot be read: Permission denied"):
         read_tree(tree.root)
+
+
+def test_a_huge_file_is_not_read_whole(tree):
+    tree("flagctl.yaml", CONFIG)
+    with tree("a.yaml").open("wb") as file:
+        file.truncate(50 * 1024 * 1024)
+    files = read_tree(tree.root)
+    assert len(files["a.yaml"]) < 6 * 1024 * 1024
+    assert [f.code for f in load_tree(files).diagnostics] == ["SYN117"]
+
+
+def test_a_file_name_that_is_no_text_is_shown_as_far_as_possible(tree):
+    import os
+
+    tree("flagctl.yaml", CONFIG)
+    try:
+        with open(os.fsencode(tree.root) + b"/b\xff.yaml", "wb") as file:  # noqa: PTH123  pathlib takes no bytes
+            file.write(b"kind: layer\nkey: b\n")
+    except OSError:  # a file system that refuses such names
+        return
+    assert list(read_tree(tree.root)) == ["b\ufffd.yaml", "flagctl.yaml"]
 
 
 def test_a_folder_without_configuration_is_read_too(tree):

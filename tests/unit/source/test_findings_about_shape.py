@@ -44,6 +44,8 @@ CASES = {
     "kind: flag\ntype: boolean\n": ("SCH103", "kind: flag", "the key 'key' is missing", None),
     "kind: Flag\nkey: x\ntype: boolean\n": ("SCH101", "Flag", "not the kind", "did you mean 'flag'?"),
     "kind: test\ncases: []\n": ("SCH101", "test", "not the kind", "ends in .test.yaml"),
+    "knid: flag\nkey: x\n": ("SCH101", "knid: flag", "does not say its kind", "by 'knid'"),
+    FLAG + "enabled: 'true'\n": ("SCH104", "'true'", "not the text 'true'", "remove the quotes"),
     "version: 3\nservices: {}\n": ("SCH101", "version: 3", "does not say its kind", "'exclude'"),
     "kind: segment\nkey: x\nexclude: [a]\n": ("SCH103", "kind: segment", "nobody can be in it", "include"),
     "kind: segment\nkey: x\ninclude: []\n": ("SCH109", "[]", "'include' is an empty list", None),
