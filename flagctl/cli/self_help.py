@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flagctl.cli.commands import Command
-from flagctl.cli.session import session_of
+from flagctl.cli.session import now_ms, session_of
 
 _PANEL = "Help"
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
@@ -13,9 +13,29 @@ _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("doctor", cls=Command, rich_help_panel=_PANEL)(doctor)
     app.command("exit-codes", cls=Command, rich_help_panel=_PANEL)(exit_codes)
     app.command("completion", cls=Command, rich_help_panel=_PANEL)(completion)
     app.command("version", cls=Command, rich_help_panel=_PANEL)(version)
+
+
+def doctor(
+    context: typer.Context,
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the remotes alone.")] = False,
+) -> None:
+    """Look for what is missing on this machine and in this repository."""
+    from pathlib import Path
+
+    from flagctl.cli.exit_codes import ExitCode
+    from flagctl.ops.doctor import diagnose
+    from flagctl.report.doctor import render_doctor
+
+    session = session_of(context)
+    result = diagnose(session.root_option or Path.cwd(), offline=offline, now_ms=now_ms())
+    session.emit(result, render_doctor)
+    if not result.healthy:
+        raise typer.Exit(ExitCode.FINDINGS)
 
 
 def version(context: typer.Context) -> None:
