@@ -76,9 +76,9 @@ def _document(kind: str, key: str, changes: list[Change], environments: tuple[st
         text = plain(change.message) + _where(change.environments, environments)
         wrapped = wrap(text, style.width, " " * 6, " " * 4 + "  ")
         lines.append("    " + style.paint(mark, *colours) + wrapped[5:])
-        place = change.after or change.before
-        if place is not None:
-            lines.append("      " + style.paint(plain(place), "dim"))
+        written = change.after or change.before
+        if written is not None:
+            lines.append("      " + style.paint(plain(written), "dim"))
     return lines
 
 
