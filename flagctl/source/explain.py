@@ -147,21 +147,16 @@ def _without_echoes(errors: list[ValidationError]) -> Iterator[ValidationError]:
 def _repair(error: ValidationError, data: Any, repairs: _Repairs) -> bool:
     """Correct a misspelt key or choice in `data`; return whether that was possible."""
     route: Route = tuple(error.absolute_path)
-    if error.validator not in {UNKNOWN_KEY, "enum"} or not route:
-        return False
     parent = data
     for step in route[:-1]:
-        try:
-            parent = parent[step]
-        except (KeyError, IndexError, TypeError):  # below a key that was renamed a moment ago
-            return False
+        parent = parent[step]
     matches = corrections(error, str(route[-1]))
     if not matches:
         return False
     if error.validator == "enum":
         parent[route[-1]] = matches[0]
         return True
-    if not isinstance(parent, dict) or route[-1] not in parent or matches[0] in parent:
+    if matches[0] in parent:  # another misspelt key took the name a moment ago
         return False
     items = [(matches[0] if key == route[-1] else key, value) for key, value in parent.items()]
     parent.clear()

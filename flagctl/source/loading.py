@@ -40,6 +40,7 @@ _BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {
     "config": build_config,
 }
 _KIND_LINE: Final = re.compile(r"^kind[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _KEY_LINE: Final = re.compile(r"^key[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
 
 
@@ -230,9 +231,10 @@ class _Loader:
             kind = match[1]
         if key is None and (match := _KEY_LINE.search(document.text)):
             key = match[1]
-        if key is None:
-            key = document.path.rpartition("/")[2].rpartition(".")[0]
-        self.broken.update((name, key) for name in KINDS if kind in {None, name})
+        keys = set() if key is None else {key}
+        if key is None or not _KEY.fullmatch(key):
+            keys.add(document.path.rpartition("/")[2].rpartition(".")[0])
+        self.broken.update((name, each) for name in KINDS if kind in {None, name} for each in keys)
 
     def add(self, kind: str, built: Any, document: SourceDocument) -> None:
         first = self.built[kind].setdefault(built.key, built)

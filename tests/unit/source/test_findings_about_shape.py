@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flagctl.diagnostics import Applicability
+from flagctl.source import load_tree
 
 FLAG = "kind: flag\nkey: x\ntype: boolean\n"
 RULES = FLAG + "rules:\n"
@@ -87,6 +88,27 @@ CASES = {
 }  # fmt: skip
 
 
+CONFIG = "version: 1\nproject: acme\nenvironments: {production: {}}\n"
+
+CONFIG_CASES = {
+    CONFIG.replace("version: 1", "version: 2"): ("SCH118", "2", "version 2 of flagctl.yaml is not known", "newer flagctl"),
+    CONFIG.replace("version: 1", "version: '1'"): ("SCH104", "'1'", "'version' must be an integer", "remove the quotes"),
+    CONFIG.replace("acme", "Acme Shop"): ("SCH106", "Acme Shop", "not a valid project", "lower-case"),
+    CONFIG.replace("production:", "Production:"): ("SCH106", "Production", "'Production' is not a valid name", "lower-case"),
+    CONFIG.replace("{production: {}}", "{}"): ("SCH109", "{}", "'environments' is an empty mapping", None),
+    CONFIG.replace("{production: {}}", "[production]"): ("SCH104", "[production]", "must be a mapping, not a list", None),
+    CONFIG.replace("{}", "{protcted: true}"): ("SCH102", "protcted", "unknown key", "'protected'"),
+    CONFIG + "context: {attributes: {a..b: {type: string}}}\n": ("SCH106", "a..b", "not an attribute path", "empty steps"),
+    CONFIG + "context: {attributes: {a: {type: sting}}}\n": ("SCH105", "sting", "not a known type", "'string'"),
+    CONFIG + "context: {additional: no}\n": ("SCH105", "no", "not a known additional", "deny or allow"),
+    CONFIG + "lint: {severity: {tgt101: error}}\n": ("SCH106", "tgt101", "not the code of a finding", "TGT102"),
+    CONFIG + "lint: {severity: {TGT101: fatal}}\n": ("SCH105", "fatal", "not a known TGT101", "error, warning or info"),
+    CONFIG + "required_version: 0.1\n": ("SCH104", "0.1", "must be text, not the number 0.1", 'quotes: "0.1"'),
+    CONFIG + f"remote: {{url: {'x' * 2001}}}\n": ("SCH110", "x" * 2001, "has 2001 characters, but at most 2000 are allowed", None),
+    CONFIG + "remote: s3://x\n": ("SCH104", "s3://x", "must be a mapping, not the text 's3://x'", None),
+}  # fmt: skip
+
+
 def marked(document, span):
     lines = document.lines
     return document.text[lines.offset(span.line, span.column) : lines.offset(span.end_line, span.end_column)]
@@ -102,6 +124,27 @@ def test_a_wrong_shape_is_told_at_its_place_in_peoples_words(text, load):
     assert message in finding.message
     assert advice is None or advice in (finding.help or "")
     assert "schema" not in finding.message
+
+
+@pytest.mark.parametrize("text", CONFIG_CASES)
+def test_a_wrong_configuration_is_told_at_its_place_in_peoples_words(text):
+    code, place, message, advice = CONFIG_CASES[text]
+    loaded = load_tree({"flagctl.yaml": text.encode()})
+    (finding,) = loaded.diagnostics
+    assert finding.code == code
+    assert marked(loaded.documents["flagctl.yaml"], finding.span) == place
+    assert message in finding.message
+    assert advice is None or advice in (finding.help or "")
+
+
+def test_two_misspellings_of_one_key_are_both_found(load):
+    findings = load.findings(FLAG + "defalt: on\ndefautl: off\n")
+    assert [(f.code, f.route) for f in findings] == [("SCH102", ("defalt",)), ("SCH102", ("defautl",))]
+
+
+def test_a_name_that_is_too_long_is_told_at_the_name(load):
+    finding = load.only(FLAG + f"variants: {{{'a' * 256}: true}}\n")
+    assert (finding.code, finding.span.column) == ("SCH110", 12)
 
 
 def test_a_misspelt_key_has_a_safe_fix_that_works(load):

@@ -148,7 +148,7 @@ class TestPruning:
         ("kind: segment\nname: [\n", "f/b.yaml", {("segment", "b")}),
         ("name: [\n", "f/b.yml", {(kind, "b") for kind in ("flag", "segment", "experiment", "layer")}),
         ("kind: flagg\nkey: a\n", "b.yaml", {(kind, "a") for kind in ("flag", "segment", "experiment", "layer")}),
-        ("kind: flag\nkey: 'A B'\ntype: boolean\n", "b.yaml", {("flag", "A B")}),
+        ("kind: flag\nkey: 'A B'\ntype: boolean\n", "b.yaml", {("flag", "A B"), ("flag", "b")}),
         ("kind: flag\nkey: 5\ntype: boolean\n", "b.yaml", {("flag", "5")}),
         ("kind: test\ncases: [\n", "b.test.yaml", set()),
     ],
