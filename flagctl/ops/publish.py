@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from flagctl.bundle.blob import pack
+from flagctl.bundle.blob import pack, unpack
 from flagctl.bundle.manifest import MAX_BLOB, MAX_BUNDLE, BundleRef
-from flagctl.errors import ConflictError, UsageError
+from flagctl.client.sync import read_stored_bundle
+from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
 from flagctl.ops.publication import replace_manifest
 from flagctl.ops.publish_model import Draft, PublishOptions, PublishResult
 
@@ -31,7 +32,8 @@ def publish(
         options: How.
 
     Returns:
-        What was done: ``published``, or ``unchanged`` if this bundle is the current one already.
+        What was done: ``published``, or ``unchanged`` if this bundle is the current one already. A current bundle that
+        was lost or damaged at the remote is published again.
 
     Raises:
         BundleFormatError: If the bytes are no bundle of this project and environment.
@@ -53,9 +55,10 @@ def publish(
 
     def plan(live: Manifest | None) -> Draft | None:
         if live is not None:
-            if live.bundle.sha256 == reference.sha256:
+            if live.bundle.sha256 != reference.sha256:
+                _check_order(live, options)
+            elif _is_intact(target, live):
                 return None
-            _check_order(live, options)
         return Draft("published", reference, options.commit, options.ref, blob)
 
     return replace_manifest(target, signers, plan, options)
@@ -75,6 +78,15 @@ def heartbeat(target: Target, signers: Sequence[Signer], options: PublishOptions
         return None if live is None else Draft("heartbeat", live.bundle, live.commit, live.ref)
 
     return replace_manifest(target, signers, plan, options or PublishOptions())
+
+
+def _is_intact(target: Target, live: Manifest) -> bool:
+    """Return whether clients can get the current bundle."""
+    try:
+        unpack(live.bundle, read_stored_bundle(target.remote, live))
+    except (RemoteError, UntrustedError):
+        return False
+    return True
 
 
 def _check_order(live: Manifest, options: PublishOptions) -> None:

@@ -86,6 +86,19 @@ def test_the_same_bundle_again_is_nothing_to_publish(project, remote, target):
     assert remote.objects == before
 
 
+@pytest.mark.parametrize("damage", ["lost", "cut"])
+def test_a_current_bundle_that_was_lost_or_damaged_is_published_again(project, remote, target, damage):
+    publish(target, ONE, project.publishers, options(commit=C2))
+    key = next(key for key in remote.objects if "/blobs/" in key)
+    if damage == "lost":
+        del remote.objects[key]
+    else:
+        remote.objects[key] = remote.objects[key][:-1]
+    result = publish(target, ONE, project.publishers, options(commit=C1))
+    assert (result.action, result.seq, result.uploaded) == ("published", 2, True)
+    assert live(target).document is not None
+
+
 def test_a_heartbeat_renews_the_expiry_and_nothing_else(project, target):
     publish(target, ONE, project.publishers, options())
     clock = Clock(NOW + 20 * 86_400)
