@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Diagnostic, Related, Severity
 from flagctl.model import Repository
-from flagctl.source.build.config import build_config
-from flagctl.source.build.flags import build_flag
-from flagctl.source.build.others import build_experiment, build_layer, build_segment
-from flagctl.source.build.site import Site
-from flagctl.source.build.tests import build_test_suite
+from flagctl.source.builder.config import build_config
+from flagctl.source.builder.flags import build_flag
+from flagctl.source.builder.others import build_experiment, build_layer, build_segment
+from flagctl.source.builder.site import Site
+from flagctl.source.builder.suites import build_test_suite
 from flagctl.source.document import Detail, SourceDocument
 from flagctl.source.prune import prune
 from flagctl.source.reading import Reading, read_document
@@ -39,6 +39,9 @@ _BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {
     "test": build_test_suite,
     "config": build_config,
 }
+MOST_FINDINGS: Final = 100
+"""Of one file and stage; a damaged file has thousands, and nobody reads them."""
+
 _KIND_LINE: Final = re.compile(r"^kind[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _KEY_LINE: Final = re.compile(r"^key[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
@@ -152,7 +155,7 @@ class _Loader:
     def read(self, path: str, content: bytes) -> Reading:
         reading = read_document(path, content)
         self.documents[path] = reading.document
-        self.diagnostics.extend(reading.diagnostics)
+        self.diagnostics.extend(reading.diagnostics[:MOST_FINDINGS])
         return reading
 
     def file(self, path: str, content: bytes) -> None:
@@ -210,7 +213,7 @@ class _Loader:
         built = _BUILDERS[kind](site, data)
         if not site.findings:
             return built
-        self.diagnostics.extend(site.findings)
+        self.diagnostics.extend(site.findings[:MOST_FINDINGS])
         self.mark_broken(document)
         if kind == "config":
             return built

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from flagctl.source.build.site import PRUNED
+from flagctl.source.builder.site import PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from flagctl.model import (
     SteppedPercentage,
     walk_conditions,
 )
-from flagctl.source.build.site import Site
+from flagctl.source.builder.site import Site
 from flagctl.source.document import SourceDocument
 
 MS = 1_764_547_200_000  # 2025-12-01T00:00:00Z

@@ -157,6 +157,12 @@ def test_what_cannot_be_built_is_known_to_be_broken(text, path, broken, load):
     assert load(text, path).repository.broken == broken
 
 
+@pytest.mark.parametrize("line", ["- 0{}\n", "- &a{} b\n", "- [{}]\n"])
+def test_a_damaged_file_does_not_bury_the_terminal(line, load):
+    text = "kind: segment\nkey: s\ninclude:\n" + "".join(line.format(number) for number in range(1, 1_000))
+    assert 100 <= len(load.findings(text)) <= 200
+
+
 def test_garbage_collection_is_as_it_was_before(load):
     assert gc.isenabled()
     load("kind: layer\nkey: a\n")
