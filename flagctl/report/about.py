@@ -50,5 +50,9 @@ class ExitCodeTable:
 
 def render_exit_codes(table: ExitCodeTable, style: Style) -> str:
     """Return a table."""
-    columns = (Column(title="CODE", right=True, paint=("bold",)), Column(title="NAME"), Column(title="MEANING"))
+    columns = (
+        Column(title="CODE", right=True, paint=("bold",)),
+        Column(title="NAME"),
+        Column(title="MEANING", wraps=True),
+    )
     return render_table(columns, table.codes, style)

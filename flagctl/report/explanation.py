@@ -184,13 +184,13 @@ class _Steps:
 
     def _line(self, depth: int, held: bool | None, text: str, place: SourcePlace | None) -> str:
         mark, color = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}[held]
-        shown = "" if place is None else f"line {place.line}" if place.path == self._file else str(place)
+        shown = "" if place is None else f"line\u00a0{place.line}" if place.path == self._file else str(place)
         lead = f"{self._indent}{'  ' * depth}{mark} "
         body = wrap(plain(text) + (f"  {plain(shown)}" if shown else ""), self._style.width, " " * len(lead), lead)
         body = body.replace(mark, self._style.paint(mark, color), 1)
         if shown and body.endswith(plain(shown)):
             body = body[: -len(plain(shown))] + self._style.paint(plain(shown), "dim")
-        return body
+        return body.replace("\u00a0", " ")
 
 
 def _comparison(step: ConditionStep) -> str:
@@ -202,7 +202,7 @@ def _comparison(step: ConditionStep) -> str:
     if step.ignore_case:
         text += " (any case)"
     text += f"; {name} is {_seen(step.value)}"
-    return f"{text} ({step.note})" if step.note and step.value is not None else text
+    return f"{text} ({step.note})" if step.note and step.value and step.value.value is not None else text
 
 
 def _constant(step: ConditionStep) -> str:

@@ -68,7 +68,7 @@ def _full(diagnostic: Diagnostic, source: Callable[[str], str | None], style: St
         lines.append(_labelled("help", diagnostic.help, style))
     if diagnostic.fix:
         how = "flagctl validate --fix" + ("" if diagnostic.fix.applicability.value == "safe" else " --unsafe-fixes")
-        lines.append(_labelled("fix", f"{diagnostic.fix.title} ({how})", style))
+        lines.append(_labelled("fix", f"{diagnostic.fix.title[:1].lower()}{diagnostic.fix.title[1:]} ({how})", style))
     return "\n".join(lines)
 
 

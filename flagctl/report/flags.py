@@ -30,9 +30,9 @@ def render_list(result: ListResult, style: Style) -> str:
         return "no flags yet"
     environments = [summary.environment for summary in result.flags[0].environments]
     columns = [
-        Column(title="FLAG", paint=("bold",), flexible=True),
+        Column(title="FLAG", paint=("bold",)),
         Column(title="TYPE", droppable=True),
-        Column(title="OWNER", flexible=True, droppable=True),
+        Column(title="OWNER", droppable=True),
         *(Column(title=name.upper(), flexible=True) for name in environments),
         Column(title="TAGS", flexible=True, droppable=True),
     ]

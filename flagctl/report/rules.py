@@ -30,7 +30,7 @@ def render_rule_table(table: RuleTable, style: Style) -> str:
         Column(title="NAME"),
         Column(title="SEVERITY", droppable=True),
         Column(title="FIX", droppable=True),
-        Column(title="SUMMARY", flexible=True),
+        Column(title="SUMMARY", wraps=True),
     )
     rows = [(r.code, r.name, r.severity.value, "yes" if r.fixable else "", r.summary) for r in table.rules]
     return render_table(columns, rows, style)

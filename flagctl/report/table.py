@@ -5,24 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flagctl.report.style import Style, cell_width, one_line, shorten
+from flagctl.report.style import Style, cell_width, one_line, shorten, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _GAP = 2
-_NARROWEST = 8
+_COMFORTABLE = 12
+_COMFORTABLE_TO_READ = 32
+"""Columns that may be cut, or wrap, are made no narrower while others can be left out instead."""
+_NARROWEST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column.
 
+    Only the last one may wrap.
+
     Attributes:
         title: Heading.
         paint: Names of colours for its cells.
         right: Align to the right.
         flexible: May be cut with an ellipsis when the terminal is narrow; later flexible columns are cut first.
+        wraps: Continues on further lines instead of being cut.
         droppable: May be left out when cutting does not suffice; the last droppable one goes first.
     """
 
@@ -30,6 +36,7 @@ class Column:
     paint: tuple[str, ...] = ()
     right: bool = False
     flexible: bool = False
+    wraps: bool = False
     droppable: bool = False
 
 
@@ -47,9 +54,9 @@ def render_table(columns: Sequence[Column], rows: Sequence[Sequence[object]], st
     titles = [style.paint(text, "bold") for text in _cut([column.title for column in columns], shown, widths)]
     lines = [_line(titles, shown, columns, widths)]
     for row in texts:
-        cells = _cut(row, shown, widths)
-        painted = [style.paint(cell, *columns[i].paint) for i, cell in zip(shown, cells, strict=True)]
-        lines.append(_line(painted, shown, columns, widths))
+        for cells in _lines_of(row, shown, columns, widths):
+            painted = [style.paint(cell, *columns[i].paint) for i, cell in zip(shown, cells, strict=True)]
+            lines.append(_line(painted, shown, columns, widths))
     return "\n".join(lines)
 
 
@@ -60,21 +67,37 @@ def _fit(columns: Sequence[Column], widths: list[int], width: int | None) -> lis
         return shown
     while True:
         excess = sum(widths[i] for i in shown) + _GAP * (len(shown) - 1) - width
-        room = sum(max(0, widths[i] - _NARROWEST) for i in shown if columns[i].flexible)
+        room = sum(max(0, widths[i] - _comfortable(columns[i])) for i in shown)
         if excess <= 0 or room >= excess:
             break
         droppable = [i for i in shown if columns[i].droppable]
         if not droppable:
             break
         shown.remove(droppable[-1])
-    for index in reversed(shown):
-        if excess <= 0:
-            break
-        if columns[index].flexible:
-            cut = min(excess, max(0, widths[index] - _NARROWEST))
-            widths[index] -= cut
-            excess -= cut
+    for is_last_resort in (False, True):
+        for index in reversed(shown):
+            narrowest = _NARROWEST if is_last_resort else _comfortable(columns[index])
+            if columns[index].flexible or columns[index].wraps:
+                cut = max(0, min(excess, widths[index] - narrowest))
+                widths[index] -= cut
+                excess -= cut
     return shown
+
+
+def _comfortable(column: Column) -> int:
+    if column.wraps:
+        return _COMFORTABLE_TO_READ
+    return _COMFORTABLE if column.flexible else 1_000_000
+
+
+def _lines_of(row: list[str], shown: list[int], columns: Sequence[Column], widths: list[int]) -> list[list[str]]:
+    """Return a row's cells, on several lines if the last column wraps."""
+    last = shown[-1]
+    if not columns[last].wraps:
+        return [_cut(row, shown, widths)]
+    first, *others = wrap(row[last], widths[last]).split("\n")
+    empty = [""] * (len(shown) - 1)
+    return [[*_cut(row, shown[:-1], widths), first], *([*empty, other] for other in others)]
 
 
 def _cut(cells: list[str], shown: list[int], widths: list[int]) -> list[str]:

@@ -132,7 +132,7 @@ def _coverage(coverage: Coverage, style: Style) -> str:
     lines = [_coverage_line(coverage)]
     if missed:
         columns = (
-            Column(title="FLAG", paint=("bold",), flexible=True),
+            Column(title="FLAG", paint=("bold",)),
             Column(title="REACHED", right=True),
             Column(title="MISSED RULES", flexible=True),
             Column(title="MISSED VARIANTS", flexible=True),
