@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from flagctl.model import UNSET, ExperimentStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from flagctl.evaluator import EvaluationDetails
     from flagctl.model import Flag, Repository
 
@@ -91,9 +93,10 @@ class Tally:
         if details.variant is not None:
             self._variants.setdefault(key, set()).add(details.variant)
 
-    def coverage(self) -> Coverage:
-        """Return what was reached so far, of all flags."""
-        return Coverage(flags=tuple(self._flag(flag) for flag in self._repository.flags.values()))
+    def coverage(self, keys: Container[str] | None = None) -> Coverage:
+        """Return what was reached so far, of all flags or only these."""
+        flags = [flag for key, flag in self._repository.flags.items() if keys is None or key in keys]
+        return Coverage(flags=tuple(self._flag(flag) for flag in flags))
 
     def _flag(self, flag: Flag) -> FlagCoverage:
         rules, variants = self._reachable(flag)

@@ -207,9 +207,16 @@ def run_tests(options: TestOptions) -> TestResult:
         )
     return TestResult(
         cases=results,
-        coverage=runner.tally.coverage() if options.coverage else None,
+        coverage=_coverage(runner.tally, results, options) if options.coverage else None,
         threshold=options.threshold,
     )
+
+
+def _coverage(tally: Tally, results: tuple[CaseResult, ...], options: TestOptions) -> Coverage:
+    """Return the coverage of all flags; if only some tests were run, that of the flags they are about."""
+    if options.paths or options.run is not None:
+        return tally.coverage({result.flag for result in results})
+    return tally.coverage()
 
 
 def _selected(loaded: LoadedRepository, options: TestOptions) -> Iterator[tuple[TestSuite, TestCase]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flagctl.report.explanation import render_trace_briefly
 from flagctl.report.findings import escape_data
-from flagctl.report.style import Style, one_line, plain
+from flagctl.report.style import Style, one_line, plain, wrap
 from flagctl.report.table import Column, render_fields, render_table
 from flagctl.report.values import count, show_instant, show_value
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from flagctl.ops.coverage import Coverage
     from flagctl.ops.testing import CaseResult, TestFailure, TestResult
 
-_MOST_FAILURES = 3
-"""Failing contexts of one case that are shown in full; a matrix can have hundreds."""
+_MOST_OTHERS = 4
+"""Further failing contexts of one case that are shown; a matrix can have hundreds."""
 
 
 def render_tests(result: TestResult, style: Style, *, verbose: bool = False) -> str:
@@ -99,10 +99,14 @@ def _failed_case(case: CaseResult, style: Style) -> str:
         f"{style.paint('FAIL', 'bold', 'red')}  {style.paint(_title(case), 'bold')}",
         f"  {style.paint('-->', 'blue')} {case.place}",
     ]
-    lines += [_failure(case, failure, style) for failure in case.failures[:_MOST_FAILURES]]
-    more = len(case.failures) - _MOST_FAILURES
-    if more > 0:
-        lines.append(f"  … and {count(more, 'more context')} of this case")
+    first, *others = case.failures
+    lines.append(_failure(case, first, style))
+    for other in others[:_MOST_OTHERS]:
+        differs = {name: value for name, value in other.context.items() if first.context.get(name) != value}
+        got = ", ".join(f"{mismatch.part} {show_value(mismatch.got)}" for mismatch in other.mismatches)
+        lines.append(wrap(f"also with {show_value(differs)}: got {got}", style.width, indent="    ", first="  "))
+    if len(others) > _MOST_OTHERS:
+        lines.append(f"  … and {count(len(others) - _MOST_OTHERS, 'more context')} of this case")
     return "\n".join(lines)
 
 
@@ -115,16 +119,12 @@ def _failure(case: CaseResult, failure: TestFailure, style: Style) -> str:
         got = style.paint(f"got {show_value(mismatch.got, room)}", "red")
         lines += [f"  {style.paint(mismatch.part.ljust(size), 'dim')}  {expected}", f"  {' ' * size}       {got}"]
     decided = str(failure.decided_at) if failure.decided_at else None
-    about = render_fields(
-        [
-            ("context", show_value(dict(failure.context), room)),
-            ("at", show_instant(case.at_ms)),
-            ("decided by", decided),
-        ],
-        style,
-        indent="  ",
-    )
-    return "\n".join([*lines, about, render_trace_briefly(failure.trace, failure.places, style, indent="    ")])
+    context = wrap(show_value(dict(failure.context)), style.width, indent=" " * 14).lstrip()
+    about = [
+        f"  {style.paint('context', 'dim')}     {context}",
+        render_fields([("at", show_instant(case.at_ms)), ("decided by", decided)], style, indent="  "),
+    ]
+    return "\n".join([*lines, *about, render_trace_briefly(failure.trace, failure.places, style, indent="    ")])
 
 
 def _coverage(coverage: Coverage, style: Style) -> str:
