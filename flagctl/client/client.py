@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flagctl.evaluator.flagset import FlagSet
 
 _MAX_TRUST_FILE = 64 * 1024
+_LONGEST_INTERVAL = 7 * 86_400.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -77,8 +78,8 @@ class Client:
             raise UsageError("a shared cache (l2) is not supported in this version", hint="leave out l2=")
         if sinks:
             raise UsageError("sinks are not supported in this version", hint="leave out sinks=")
-        if not poll_interval > 0:
-            raise UsageError("poll_interval is a number of seconds above 0")
+        if not 0 < poll_interval <= _LONGEST_INTERVAL:
+            raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
         options = RemoteOptions(endpoint_url=endpoint_url, region=region)
         state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
         self._flags: FlagSet | NotReady = NOT_READY
@@ -157,7 +158,7 @@ class Client:
 
         It may use the client, but should be quick: the next look at the remote waits for it. What it raises is logged.
         """
-        self._updater.listeners = (*self._updater.listeners, listener)
+        self._updater.listeners = (*self._updater.listeners, lambda: listener(self.status()))
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop the background thread, waiting up to `timeout` seconds for it. Evaluation goes on with the last flags."""

@@ -89,7 +89,7 @@ class Updater:
         self._remote = open_remote()
         self._lock = threading.Lock()
         self.ready = threading.Event()
-        self.listeners: tuple[Callable[[ClientStatus], None], ...] = ()
+        self.listeners: tuple[Callable[[], None], ...] = ()
         self.last_known_good: LastKnownGood | None = None
         self._chain_at: float | None = None
         self._success_at: float | None = None
@@ -311,12 +311,9 @@ class Updater:
         self._rejected[error.reason] = self._rejected.get(error.reason, 0) + 1
 
     def _tell_listeners(self) -> None:
-        if not self.listeners:
-            return
-        status = self.status(closed=False, conversions_dropped=0)
         for listener in self.listeners:
             try:
-                listener(status)
+                listener()
             except Exception:
                 import logging  # noqa: PLC0415 - most apps never get here
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _MAX_ANYTHING: Final = 64 * 1024 * 1024
 """More than a manifest may have: whatever lies in its place must be read to be replaced on condition."""
 
+_NEWER: Final = frozenset({"unsupported-version", "requires-newer"})
+
 
 class Base(NamedTuple):
     """What a round starts from.
@@ -47,6 +49,7 @@ def read_base(target: Target, *, recover: bool) -> Base:
         RemoteError: If the remote cannot be reached.
         ConflictError: If the manifest cannot be verified and `recover` is not set, or nothing says which number to go
             on from.
+        UntrustedError: If the manifest was written by a newer flagctl.
     """
     fetched = target.remote.get(manifest_key(target.environment), max_bytes=_MAX_ANYTHING)
     if not isinstance(fetched, Fetched):
@@ -59,6 +62,8 @@ def read_base(target: Target, *, recover: bool) -> Base:
 
 
 def _without_trust(target: Target, fetched: Fetched, error: UntrustedError, *, recover: bool) -> Base:
+    if error.reason in _NEWER:
+        raise error  # written by a newer flagctl, not by an intruder: nothing to recover from
     newest = newest_entry(target)
     if error.reason == "wrong-epoch":
         # Its signatures are good (they are checked first): it is the last manifest of an epoch that has ended.

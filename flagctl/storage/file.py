@@ -66,7 +66,7 @@ class FileRemote:
                 stamp, tag = known
                 if tag == etag and stamp == _stamp(os.stat(path)):
                     return NOT_MODIFIED
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=_open_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 data = file.read(max_bytes + 1)
         except (FileNotFoundError, NotADirectoryError):
@@ -186,6 +186,11 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except OSError:
         return
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a named pipe in its place would otherwise keep the reader waiting for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _stamp(status: os.stat_result) -> _Stamp:

@@ -398,6 +398,7 @@ def test_wrong_arguments_are_refused_with_advice(make, tmp_path, project):
         ({"sinks": [object()]}, "not supported in this version"),
         ({"poll_interval": 0}, "poll_interval"),
         ({"poll_interval": float("nan")}, "poll_interval"),
+        ({"poll_interval": float("inf")}, "poll_interval"),
         ({"trust": None}, "root of trust"),
         ({"trust": tmp_path / "none.json"}, "cannot be read"),
         ({"url": "/srv/flags"}, "has no scheme"),

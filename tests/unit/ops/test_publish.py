@@ -273,6 +273,13 @@ def test_a_manifest_that_cannot_be_verified_is_only_replaced_on_request(project,
     assert publish(target, THREE, project.publishers, options(recover=True)).seq == 4
 
 
+@pytest.mark.parametrize("recover", [False, True])
+def test_the_manifest_of_a_newer_flagctl_is_never_replaced(project, remote, target, recover):
+    project.put(remote, ONE, features=("kill-list",), min_version="0.9.0", commit=C1)
+    with pytest.raises(UntrustedError, match=r"flagctl 0\.9\.0 or newer"):
+        publish(target, TWO, project.publishers, options(recover=recover))
+
+
 def test_recovering_without_a_log_asks_for_a_new_epoch(project, remote, target):
     remote.objects["production/manifest.json"] = b"garbage"
     with pytest.raises(ConflictError, match="no verified manifest") as caught:

@@ -184,6 +184,15 @@ def test_a_folder_in_the_way_is_remote_trouble(remote, tmp_path):
         remote.put("plain/x", b"")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_in_the_way_does_not_block(remote, tmp_path):
+    remote.put(KEY, b"one")
+    path = tmp_path / "remote" / KEY
+    path.unlink()
+    os.mkfifo(path)
+    assert remote.get(KEY, max_bytes=100).data == b""
+
+
 def test_reading_needs_no_write_permission(remote, tmp_path):
     remote.put(KEY, b"one")
     folder = tmp_path / "remote" / "production"
