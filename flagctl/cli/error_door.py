@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand
@@ -77,22 +77,27 @@ def _expected(error: FlagctlError, session: Session) -> int:
 def _usage(error: TyperException, session: Session) -> int:
     _traceback_if_asked(session)
     context = getattr(error, "ctx", None)
-    command = getattr(context, "command", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(error.format_message().rstrip() + "\n")
         return ExitCode.USAGE
-    message = error.format_message().rstrip(".")
-    hint = None
-    possibilities = getattr(error, "possibilities", None)
-    if possibilities:
-        message, hint = str(error), f"did you mean {' or '.join(sorted(possibilities))}?"
-    elif context is not None and "Did you mean" not in message:
-        is_leaf = isinstance(command, TyperCommand)
+    message, _, suggestion = error.format_message().partition(" Did you mean ")
+    hint = f"did you mean {suggestion}" if suggestion else None
+    if hasattr(error, "option_name") and hasattr(error, "possibilities"):
+        message, hint = str(error), _similar_option(error.option_name, context)
+    if hint is None and context is not None:
+        is_leaf = isinstance(context.command, TyperCommand)
         usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
         hint = f"usage: {usage}" if is_leaf else f"see: {context.command_path} --help"
-    message = message[:1].lower() + message[1:]
-    session.console.error(message, hint)
+    session.console.error(message[:1].lower() + message[1:].rstrip("."), hint)
     return ExitCode.USAGE
+
+
+def _similar_option(name: str, context: Any) -> str | None:
+    from flagctl.diagnostics import did_you_mean
+
+    known = [option for parameter in context.command.params for option in getattr(parameter, "opts", ())]
+    close = did_you_mean(name, (option for option in known if option.startswith("--")))
+    return f"did you mean '{close}'?" if close else None
 
 
 def _system(error: OSError, session: Session, arguments: Sequence[str]) -> int:
