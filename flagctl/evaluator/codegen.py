@@ -9,12 +9,11 @@ with one rule and a rollout::
             if "country" in c and (v if type(v := c["country"]) is str else text(v)) in k1:
                 return k2
             try:
-                e0 = encode(c["targeting_key"] or 0)
+                h0 = hash(encode(c["targeting_key"] or 0), k3, False)
             except Exception:
-                e0 = unit_bytes(c, "targeting_key")
-            if not e0:
-                return k8
-            h0 = hash(e0, k3, False)
+                h0 = hash_of(c, "targeting_key", k3)
+                if h0 == 4294967296:
+                    return k8
             if h0 < k4:
                 return k5
             return k7
@@ -27,6 +26,7 @@ variable; a unit is encoded once and hashed once for each salt. Nothing is alloc
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from mmh3 import hash as murmur3
@@ -69,7 +69,7 @@ from flagctl.evaluator.shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from flagctl.evaluator.plan import Path
     from flagctl.evaluator.shapes import ConditionShape, RuleShape
@@ -94,6 +94,12 @@ def unit_bytes(context: Any, path: Path) -> bytes:
     return b"" if unit is None else unit.encode()
 
 
+def hash_of(context: Any, path: Path, seed: int) -> int:
+    """Return the hash of the unit at a path, `NO_HASH` if there is none there; what the quick way can't read."""
+    unit = unit_bytes(context, path)
+    return murmur3(unit, seed, signed=False) if unit else NO_HASH
+
+
 _NAMESPACE: Final[dict[str, Any]] = {
     "__builtins__": {},
     "Exception": Exception,
@@ -102,13 +108,18 @@ _NAMESPACE: Final[dict[str, Any]] = {
     "float": float,
     "folded": readings.folded,
     "hash": murmur3,
+    "hash_of": hash_of,
     "instant": readings.instant,
     "int": int,
+    "no_number": readings.NO_NUMBER,
+    "no_text": readings.NO_TEXT,
     "number": readings.number,
+    "number_or_none": readings.number_or_none,
     "scalar": readings.scalar,
     "scalar_folded": readings.scalar_folded,
     "str": str,
     "text": readings.text,
+    "text_or_none": readings.text_or_none,
     "type": type,
     "unit_bytes": unit_bytes,
     "unit_of": unit_of,
@@ -206,24 +217,27 @@ class Conditions:
 
     def guarded(self, shape: TestShape, value: ast.expr) -> ast.expr:
         """Return a test that can't be asked of None."""
-        if type(value) is ast.Name:
-            present, again = not_none(value), value
-        else:
-            again = name("t")
-            present = not_none(walrus("t", value))
         constant = const(shape.constant)
-        match shape.check:
-            case Check.STARTS:
-                test: ast.expr = method(again, "startswith", constant)
-            case Check.ENDS:
-                test = method(again, "endswith", constant)
-            case Check.CALL:
-                test = call(constant, again)
-            case Check.CALL_WITH:
-                test = call(constant, again, const(shape.argument))
-            case check:
-                test = compare(again, _COMPARISONS[check](), constant)
-        return both([present, test])
+        if self.readings.is_sure(shape.path, shape.reading):
+            return _asked(shape, value, constant)
+        if type(value) is ast.Name:
+            return both([not_none(value), _asked(shape, value, constant)])
+        return both([not_none(walrus("t", value)), _asked(shape, name("t"), constant)])
+
+
+def _asked(shape: TestShape, value: ast.expr, constant: ast.expr) -> ast.expr:
+    """Return a test of a reading that is not None."""
+    match shape.check:
+        case Check.STARTS:
+            return method(value, "startswith", constant)
+        case Check.ENDS:
+            return method(value, "endswith", constant)
+        case Check.CALL:
+            return call(constant, value)
+        case Check.CALL_WITH:
+            return call(constant, value, const(shape.argument))
+        case check:
+            return compare(value, _COMPARISONS[check](), constant)
 
 
 class _Flag:
@@ -236,6 +250,8 @@ class _Flag:
     def __init__(self, shape: FlagShape) -> None:
         self.shape = shape
         self.paths = list(dict.fromkeys(draw.path for draw in shape.draws))
+        used = [draw for rule in shape.rules for draw in _draws(rule.outcome)] + _draws(shape.default)
+        self.unit_uses = Counter(shape.draws[draw].path for draw in used)
         tests = [test for rule in shape.rules for test in tests_of(rule.conditions)]
         also = [*self.paths, *([shape.target_path] if shape.targets is not None else [])]
         self.readings = Readings(tests, also)
@@ -260,8 +276,8 @@ class _Flag:
             body.append(when(compare(served, ast.NotIn(), const(variants)), [give(const(answer))]))
         if shape.targets is not None:
             body += self.targets(shape.targets)
-        for rule in shape.rules:
-            body += self.rule(rule)
+        for path, rules in _blocks(shape.rules):
+            body += self.block(path, rules)
         body += self.default()
         return [assign(variable, literal(None)) for variable in self.lazy] + body
 
@@ -276,6 +292,16 @@ class _Flag:
             assign("u", unit),
             when(compare(again, ast.In(), const(targets)), [give(item(const(targets), again))]),
         ]
+
+    def block(self, path: str | None, rules: Sequence[RuleShape]) -> list[ast.stmt]:
+        """Return rules that follow one another, skipped together if what all of them need is absent."""
+        if path is None:
+            return [statement for rule in rules for statement in self.rule(rule)]
+        ready, kept = set(self.ready), self.readings.enter(path)
+        body = [statement for rule in rules for statement in self.rule(rule)]
+        self.ready = ready  # what was computed inside may have been passed by
+        self.readings.leave(kept)
+        return [when(compare(literal(path), ast.In(), name("c")), body)]
 
     def rule(self, rule: RuleShape) -> list[ast.stmt]:
         """Return one rule."""
@@ -308,17 +334,19 @@ class _Flag:
 
     def split(self, split: SplitShape) -> list[ast.stmt]:
         """Return a rule's split; without a unit it serves nothing, because no range reaches `NO_HASH`."""
-        arms: list[ast.stmt] = []
-        before: list[ast.stmt] = []
-        if split.intake is not None:
-            before = self.hash(split.intake)
-            taken = either([_between(self.drawn(split.intake), start, end) for start, end in split.slots])
-            known = set(self.ready)
-            arms = [when(taken, self.hash(split.draw) + self.arms(split, len(split.arms)))]
-            self.ready = known
-        else:
-            arms = self.hash(split.draw) + self.arms(split, len(split.arms))
-        return before + arms
+        if split.intake is None:
+            return self.hash(split.draw) + self.arms(split, len(split.arms))
+        known = set(self.ready)
+        before = self.hash(split.intake)
+        taken = either([_between(self.drawn(split.intake), start, end) for start, end in split.slots])
+        # A unit that was taken in exists.
+        same = self.shape.draws[split.intake].path == self.shape.draws[split.draw].path
+        inside = self.hash(split.draw, sure=same)
+        arms = self.arms(split, len(split.arms) - same)
+        if same:
+            arms.append(give(const(split.arms[-1][1])))
+        self.ready = known | {f"h{split.intake}"}
+        return [*before, when(taken, inside + arms)]
 
     def arms(self, split: SplitShape, count: int) -> list[ast.stmt]:
         """Return the comparisons with the first `count` ends."""
@@ -332,10 +360,14 @@ class _Flag:
             return [give(const(default.answer))]
         assert type(default) is SplitShape  # noqa: S101 - for the type checker
         path = self.shape.draws[default.draw].path
+        missing = [give(const(self.shape.missing))]
+        if self.unit_uses[path] == 1:
+            needed = self.only_hash(default.draw, missing)
+        else:
+            absent = when(negate(name(self.unit_name(path))), missing)
+            needed = [*self.unit(path), absent, *self.hash(default.draw, sure=True)]
         return [
-            *self.unit(path),
-            when(negate(name(self.unit_name(path))), [give(const(self.shape.missing))]),
-            *self.hash(default.draw, sure=True),
+            *needed,
             *self.arms(default, len(default.arms) - 1),
             give(const(default.arms[-1][1])),
         ]
@@ -367,12 +399,28 @@ class _Flag:
         if variable in self.ready:
             return []
         path, seed = self.shape.draws[draw]
+        if self.unit_uses[path] == 1:
+            return self.only_hash(draw, [])
         unit = name(self.unit_name(path))
         value: ast.expr = call("hash", unit, const(seed), literal(False))
         if not sure:
             value = choose(unit, value, literal(NO_HASH))
         compute = [*self.unit(path), assign(variable, value)]
         return self.once(variable, compute)
+
+    def only_hash(self, draw: int, missing: list[ast.stmt]) -> list[ast.stmt]:
+        """Return the statements that set the hash of a unit that nothing else needs; `missing`: what if there is none."""
+        path, seed = self.shape.draws[draw]
+        before, value = self.readings.unit(path)
+        variable = f"h{draw}"
+        unit = call("encode", ast.BoolOp(ast.Or(), [value, literal(0)]))
+        careful = assign(variable, call("hash_of", name("c"), literal(path), const(seed)))
+        if missing:
+            absent = when(compare(name(variable), ast.Eq(), literal(NO_HASH)), missing)
+            handler = [careful, absent]
+        else:
+            handler = [careful]
+        return [*before, rescue([assign(variable, call("hash", unit, const(seed), literal(False)))], handler)]
 
     def once(self, variable: str, compute: list[ast.stmt]) -> list[ast.stmt]:
         """Return a computation, skipped if it was done already."""
@@ -385,6 +433,34 @@ class _Flag:
         if variable not in self.lazy:
             self.lazy.append(variable)
         return [when(is_none(name(variable)), compute)]
+
+
+def _draws(outcome: ServeShape | SplitShape) -> list[int]:
+    """Return the draws of an outcome."""
+    if type(outcome) is SplitShape:
+        return [outcome.draw] if outcome.intake is None else [outcome.intake, outcome.draw]
+    return [] if outcome.draw is None else [outcome.draw]
+
+
+def _blocks(rules: tuple[RuleShape, ...]) -> Iterator[tuple[str | None, list[RuleShape]]]:
+    """Divide rules into runs that all need one attribute, and the rest."""
+    run: list[RuleShape] = []
+    common: set[str] = set()
+    for rule in rules:
+        needs = {
+            test.path
+            for test in rule.conditions
+            if type(test) is TestShape and not test.negated and isinstance(test.path, str)
+        }
+        if run and common & needs:
+            common &= needs
+        else:
+            if run:
+                yield (min(common) if common and len(run) > 1 else None), run
+            run, common = [], needs
+        run.append(rule)
+    if run:
+        yield (min(common) if common and len(run) > 1 else None), run
 
 
 def _inside(window: WindowShape) -> ast.expr:

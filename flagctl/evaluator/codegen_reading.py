@@ -19,7 +19,7 @@ from flagctl.evaluator.nodes import (
     type_is,
     walrus,
 )
-from flagctl.evaluator.plan import Reading
+from flagctl.evaluator.plan import Check, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,23 @@ if TYPE_CHECKING:
     from flagctl.evaluator.shapes import ConditionShape, TestShape
 
 _CONTEXT: Final = "c"
+
+_NOTHING: Final = {Reading.TEXT: ("no_text", "text_or_none"), Reading.NUMBER: ("no_number", "number_or_none")}
+"""What stands for nothing in readings that need no None, and the function that makes it so."""
+
+_SURE_CHECKS: Final = frozenset(
+    {
+        Check.EQUALS,
+        Check.IN,
+        Check.STARTS,
+        Check.ENDS,
+        Check.LESS,
+        Check.LESS_OR_EQUAL,
+        Check.GREATER,
+        Check.GREATER_OR_EQUAL,
+    }
+)
+"""Checks that fail by themselves on what stands for nothing. (An empty prefix is no prefix check in a plan.)"""
 
 
 class Readings:
@@ -46,8 +63,26 @@ class Readings:
         kinds.update(set(also) & kinds.keys())
         self._shared = [path for path, count in kinds.items() if count > 1]
         """Paths whose raw value serves several readings, in a variable of its own."""
+        asked = {(test.path, test.reading) for test in tests if test.check not in _SURE_CHECKS}
+        self._sure = {key for key in self._uses if key[1] in _NOTHING and key not in asked}
+        """Readings that have a value even if nothing is there, one that fails all their tests."""
         self._set: set[str] = set()
+        self._present: set[Path] = set()
         self._numbers: dict[object, int] = {}
+
+    def is_sure(self, path: Path, reading: Reading) -> bool:
+        """Return whether a reading is never None."""
+        return (path, reading) in self._sure
+
+    def enter(self, path: Path) -> tuple[set[str], set[Path]]:
+        """Begin a block in which a path is known to be there; returns what to give to :meth:`leave`."""
+        kept = (set(self._set), set(self._present))
+        self._present.add(path)
+        return kept
+
+    def leave(self, kept: tuple[set[str], set[Path]]) -> None:
+        """End a block: variables set inside are not set after it."""
+        self._set, self._present = kept
 
     def _variable(self, letter: str, key: object) -> str:
         return f"{letter}{self._numbers.setdefault(key, len(self._numbers))}"
@@ -68,7 +103,8 @@ class Readings:
                 if variable not in self._set:
                     self._set.add(variable)
                     value, guard = self._read(test.path, test.reading)
-                    before.append(assign(variable, value if guard is None else choose(guard, value, literal(None))))
+                    absent = name(_NOTHING[test.reading][0]) if key in self._sure else literal(None)
+                    before.append(assign(variable, value if guard is None else choose(guard, value, absent)))
             elif test.reading is Reading.RAW and self._uses[key] > 1:
                 before += self._fetch(test.path)
         return before, maker.all_of(conditions)
@@ -112,14 +148,16 @@ class Readings:
         if type(path) is tuple:
             return call("walk", name(_CONTEXT), literal(path)), None
         key = literal(path)
-        return item(name(_CONTEXT), key), compare(key, ast.In(), name(_CONTEXT))
+        guard = None if path in self._present else compare(key, ast.In(), name(_CONTEXT))
+        return item(name(_CONTEXT), key), guard
 
     def _read(self, path: Path, reading: Reading) -> tuple[ast.expr, ast.expr | None]:
         value, guard = self._raw(path)
         kept = type(value) is ast.Name
         again = value if kept else name("v")
         first = value if kept else walrus("v", value)
-        careful = call(reading.value, again)
+        sure = (path, reading) in self._sure
+        careful = call(_NOTHING[reading][1] if sure else reading.value, again)
         if reading is Reading.TEXT:
             made: ast.expr = choose(type_is(first, "str"), again, careful)
         elif reading is Reading.NUMBER:
@@ -130,5 +168,5 @@ class Readings:
             return call(reading.value, value), guard
         if kept:
             # Absent is common, and the careful reading of None would cost a call.
-            made = choose(is_none(again), literal(None), made)
+            made = choose(is_none(again), name(_NOTHING[reading][0]) if sure else literal(None), made)
         return made, guard

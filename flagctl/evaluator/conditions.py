@@ -7,6 +7,7 @@ classical, and a test on a missing attribute is false before negation.
 from __future__ import annotations
 
 import math
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.evaluator import readings
@@ -123,11 +124,22 @@ def is_number(value: object) -> bool:
     return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether text has no lone surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _scalar_key(value: object, fold: bool) -> Any:
     kind = type(value)
-    if kind is str or kind is bool or is_number(value):
+    if kind is bool or (kind is str and is_unicode(value)) or is_number(value):  # type: ignore[arg-type]
         return readings.scalar_folded(value) if fold else readings.scalar(value)
-    raise MalformedEntryError("a value is text, a finite number or a boolean")
+    raise MalformedEntryError("a value is text of valid Unicode, a finite number or a boolean")
 
 
 def _list(value: object) -> list[Any]:
@@ -138,8 +150,8 @@ def _list(value: object) -> list[Any]:
 
 def _texts(value: object, fold: bool) -> tuple[str, ...]:
     texts = _list(value)
-    if not all(type(text) is str for text in texts):
-        raise MalformedEntryError("these values are texts")
+    if not all(type(text) is str and is_unicode(text) for text in texts):
+        raise MalformedEntryError("these values are texts of valid Unicode")
     return tuple([text.casefold() for text in texts] if fold else texts)
 
 
@@ -153,7 +165,9 @@ def _equals(_: ConditionReader, path: Path, value: Any, fold: bool) -> Condition
     if value is False:
         return Test(path, Reading.RAW, Check.IS_FALSE)
     key = _scalar_key(value, fold)
-    return Test(path, _text_reading(fold) if type(key) is str else Reading.NUMBER, Check.EQUALS, key)
+    if type(key) is not str:
+        return Test(path, Reading.NUMBER, Check.EQUALS, key)
+    return Test(path, _text_reading(fold), Check.EQUALS, intern(key))  # applications' own constants are interned too
 
 
 def _in(reader: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
@@ -185,11 +199,16 @@ def _contains_all(_: ConditionReader, path: Path, value: Any, fold: bool) -> Con
 
 
 def _starts_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
-    return Test(path, _text_reading(fold), Check.STARTS, _texts(value, fold))
+    return _affix(path, _texts(value, fold), fold, Check.STARTS)
 
 
 def _ends_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
-    return Test(path, _text_reading(fold), Check.ENDS, _texts(value, fold))
+    return _affix(path, _texts(value, fold), fold, Check.ENDS)
+
+
+def _affix(path: Path, texts: tuple[str, ...], fold: bool, check: Check) -> ConditionPlan:
+    # Every text begins and ends with the empty one; then all that is asked is whether there is text.
+    return Test(path, _text_reading(fold), Check.EXISTS if "" in texts else check, texts)
 
 
 def _matches(reader: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:

@@ -163,8 +163,11 @@ def stale(details: EvaluationDetails) -> EvaluationDetails:
     return twin
 
 
-class Answer:
+class Answer(list[Any]):
     """One outcome of one flag, prepared when the flag is built. Internal to the evaluator.
+
+    It is an empty list at heart and never anything else, because an empty list is false without a call: that is how
+    the fast path tells a flag that has one answer from one that has a function, in two instructions.
 
     Attributes:
         details: What `evaluate` hands out as it is, or None if a call must make its own (JSON, caller's default).
@@ -190,6 +193,9 @@ class Answer:
         "value",
         "variant",
     )
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __init__(  # noqa: PLR0913 - an outcome has this many parts
         self,

@@ -92,11 +92,11 @@ class FlagSet:
     def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
         """Return the value of a boolean flag; False on any error and for flags of other types."""
         try:
-            function, answer = self._plans[key]
+            answer = self._plans[key]
             if type(context) is dict:
-                if function is not None:
-                    answer = function(context)
-                return answer.value is True  # type: ignore[union-attr]
+                if answer:
+                    answer = answer(context, None)
+                return answer.value is True
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -110,13 +110,13 @@ class FlagSet:
         any JSON object or array, and None any value.
         """
         try:
-            function, answer = self._plans[key]
+            answer = self._plans[key]
             if type(context) is dict:
-                if function is not None:
-                    answer = function(context)
-                if answer.kind is type(default):  # type: ignore[union-attr]
-                    return answer.value  # type: ignore[union-attr]
-                return typed_value(answer, default)[1]  # type: ignore[arg-type]
+                if answer:
+                    answer = answer(context, None)
+                if answer.kind is type(default):
+                    return answer.value
+                return typed_value(answer, default)[1]
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -139,11 +139,11 @@ class FlagSet:
             now: The instant to evaluate for, as an aware datetime or epoch seconds; without one, the clock's.
         """
         try:
-            function, answer = self._plans[key]
+            answer = self._plans[key]
             if type(context) is dict and now is None:
-                if function is not None:
-                    answer = function(context)
-                return answer.details or answer.own_details(default)  # type: ignore[union-attr]
+                if answer:
+                    answer = answer(context, None)
+                return answer.details or answer.own_details(default)  # type: ignore[no-any-return]
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -182,11 +182,11 @@ class FlagSet:
         values: dict[str, Any] = {}
         for key in self.keys():
             try:
-                function, answer = plans[key]
+                answer = plans[key]
                 if plain:
-                    if function is not None:
-                        answer = function(context, now)
-                    values[key] = answer.value if answer.frozen is None else answer.own_value()  # type: ignore[union-attr]
+                    if answer:
+                        answer = answer(context, now)
+                    values[key] = answer.value if answer.frozen is None else answer.own_value()
                     continue
             except MemoryError:
                 raise
@@ -219,9 +219,8 @@ class FlagSet:
 
     def _start(self, builder: Builder) -> None:
         self._builder = builder
-        self._plans: dict[str, tuple[Callable[..., Answer] | None, Answer | None]] = {
-            key: (built.function, built.answer) for key, built in builder.flags.items()
-        }
+        # Any: a function, which is true, or an `Answer`, which is false.
+        self._plans: dict[str, Any] = {key: built.function or built.answer for key, built in builder.flags.items()}
         self._experiments: dict[str, str | None] = {}
 
     def _flag_of(self, experiment: str) -> str | None:
@@ -257,7 +256,7 @@ class FlagSet:
     def _built(self, key: str) -> BuiltFlag | None:
         built = self._builder.flag(key)
         if built is not None:
-            self._plans[key] = (built.function, built.answer)
+            self._plans[key] = built.function or built.answer
         return built
 
     def _evaluate(self, built: BuiltFlag, context: Any, now: int | None) -> Answer:
@@ -284,7 +283,7 @@ class FlagSet:
         builder = self._builder
         builder.heat(key)
         hot = builder.flags.get(key, asked)
-        self._plans[key] = (hot.function, hot.answer)
+        self._plans[key] = hot.function or hot.answer
         return hot if hot.cell is asked.cell else asked
 
     def compile_all(self) -> None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.evaluator.buckets import BUCKETS, seed, threshold
-from flagctl.evaluator.conditions import ConditionReader, is_number, read_path
+from flagctl.evaluator.conditions import ConditionReader, is_number, is_unicode, read_path
 from flagctl.evaluator.details import Answer, ErrorCode, Reason
 from flagctl.evaluator.document import MalformedEntryError
 from flagctl.evaluator.plan import (
@@ -339,8 +339,8 @@ def lower_segment(entry: Mapping[str, Any], pattern: Callable[[str], Search]) ->
 
 def read_units(units: object) -> list[str]:
     """Return an array of units; MalformedEntryError if it is none."""
-    if type(units) is not list or not all(type(unit) is str and unit for unit in units):
-        raise MalformedEntryError("units are an array of non-empty texts")
+    if type(units) is not list or not all(type(unit) is str and unit and is_unicode(unit) for unit in units):
+        raise MalformedEntryError("units are an array of non-empty texts of valid Unicode")
     return units
 
 

@@ -22,6 +22,16 @@ FALSE_KEY: Final = ("false",)
 """How booleans are told from numbers where scalars of several types are looked up in one set."""
 
 
+NO_TEXT: Final = "\ud800"
+"""Stands for absent or unreadable text in generated code: no valid text equals it, begins or ends with it.
+
+Constants of a bundle are valid Unicode, so that a context which really holds this text gets the same answers.
+"""
+
+NO_NUMBER: Final = float("nan")
+"""The same for numbers: every comparison with it is false."""
+
+
 def raw(value: object) -> object:
     """Return the value itself, for operators that look at nothing but presence or a boolean."""
     return value
@@ -52,6 +62,18 @@ def number(value: object) -> int | float | None:
     if issubclass(kind, float):
         return float.__float__(value)  # type: ignore[arg-type]
     return None
+
+
+def text_or_none(value: object) -> str:
+    """Return as :func:`text`, `NO_TEXT` for None."""
+    exact = text(value)
+    return NO_TEXT if exact is None else exact
+
+
+def number_or_none(value: object) -> int | float:
+    """Return as :func:`number`, `NO_NUMBER` for None."""
+    exact = number(value)
+    return NO_NUMBER if exact is None else exact
 
 
 def version(value: object) -> VersionKey | None:

@@ -141,6 +141,9 @@ class _Walk:
             if check is Check.CALL_WITH:
                 constant, second = constant
                 argument = self.constant(second)
+            elif check is Check.IN and len(constant) <= _FEW and reading in _COMPARED:
+                parts = [TestShape(path, reading, Check.EQUALS, self.constant(one), -1, False) for one in constant]
+                return GroupShape(True, tuple(parts), negated)
             number = -1 if constant is None else self.constant(constant)
             return TestShape(path, reading, check, number, argument, negated)
         if type(plan) is Group:
@@ -185,6 +188,11 @@ class _Walk:
         return SplitShape(draw, tuple(arms), intake, slots)
 
 
+_FEW: Final = 2
+"""Comparing with so few texts is quicker than looking them up in a set."""
+_COMPARED: Final = frozenset({Reading.TEXT, Reading.FOLDED})
+
+
 def cost(plan: ConditionPlan) -> int:
     """Return roughly what a condition costs, for ordering only."""
     if type(plan) is Test:
@@ -198,7 +206,7 @@ def cost(plan: ConditionPlan) -> int:
 _READING_COST: Final = {
     Reading.RAW: 1,
     Reading.TEXT: 1,
-    Reading.NUMBER: 1,
+    Reading.NUMBER: 2,
     Reading.SCALAR: 3,
     Reading.FOLDED: 3,
     Reading.SCALAR_FOLDED: 4,
@@ -206,7 +214,16 @@ _READING_COST: Final = {
     Reading.INSTANT: 8,
     Reading.ADDRESS: 10,
 }
-_CHECK_COST: Final = {Check.STARTS: 2, Check.ENDS: 2, Check.CALL: 30, Check.CALL_WITH: 8}
+_CHECK_COST: Final = {
+    Check.GREATER: 1,
+    Check.LESS: 1,
+    Check.GREATER_OR_EQUAL: 1,
+    Check.LESS_OR_EQUAL: 1,
+    Check.STARTS: 2,
+    Check.ENDS: 2,
+    Check.CALL: 30,
+    Check.CALL_WITH: 8,
+}
 
 
 def flag_shape(
