@@ -133,7 +133,7 @@ def _without_echoes(errors: list[ValidationError]) -> Iterator[ValidationError]:
         route = tuple(error.absolute_path)
         if error.validator in {"enum", "const", "pattern"} and route in wrong_type:
             continue
-        if error.validator == "required" and route in in_conflict:
+        if error.validator == "required" and route and route in in_conflict:
             continue
         if error.validator == FORBIDDEN:
             point_at_second(error)

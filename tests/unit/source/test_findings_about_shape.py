@@ -202,3 +202,8 @@ def test_the_related_place_of_a_conflict_is_the_other_key(load):
     finding = load.only(RULES + "  - {id: r, serve: on, value: true}\n")
     (related,) = finding.related
     assert (related.span.line, related.span.column) == (5, 13)
+
+
+def test_a_missing_key_of_a_document_is_told_although_two_others_conflict(load):
+    found = load.findings("kind: flag\nvalue: 1\ndefault: a\n")
+    assert sorted(finding.code for finding in found) == ["SCH103", "SCH103", "SCH107"]
