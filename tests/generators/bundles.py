@@ -11,6 +11,7 @@ from typing import Any
 from flagctl.compiler import compile_environment
 from tests.generators import vocabulary as v
 from tests.generators.contexts import NOT_MAPPINGS, any_mapping, constants_of, focused_context, pool_context
+from tests.generators.layout import lay_out
 from tests.generators.repositories import ENVIRONMENTS, random_repository
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,6 +36,22 @@ def random_bundle(seed: int, flags: int = 50) -> bytes:
     rng = Random(seed)
     repository = random_repository(rng, flags)
     return compile_environment(repository, rng.choice(ENVIRONMENTS)).data
+
+
+def harsher(rng: Random, data: bytes) -> bytes:
+    """Return a bundle with what only the linter refuses: shared salts, units that are both included and excluded."""
+    bundle = decoded(data)
+    for key, flag in bundle["flags"].items():
+        for outcome in (*flag.get("rules", ()), flag.get("default", {})):
+            drawn = "percentage" in outcome or "split" in outcome
+            if drawn and rng.random() < 0.7:
+                outcome["salt"] = rng.choice((key, "shared"))
+            if drawn and rng.random() < 0.7:
+                outcome.pop("unit", None)
+    for segment in bundle["segments"].values():
+        if "include" in segment and "exclude" in segment:
+            segment["exclude"] = segment["exclude"] + segment["include"][::2]
+    return lay_out(bundle)
 
 
 def random_instant(rng: Random) -> int:

@@ -92,6 +92,7 @@ def any_mapping(rng: Random, context: dict[str, Any]) -> Mapping[str, Any]:
         UserDict,
         Counting,
         lambda inner: defaultdict(lambda: "DE", inner),
+        lambda inner: defaultdict(lambda: "user-1", {key: inner[key] for key in inner if rng.random() < 0.5}),
         lambda inner: ChainMap({}, inner),
     )
     return rng.choice(kinds)(context)

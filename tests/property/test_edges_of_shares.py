@@ -31,9 +31,12 @@ def edge_units(salt: str, edge: int) -> tuple[str, str]:
 
 
 def variant(data: bytes, key: str, unit: str) -> str | None:
-    """Return what both evaluators serve a unit."""
+    """Return what all evaluators serve a unit: closures, generated code and the reference."""
     context = {"targeting_key": unit}
-    served = flagctl.load(data).evaluate(key, context).variant
+    flags = flagctl.load(data)
+    served = flags.evaluate(key, context).variant
+    flags.compile_all()
+    assert served == flags.evaluate(key, context).variant
     assert served == Reference(data).evaluate(key, context, None, 0).variant
     return served
 

@@ -279,3 +279,6 @@ def test_exclude_wins_over_include_and_include_over_when() -> None:
         context = {"targeting_key": unit}
         assert flags.is_enabled("f", context) is reference.is_enabled("f", context, 0) is expected
         assert explain(flags.document, "f", context, 0).details.value is expected
+        compiled = flagctl.load(data)
+        compiled.compile_all()
+        assert compiled.is_enabled("f", context) is expected
