@@ -1,12 +1,13 @@
 """Both sides of a comparison: what a name such as ``main``, ``worktree`` or ``dir:../other`` stands for.
 
 Two sides of one git repository are loaded only where they differ, plus what the difference reaches: git knows which files
-changed, and finds the files that mention a changed key, so that comparing ten thousand flags costs about as much as reading the
-few that matter.
+changed, and of the others only those are parsed that mention a changed key, so that comparing ten thousand flags costs little more
+than reading their bytes.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from flagctl.errors import FindingsError, NothingMatchedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from flagctl.model import EnvironmentOverride, Flag
     from flagctl.source import LoadedRepository
@@ -24,7 +25,9 @@ WORK_TREE = "worktree"
 INDEX = "index"
 _CONFIG = "flagctl.yaml"
 _MOST_CHANGED = 0.3
-"""Share of changed files above which loading everything is quicker than asking git what refers to them."""
+"""Share of changed files above which loading everything is no slower."""
+_FEW_WORDS = 8
+"""Up to so many keys are looked for one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,9 +123,6 @@ class _Name:
         files = ((path, self.root / path) for path in paths)
         return {path: file.read_bytes() for path, file in files if file.is_file()}
 
-    def mentioning(self, words: Iterable[str]) -> tuple[str, ...]:
-        return () if self.vcs is None else self.vcs.paths_that_mention(words, self.commit)
-
     def side(self, files: dict[str, bytes]) -> Side:
         from flagctl.source import load_tree
 
@@ -150,16 +150,38 @@ def _load_difference(base: _Name, head: _Name) -> tuple[Side, Side]:
         return base.side(base.everything()), head.side(head.everything())
     paths = {_CONFIG, *changed}
     sides = (base.side(base.some(paths)), head.side(head.some(paths)))
+    words = _keys_of_interest(sides, changed)
+    if not words:
+        return sides
+    same = {path: content for path, content in head.everything().items() if path not in paths}
     asked: set[str] = set()
-    while True:
-        words = _keys_of_interest(sides, changed if not asked else paths) - asked
-        if not words:
-            return sides
+    while words - asked:
         asked |= words
-        found = {path for name in (base, head) for path in name.mentioning(words)} - paths
-        if found:
-            paths |= found
-            sides = (base.side(base.some(paths)), head.side(head.some(paths)))
+        found = _files_with(words, same)
+        if not found:
+            break
+        for path in found:
+            del same[path]
+        paths |= found
+        sides = (base.side(base.some(paths)), head.side(head.some(paths)))
+        words = _keys_of_interest(sides, paths)
+    return sides
+
+
+_WORD = re.compile(rb"[a-z0-9][a-z0-9._-]*")
+
+
+def _files_with(words: set[str], files: Mapping[str, bytes]) -> set[str]:
+    """Return the files that may mention one of the keys; too many do no harm.
+
+    A file with a backslash may spell a key in escapes, so it always counts.
+    """
+    wanted = {word.encode() for word in words}
+    if len(wanted) <= _FEW_WORDS:
+        return {path for path, content in files.items() if b"\\" in content or any(word in content for word in wanted)}
+    return {
+        path for path, content in files.items() if b"\\" in content or not wanted.isdisjoint(_WORD.findall(content))
+    }
 
 
 def _keys_of_interest(sides: tuple[Side, Side], paths: Iterable[str]) -> set[str]:

@@ -53,9 +53,31 @@ def log(
     Raises:
         UsageError: If the revision does not exist.
     """
-    prefix = repository.prefix
-    names = [f"{stem}.yaml", f"{stem}.yml"] if stem is not None else ["*.yaml", "*.yml"]
-    pathspecs = [f":(top,glob){_escaped(prefix)}**/{name if stem is None else _escaped(name)}" for name in names]
+    if stem is None:
+        yield from _run(repository, revision, _anywhere(repository, None), limit)
+        return
+    # Matching a name in every folder of every commit is slow, one path is quick. So the path of today comes first, and what lies
+    # before the commit that made it (a move, an earlier life elsewhere) is looked for by name.
+    paths = [p for p in repository.yaml_paths(revision) if p.rpartition("/")[2].rpartition(".")[0] == stem]
+    recent = (
+        list(_run(repository, revision, [f":(top,literal){repository.prefix}{p}" for p in paths], limit))
+        if paths
+        else []
+    )
+    if not recent:
+        yield from _run(repository, revision, _anywhere(repository, stem), limit)
+        return
+    yield from recent[:-1]
+    left = None if limit is None else limit - len(recent) + 1
+    yield from _run(repository, recent[-1].info.commit, _anywhere(repository, stem), left)
+
+
+def _anywhere(repository: GitRepository, stem: str | None) -> list[str]:
+    pattern = "*" if stem is None else _escaped(stem)
+    return [f":(top,glob){_escaped(repository.prefix)}**/{pattern}.{ending}" for ending in ("yaml", "yml")]
+
+
+def _run(repository: GitRepository, revision: str, pathspecs: list[str], limit: int | None) -> Iterator[LoggedCommit]:
     arguments = [
         "log",
         "--raw",
@@ -69,7 +91,7 @@ def log(
         arguments.append(f"--max-count={limit}")
     output = run_git(repository.work_tree, *arguments, repository.resolve(revision), "--", *pathspecs)
     for record in output.split(b"\x02")[1:]:
-        yield _parse(record, prefix)
+        yield _parse(record, repository.prefix)
 
 
 def _escaped(text: str) -> str:

@@ -157,26 +157,6 @@ class GitRepository:
         listing = run_git(self.folder, "ls-tree", "-r", "-z", "--full-tree", self.resolve(revision), *self._within())
         return tuple(self._regular_yaml(listing, id_field=2))
 
-    def paths_that_mention(self, words: Iterable[str], revision: str | None = None) -> tuple[str, ...]:
-        """Return the YAML files of the folder that contain one of the words, at a revision or in the work tree.
-
-        Untracked files of the work tree count unless they are ignored. The words are plain text; a file that has one is only a
-        candidate for a reference.
-        """
-        patterns = [part for word in words for part in ("-e", word)]
-        if not patterns:
-            return ()
-        where = ["--untracked"] if revision is None else [self.resolve(revision)]
-        within = self.prefix or "."
-        _, output = run_git_code(
-            self.work_tree, "grep", "-l", "-z", "-F", "--full-name", *patterns, *where, "--", within, accept=(0, 1)
-        )
-        marker = "" if revision is None else where[0] + ":"
-        names = (
-            os.fsdecode(name).removeprefix(marker).removeprefix(self.prefix) for name in output.split(b"\0") if name
-        )
-        return tuple(sorted(name for name in names if name.endswith((".yaml", ".yml"))))
-
     def changed_paths(self, base: str, head: str | None = None) -> tuple[str, ...]:
         """Return the paths of the folder that differ between two revisions, or a revision and the work tree."""
         arguments = [self.resolve(base)] + ([self.resolve(head)] if head is not None else [])

@@ -175,13 +175,3 @@ def test_single_files_of_a_revision_can_be_read(repo: Path) -> None:
     vcs = GitRepository(repo)
     assert vcs.read_paths("HEAD", ["team/a.yaml", "team/none.yaml"]) == {"team/a.yaml": b"key: a\n"}
     assert vcs.read_paths("HEAD", []) == {}
-
-
-def test_files_that_mention_a_word_are_found_in_history_and_in_the_work_tree(repo: Path) -> None:
-    write(repo, "sub/new.yaml", "segment: beta\n")
-    write(repo, "sub/notes.txt", "beta\n")
-    vcs = GitRepository(repo / "sub")
-    assert vcs.paths_that_mention(["beta"]) == ("new.yaml",)
-    assert vcs.paths_that_mention(["beta"], "HEAD") == ()
-    assert vcs.paths_that_mention([]) == ()
-    assert GitRepository(repo).paths_that_mention(["key: a", "nothing"], "HEAD") == ("team/a.yaml",)
