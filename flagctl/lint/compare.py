@@ -56,3 +56,15 @@ def implies(later: Rule, earlier: Rule) -> bool:
     return len(earlier.when) <= len(later.when) and all(
         any(same_condition(wanted, given) for given in later.when) for wanted in earlier.when
     )
+
+
+def precedes(earlier: Rule, later: Rule | None) -> bool:
+    """Return whether every unit that gets to `later` surely fulfilled the conditions of `earlier`, a rule in front of it.
+
+    Args:
+        earlier: The rule in front.
+        later: Another rule, or None for the default.
+    """
+    if later is None:
+        return not earlier.when and earlier.schedule is None
+    return implies(later, earlier)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flagctl.diagnostics import RuleInfo, Severity
-from flagctl.lint.compare import implies
-from flagctl.lint.draws import Draw, covers, draw_of, rollout_draw, serves_the_same
+from flagctl.lint.compare import precedes
+from flagctl.lint.draws import Draw, covers, draw_of, levels, rollout_draw, serves_the_same, takes_everyone
 from flagctl.lint.finding import Finding, Place
 from flagctl.lint.states import WHERE, merged
-from flagctl.model import Rollout
+from flagctl.model import FULL, Rollout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flagctl.lint.context import LintContext
     from flagctl.lint.sites import StateSite
-    from flagctl.model import Flag, Rule
+    from flagctl.model import Experiment, Flag, Rule
 
 INFO = RuleInfo(
     code="ROL103",
@@ -70,20 +70,34 @@ def _dead(context: LintContext) -> Iterator[tuple[StateSite, Finding]]:
         if not draws:
             continue
         for later in _laters(site, draws):
-            takers = []
-            for rule, draw in draws:
-                if rule is later.rule:
-                    break
-                if draw[:2] == later.draw[:2] and (not rule.when if later.rule is None else implies(later.rule, rule)):
-                    takers.append((rule, draw))
-            taken = [span for _, draw in takers for span in draw.always]
-            if takers and covers(taken, later.draw.wanted):
-                yield site, _finding(site.flag, later, [rule for rule, _ in takers])
+            takers = _takers(site, later, experiments)
+            if takers:
+                yield site, _finding(site.flag, later, takers)
+
+
+def _takers(site: StateSite, later: _Later, experiments: Mapping[str, Experiment]) -> list[Rule]:
+    """Return the rules that together take all buckets of `later`; none if it gets some, or nobody reaches it at all."""
+    takers: list[Rule] = []
+    taken: list[tuple[int, int]] = []
+    for rule in site.state.rules:
+        if rule is later.rule:
+            break
+        if not precedes(rule, later.rule):
+            continue
+        if takes_everyone(rule, experiments):
+            return []
+        draw = draw_of(site.flag, rule, experiments)
+        if draw is not None and draw[:2] == later.draw[:2] and draw.always and not covers(taken, draw.always):
+            takers.append(rule)
+            taken.extend(draw.always)
+    return takers if covers(taken, later.draw.wanted) else []
 
 
 def _laters(site: StateSite, draws: list[tuple[Rule, Draw]]) -> Iterator[_Later]:
     flag = site.flag
     for rule, draw in draws[1:]:
+        if rule.percentage is not None and levels(rule.percentage)[-1] >= FULL:
+            continue  # At 100 % it also serves contexts without a unit, which nothing before it takes.
         part = "rollout" if rule.rollout else "experiment" if rule.experiment is not None else "percentage"
         yield _Later(rule, draw, Place(flag.path, (*rule.route, part), "key"), f"the {part} of rule '{rule.id}'")
     default = site.state.default

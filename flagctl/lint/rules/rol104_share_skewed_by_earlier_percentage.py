@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flagctl.diagnostics import RuleInfo, Severity
-from flagctl.lint.compare import implies
-from flagctl.lint.draws import covers, levels, overlap, partial_level, remaining, serves_the_same
+from flagctl.lint.compare import precedes
+from flagctl.lint.draws import (
+    covers,
+    draw_of,
+    levels,
+    overlap,
+    partial_level,
+    remaining,
+    serves_the_same,
+    takes_everyone,
+)
 from flagctl.lint.edits import add_before, scalar
 from flagctl.lint.finding import Finding, Place
 from flagctl.lint.states import WHERE, merged
@@ -14,13 +23,13 @@ from flagctl.lint.words import listed, percent
 from flagctl.model import FULL, ExperimentStatus, Rollout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flagctl.diagnostics import Route
     from flagctl.lint.context import LintContext
     from flagctl.lint.draws import Ranges
     from flagctl.lint.sites import StateSite
-    from flagctl.model import Flag, Rule
+    from flagctl.model import Experiment, Flag, Rule
 
 INFO = RuleInfo(
     code="ROL104",
@@ -85,7 +94,7 @@ def _skewed(context: LintContext) -> Iterator[tuple[StateSite, Finding]]:
         if all(rule.percentage is None for rule in site.state.rules):
             continue
         for later in _laters(context, site):
-            culprits = _culprits(site, later)
+            culprits = _culprits(site, later, context.repository.experiments)
             finding = _finding(context, site.flag, later, culprits) if culprits else None
             if finding is not None:
                 yield site, finding
@@ -120,28 +129,29 @@ def _shares(rollout: Rollout) -> dict[str, Ranges]:
     return result
 
 
-def _culprits(site: StateSite, later: _Later) -> list[tuple[Rule, int]]:
-    """Return the earlier percentages that every unit for `later` was refused by, with the share each took."""
-    flag = site.flag
-    result = []
+def _culprits(site: StateSite, later: _Later, experiments: Mapping[str, Experiment]) -> list[tuple[Rule, int]]:
+    """Return the earlier percentages that every unit for `later` was refused by, with the share each took.
+
+    Empty if nobody gets to `later` at all: that is another rule's finding.
+    """
+    flag, result = site.flag, []
+    taken: list[tuple[int, int]] = []
     for rule in site.state.rules:
         if rule is later.rule:
             break
-        if (flag.salt_of(rule), flag.unit_of(rule)) != later.draw or not _precedes(rule, later):
+        if not precedes(rule, later.rule):
             continue
-        if rule.rollout is not None:
-            return []  # It takes every unit with a bucket: the later draw is dead, which is another rule's finding.
+        if takes_everyone(rule, experiments):
+            return []
+        draw = draw_of(flag, rule, experiments)
+        if draw is None or draw[:2] != later.draw:
+            continue
+        taken.extend(draw.always)
         level = partial_level(rule.percentage) if rule.percentage is not None else None
         if level is not None and not _is_ring(rule, later):
             result.append((rule, level))
-    return result
-
-
-def _precedes(rule: Rule, later: _Later) -> bool:
-    """Return whether every unit that gets to `later` surely fulfilled the conditions of `rule`."""
-    if later.rule is None:
-        return not rule.when and rule.schedule is None
-    return implies(later.rule, rule)
+    wanted = tuple(span for ranges in later.shares.values() for span in ranges)
+    return [] if covers(taken, wanted) else result
 
 
 def _is_ring(rule: Rule, later: _Later) -> bool:
@@ -157,7 +167,7 @@ def _finding(context: LintContext, flag: Flag, later: _Later, culprits: list[tup
         wanted, real = sum(end - start for start, end in ranges), overlap(ranges, left) * FULL / total
         skewed = skewed or wanted != real
         parts.append((name, percent(wanted), percent(real)))
-    if not skewed or _is_dead(later, [rule for rule, _ in culprits]):
+    if not skewed:
         return None
     name = "the default" if later.rule is None else f"rule '{later.rule.id}'"
     causes = listed(_cause(rule, level) for rule, level in culprits)
@@ -181,12 +191,6 @@ def _finding(context: LintContext, flag: Flag, later: _Later, culprits: list[tup
         else add_before(context, Place(flag.path, later.fix_key), f"salt: {scalar(salt)}", title=f"add salt: {salt}"),
         key=flag.key,
     )
-
-
-def _is_dead(later: _Later, culprits: list[Rule]) -> bool:
-    """Return whether it never gets a unit at all, which is another rule's finding."""
-    taken = [(0, levels(rule.percentage)[0]) for rule in culprits if rule.percentage is not None]
-    return covers(taken, tuple(span for ranges in later.shares.values() for span in ranges))
 
 
 def _cause(rule: Rule, level: int) -> str:

@@ -39,7 +39,7 @@ value: secrets/maps-key
 _KINDS: Final = (
     (("AKIA", "ASIA"), "an AWS access key", r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b"),
     (("PRIVATE KEY",), "a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    (("gh",), "a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b"),
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), "a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b"),
     (("github_pat_",), "a GitHub token", r"\bgithub_pat_[A-Za-z0-9_]{40,}\b"),
     (("glpat-",), "a GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
     (("xox",), "a Slack token", r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
@@ -51,22 +51,19 @@ _KINDS: Final = (
 )
 """What a text must contain to be worth a look, what it is, and how it looks."""
 
+_HINTS: Final = tuple((hint, kind, pattern) for hints, kind, pattern in _KINDS for hint in hints)
+
 
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each place that looks like a secret, in any file, comments included."""
-    for hints, kind, pattern in _KINDS:
-        compiled = re.compile(pattern)
-        for path, document in context.documents.items():
-            text = document.text
-            for hint in hints:
-                if hint in text:
-                    yield from (
-                        Finding(
-                            place=Place(path, span=document.lines.span(match.start(), match.end())),
-                            message=f"this looks like {kind}: '{match.group()[:4]}...'",
-                            help="keep secrets out of git, and replace this one if it is real",
-                            key=document.key,
-                        )
-                        for match in compiled.finditer(text)
+    for path, document in context.documents.items():
+        text = document.text
+        for hint, kind, pattern in _HINTS:
+            if hint in text:
+                for match in re.finditer(pattern, text):
+                    yield Finding(
+                        place=Place(path, span=document.lines.span(match.start(), match.end())),
+                        message=f"this looks like {kind}: '{match.group()[:4]}...'",
+                        help="keep secrets out of git, and replace this one if it is real",
+                        key=document.key,
                     )
-                    break
