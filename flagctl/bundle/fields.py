@@ -17,7 +17,7 @@ from flagctl.errors import UntrustedError
 MAX_INTEGER: Final = 2**53 - 1
 """Largest integer that every JSON reader keeps exactly."""
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 """Names of projects and environments; also safe as one step of an object's key."""
 
 SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from flagctl.bundle.blob import pack, unpack
+from flagctl.bundle.fields import COMMIT, LINE
 from flagctl.bundle.manifest import MAX_BLOB, MAX_BUNDLE, BundleRef
 from flagctl.client.sync import read_stored_bundle
 from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from flagctl.bundle.manifest import Manifest
     from flagctl.ops.target import Target
     from flagctl.signing import Signer
+
+_MAX_REF = 200
 
 
 def publish(
@@ -43,6 +46,8 @@ def publish(
         UsageError: If the signers do not suffice, or an option is out of bounds.
     """
     options = options or PublishOptions()
+    if options.commit is not None and COMMIT.fullmatch(options.commit) is None:
+        raise UsageError(f"'{options.commit[:80]}' is not the full id of a commit")
     blob = pack(bundle)
     if len(bundle) > MAX_BUNDLE or len(blob) > MAX_BLOB:
         raise UsageError(f"a bundle of {len(bundle)} bytes ({len(blob)} packed) is larger than readers accept")
@@ -59,7 +64,7 @@ def publish(
                 _check_order(live, options)
             elif _is_intact(target, live):
                 return None
-        return Draft("published", reference, options.commit, options.ref, blob)
+        return Draft("published", reference, options.commit, _line(options.ref), blob)
 
     return replace_manifest(target, signers, plan, options)
 
@@ -78,6 +83,14 @@ def heartbeat(target: Target, signers: Sequence[Signer], options: PublishOptions
         return None if live is None else Draft("heartbeat", live.bundle, live.commit, live.ref)
 
     return replace_manifest(target, signers, plan, options or PublishOptions())
+
+
+def _line(ref: str | None) -> str | None:
+    """Return a ref as a manifest may have it: it is for people, and no reason to refuse a publication."""
+    if ref is None:
+        return None
+    printable = "".join(character if LINE.fullmatch(character) else "?" for character in ref)
+    return printable[:_MAX_REF] or None
 
 
 def _is_intact(target: Target, live: Manifest) -> bool:

@@ -96,7 +96,7 @@ def init_trust(options: TrustInit) -> TrustResult:
         if NAME.fullmatch(name) is None:
             raise UsageError(
                 f"'{name}' cannot be the name of a project or environment",
-                hint="lower-case letters, digits, '.', '_' and '-', starting with a letter or digit, up to 100",
+                hint="lower-case letters, digits, '.', '_' and '-', starting with a letter or digit, up to 255",
             )
     if not options.environments:
         raise UsageError("a root of trust needs at least one environment")

@@ -28,6 +28,9 @@ _TEMPORARY: Final = ".tmp-"
 _SETTLED_NS: Final = 2_000_000_000
 """A file that changed less than this long ago may change again within the same clock tick: its times prove nothing."""
 
+_LOCK_SECONDS: Final = 15.0
+_LOCK_PAUSE: Final = 0.002
+
 _Stamp = tuple[int, int, int, int, int]
 
 
@@ -134,7 +137,10 @@ class FileRemote:
 
 
 class _Lock:
-    """An exclusive lock on a file, held by one thread of one process; the system frees it when the process dies."""
+    """An exclusive lock on a file, held by one thread of one process; the system frees it when the process dies.
+
+    A holder that was stopped, or a file server that does not answer, must not hold everybody up for ever.
+    """
 
     __slots__ = ("_descriptor", "_path")
 
@@ -145,20 +151,38 @@ class _Lock:
     def __enter__(self) -> None:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
-            if sys.platform == "win32":
-                import msvcrt  # noqa: PLC0415
-
-                msvcrt.locking(self._descriptor, msvcrt.LK_LOCK, 1)
-            else:
-                import fcntl  # noqa: PLC0415
-
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        except OSError:
+            self._wait()
+        except BaseException:
             os.close(self._descriptor)
             raise
 
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _try_lock(self._descriptor):
+            if time.monotonic() > deadline:
+                raise RemoteError(
+                    f"{self._path} has been locked by another process for {_LOCK_SECONDS:.0f} seconds",
+                    hint="is a publisher hanging? the lock goes with its process",
+                )
+            time.sleep(_LOCK_PAUSE)
+
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def _replace(path: str, data: bytes) -> None:

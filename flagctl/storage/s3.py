@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import threading
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, final
 
-from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
+from flagctl.errors import ConflictError, FlagctlError, RemoteError, UntrustedError, UsageError
 from flagctl.storage.deadline import Deadline
 from flagctl.storage.remote import NOT_MODIFIED, Fetched, NotModified, RemoteOptions, check_key
 
@@ -48,13 +49,15 @@ class S3Remote:
         options: Timeouts, region and the address of the store.
 
     Raises:
-        UsageError: If the location names no valid bucket.
+        UsageError: If the location names no valid bucket, or boto3 is not installed.
     """
 
     def __init__(self, url: str, options: RemoteOptions) -> None:
         match = _LOCATION.fullmatch(url)
         if match is None:
             raise UsageError(f"the location '{url}' names no valid bucket", hint="write s3://bucket/prefix")
+        if find_spec("boto3") is None:
+            raise UsageError("s3:// locations need boto3", hint='pip install "flagctl[s3]"')
         self._bucket = match["bucket"]
         prefix = (match["prefix"] or "").strip("/")
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
@@ -91,6 +94,8 @@ class S3Remote:
                 data = b"".join(_chunks(body, key, max_bytes))
             finally:
                 body.close()
+        except FlagctlError:
+            raise
         except Exception as error:
             code = _code(error)
             if code == "304":
@@ -177,11 +182,9 @@ class S3Remote:
 
 
 def _make_client(options: RemoteOptions) -> S3Client:
-    try:
-        import boto3  # noqa: PLC0415 - an app that reads a folder does not have it
-        from botocore.config import Config  # noqa: PLC0415
-    except ImportError as error:
-        raise UsageError("s3:// locations need boto3", hint='pip install "flagctl[s3]"') from error
+    import boto3  # noqa: PLC0415 - it takes a good tenth of a second, and the first request is soon enough
+    from botocore.config import Config  # noqa: PLC0415
+
     config = Config(
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,

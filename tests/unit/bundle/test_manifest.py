@@ -38,6 +38,23 @@ def test_a_manifest_survives_writing_and_reading(manifest):
     assert payload == canonical_json(json.loads(payload))
 
 
+def test_the_largest_values_of_all_fields_fit_into_a_manifest(manifest):
+    largest = manifest._replace(
+        project="p" * 255,
+        environment="e" * 63,
+        epoch=2**53 - 1,
+        seq=2**53 - 1,
+        previous="b" * 64,
+        commit="c" * 64,
+        ref="ü" * 200,
+        bundle=manifest.bundle._replace(size=2**28, blob_size=2**26),
+        deltas=tuple(Delta(f"{number:064x}", "c" * 64, 2**26) for number in range(8)),
+        kill_floor=KillFloor(2**53 - 1, "d" * 64),
+        nonce="0123456789abcdef",
+    )
+    assert parse_manifest(write_manifest(largest)).project == "p" * 255
+
+
 def test_a_manifest_outside_git_has_neither_commit_nor_ref(manifest):
     bare = manifest._replace(commit=None, ref=None)
     assert parse_manifest(write_manifest(bare))._replace(digest="") == bare
@@ -62,7 +79,7 @@ WRONG = [
     ("project", ""),
     ("project", "Acme"),
     ("project", "../acme"),
-    ("project", "a" * 101),
+    ("project", "a" * 256),
     ("env", 1),
     ("env", "prod/uction"),
     ("epoch", 0),

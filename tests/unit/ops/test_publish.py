@@ -287,6 +287,18 @@ def test_recovering_without_a_log_asks_for_a_new_epoch(project, remote, target):
     assert "epoch" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("ref", ["refs/heads/" + "x" * 500, "refs/heads/\ud800\n", "refs/heads/" + "ü" * 200, ""])
+def test_a_strange_branch_name_stops_no_publication(project, target, ref):
+    assert publish(target, ONE, project.publishers, options(ref=ref)).seq == 1
+    assert len(live(target).manifest.ref or "") <= 200
+
+
+@pytest.mark.parametrize("commit", ["main", "abc123", "A" * 40, ""])
+def test_a_commit_is_given_by_its_full_id(project, target, commit):
+    with pytest.raises(UsageError, match="full id"):
+        publish(target, ONE, project.publishers, options(commit=commit))
+
+
 def test_a_new_epoch_starts_again_at_one(project, remote):
     publish(project.target(remote), ONE, project.publishers, options())
     publish(project.target(remote), TWO, project.publishers, options())

@@ -193,6 +193,18 @@ def test_a_named_pipe_in_the_way_does_not_block(remote, tmp_path):
     assert remote.get(KEY, max_bytes=100).data == b""
 
 
+def test_a_lock_that_is_never_freed_does_not_hold_writers_up_for_ever(remote, tmp_path, monkeypatch):
+    import flagctl.storage.file as module
+
+    remote.put(KEY, b"one")
+    monkeypatch.setattr(module, "_LOCK_SECONDS", 0.05)
+    with module._Lock(str(tmp_path / "remote/production/.lock")):
+        with pytest.raises(RemoteError, match="locked by another process"):
+            remote.put(KEY, b"two")
+        assert remote.get(KEY, max_bytes=100).data == b"one"
+    remote.put(KEY, b"two")
+
+
 def test_reading_needs_no_write_permission(remote, tmp_path):
     remote.put(KEY, b"one")
     folder = tmp_path / "remote" / "production"

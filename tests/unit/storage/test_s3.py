@@ -135,6 +135,13 @@ def test_a_location_names_a_valid_bucket_and_prefix(url):
         open_remote(url)
 
 
+def test_without_boto3_the_right_extra_is_named(monkeypatch):
+    monkeypatch.setattr("flagctl.storage.s3.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="need boto3") as caught:
+        open_remote("s3://bucket/prefix")
+    assert "flagctl[s3]" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("mode", "settings"),
     [
