@@ -154,7 +154,7 @@ def flag_document(flag: Flag) -> dict[str, Any]:
         values["default"] = default_document(override.default)
         for key in ("enabled", "off", "default", "value", "rules", "targets", "prerequisites", "schedule"):
             if key in override.given:
-                part[key] = values[key]
+                part[key] = values.get(key, {} if key == "targets" else [])
         document.setdefault("environments", {})[name] = part
     return document
 
