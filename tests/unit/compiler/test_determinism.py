@@ -42,7 +42,7 @@ def turned(repository, random: Random):
 
 
 def test_the_order_of_documents_and_keys_does_not_matter():
-    for seed in range(scaled(40, 5_000)):
+    for seed in range(scaled(40, 2_000)):
         random = Random(seed)
         repository = random_repository(random, 12)
         for environment in ENVIRONMENTS:
@@ -52,7 +52,7 @@ def test_the_order_of_documents_and_keys_does_not_matter():
 
 
 def test_every_generated_repository_compiles_and_is_read_back():
-    for seed in range(scaled(60, 5_000)):
+    for seed in range(scaled(60, 2_000)):
         repository = random_repository(Random(seed), 20)
         for environment in ENVIRONMENTS:
             bundle = compile_environment(repository, environment)
@@ -118,7 +118,7 @@ def reformatted(data: dict, random: Random) -> bytes:
 
 
 def test_the_formatting_of_the_files_does_not_matter():
-    for seed in range(scaled(25, 1_000)):
+    for seed in range(scaled(25, 600)):
         random = Random(seed)
         repository = random_repository(random, 8)
         loaded = load_tree(repository_to_files(repository))

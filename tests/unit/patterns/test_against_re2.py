@@ -66,7 +66,7 @@ def assert_same(oracle, random: Random, pattern: str, letters: list[str], count:
 def test_random_patterns_find_what_re2_finds(oracle):
     random = Random(2)
     refused = 0
-    total = scaled(6_000, 300_000)
+    total = scaled(5_000, 100_000)
     for _ in range(total):
         refused += assert_same(oracle, random, make_pattern(random), LETTERS, 12) is not None
     assert refused < total / 100
@@ -76,7 +76,7 @@ def test_random_ascii_patterns_find_what_re2_finds_when_case_is_ignored(oracle):
     random = Random(3)
     letters = list("abAB-1_ \nkKsS")
     atoms = ["a", "B", "k", "S", "[a-k]", "[^B]", "[K-S]", r"\w", r"[^\w-]", r"\x4b", ".", "^", "$", "-"]
-    for _ in range(scaled(2_000, 100_000)):
+    for _ in range(scaled(2_000, 50_000)):
         pattern = "".join(random.choice(atoms) + random.choice(["", "", *REPEATS]) for _ in range(random.randint(1, 4)))
         error = assert_same(oracle, random, pattern, letters, 12, ignore_case=True)
         assert error is None, (pattern, error)
@@ -86,7 +86,7 @@ def test_random_text_is_refused_or_means_what_re2_says(oracle):
     random = Random(4)
     soup = "aab-^$.|()[]{}*+?\\,0123:iPdwsx\n=<!é"
     accepted = 0
-    for _ in range(scaled(30_000, 2_000_000)):
+    for _ in range(scaled(15_000, 400_000)):
         pattern = "".join(random.choices(soup, k=random.randint(1, 9)))
         accepted += assert_same(oracle, random, pattern, ["a", "b", "-", "0", "\n", "{", "]", "é"], 6) is None
     assert accepted > 1_000
@@ -134,7 +134,7 @@ def test_long_repetitions_find_what_re2_finds(oracle):
     pieces = ["a", "b", ".", "[ab]", "[^a]", "ab", "(?:a|bc)", "(?:ab?)"]
     counts = ["{0,9}", "{3,7}", "{4,}", "{12}", "{0,30}", "{2,}", "*", "+", "?", ""]
     refused = 0
-    total = scaled(500, 40_000)
+    total = scaled(400, 15_000)
     for _ in range(total):
         pattern = "".join(random.choice(pieces) + random.choice(counts) for _ in range(random.randint(2, 5)))
         if random.random() < 0.3:
@@ -177,7 +177,7 @@ def test_no_random_pattern_takes_a_second_to_compile_or_to_refuse():
     random = Random(8)
     pieces = ["a", ".", "[a-f]", "[^c]", "[bdf]", "".join(map(chr, range(0x4E00, 0x4E14))), "(?:ab?|c.)"]
     counts = ["{2}", "{0,20}", "{31}", "{3,100}", "{300,}", "{0,999}", "*", "+", "?", ""]
-    for _ in range(scaled(40, 3_000)):
+    for _ in range(scaled(30, 1_000)):
         pattern = ""
         for _ in range(random.randint(1, 12)):
             pattern += random.choice(pieces) + random.choice(["", random.choice(counts)])
