@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flagctl.evaluator.operators import NEGATION, OPERATORS, ValueKind, positive
+from flagctl.evaluator.operators import NEGATION, OPERATORS, ValueKind
 from flagctl.model import UNSET
 
 if TYPE_CHECKING:
@@ -42,9 +42,3 @@ def sites_with(context: LintContext, *kinds: ValueKind) -> Iterator[tuple[Condit
             for site in sites:
                 for constant in constants(site.condition):
                     yield site, constant
-
-
-def value_kind(operator: str) -> ValueKind | None:
-    """Return what an operator, negated or not, compares with; None for an unknown one."""
-    found = OPERATORS.get(positive(operator)[0])
-    return found.value if found is not None else None

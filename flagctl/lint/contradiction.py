@@ -55,7 +55,7 @@ def _one_way(left: AttributeCondition, right: AttributeCondition) -> bool:
         if right_name in {"equals", "in"}:
             return _sets_disagree(allowed, right, right_negated, left.ignore_case or right.ignore_case)
         if right_name in _BOUNDS and not right_negated:
-            return not any(_inside(value, right) for value in allowed)
+            return not left.ignore_case and not any(_inside(value, right) for value in allowed)
     if left_name in _BOUNDS and right_name in _BOUNDS and not right_negated:
         return _intervals_disagree(left, right)
     return False
