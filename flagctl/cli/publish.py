@@ -1,5 +1,6 @@
 """Commands that decide what is live: `publish`, `rollback`, `status`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,13 @@ from flagctl.cli.completions import complete_environments
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.bundle.manifest import Manifest
     from flagctl.model import Environment, Repository
-    from flagctl.ops.publish_model import PublishResult
+    from flagctl.ops.publish_model import PublishOptions, PublishResult
     from flagctl.ops.publishing import Origin
+    from flagctl.ops.target import TargetOverrides
     from flagctl.source import LoadedRepository
 
 _PANEL = "Publish"
@@ -45,6 +50,9 @@ def publish(
     *,
     dry_run: DryRun = False,
     yes: Yes = False,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Publish exactly what `flagctl plan --out FILE` showed.")
+    ] = None,
     heartbeat: Annotated[bool, typer.Option("--heartbeat", help="Renew the expiry, keep the bundle.")] = False,
     recover: Annotated[bool, typer.Option("--recover", help="Replace a manifest that cannot be verified.")] = False,
     allow_rollback: Annotated[
@@ -65,18 +73,16 @@ def publish(
 
     Clients take them over within seconds. Refuses if what is published was not seen by this commit.
     """
-    from flagctl.ops.publish import heartbeat as renew
-    from flagctl.ops.publish import publish as run
     from flagctl.ops.publish_model import PublishOptions
-    from flagctl.ops.publishing import Origin, check_may_publish, find_origin, find_signers
-    from flagctl.ops.target import TargetOverrides, open_target
+    from flagctl.ops.publishing import Origin, check_may_publish, find_origin
+    from flagctl.ops.target import TargetOverrides
 
     session = session_of(context)
     session.format("text", "json")
     loaded, repository = _repository(session, revision, env)
     origin = Origin() if heartbeat else find_origin(session.root, revision)
     environment = repository.config.environments[env]
-    confirmed = yes or dry_run or heartbeat or _confirmed(session, environment)
+    confirmed = yes or dry_run or heartbeat or plan is not None or _confirmed(session, environment)
     check_may_publish(environment, origin, confirmed=confirmed, allow_dirty=allow_dirty or dry_run)
     _warn_about(session, origin)
     overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
@@ -89,18 +95,11 @@ def publish(
         dry_run=dry_run,
         lifetime_days=lifetime,
     )
+    place = _Place(env=env, overrides=overrides, keys=tuple(key or ()))
     if heartbeat:
-        target = open_target(session.root, repository.config, env, overrides)
-        _show(session, renew(target, find_signers(session.root, env, key or ()), options))
-        return
-    from flagctl.compiler import compile_environment
-    from flagctl.ops.loading import checked
-
-    compiled = compile_environment(checked(loaded, now_ms()), env)
-    session.console.detail(f"compiled {compiled.flag_count} flags, {len(compiled.data)} bytes, {compiled.sha256}")
-    signers = find_signers(session.root, env, key or ())
-    target = open_target(session.root, repository.config, env, overrides)
-    _show(session, run(target, compiled.data, signers, options))
+        _renew(session, repository, place, options)
+    else:
+        _publish(session, loaded, place, _held_to(plan, options))
 
 
 def rollback(
@@ -188,6 +187,62 @@ def _repository(session: Session, revision: str | None, env: str) -> "tuple[Load
     repository = readable(loaded)
     check_environment(repository, env)
     return loaded, repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where to publish, and with which keys."""
+
+    env: str
+    overrides: "TargetOverrides"
+    keys: tuple[str, ...]
+
+
+def _renew(session: Session, repository: "Repository", place: _Place, options: "PublishOptions") -> None:
+    from flagctl.ops.publish import heartbeat
+    from flagctl.ops.publishing import find_signers
+    from flagctl.ops.target import open_target
+
+    signers = find_signers(session.root, place.env, place.keys)
+    target = open_target(session.root, repository.config, place.env, place.overrides)
+    _show(session, heartbeat(target, signers, options))
+
+
+def _publish(
+    session: Session, loaded: "LoadedRepository", place: _Place, options: "Callable[[str, str], PublishOptions]"
+) -> None:
+    """Compile and publish; `options` are asked for with the environment and the bundle's digest."""
+    from flagctl.compiler import compile_environment
+    from flagctl.ops.loading import checked
+    from flagctl.ops.publish import publish as run
+    from flagctl.ops.publishing import find_signers
+    from flagctl.ops.target import open_target
+
+    repository = checked(loaded, now_ms())
+    compiled = compile_environment(repository, place.env)
+    session.console.detail(f"compiled {compiled.flag_count} flags, {len(compiled.data)} bytes, {compiled.sha256}")
+    signers = find_signers(session.root, place.env, place.keys)
+    target = open_target(session.root, repository.config, place.env, place.overrides)
+    _show(session, run(target, compiled.data, signers, options(place.env, compiled.sha256)))
+
+
+def _held_to(plan: Path | None, options: "PublishOptions") -> "Callable[[str, str], PublishOptions]":
+    """Return options that refuse whatever a saved plan does not say."""
+    if plan is None:
+        return lambda _env, _sha256: options
+    from dataclasses import replace
+
+    from flagctl.ops.plan import base_of, check_plan, read_plan
+
+    saved = read_plan(plan)
+
+    def held(env: str, sha256: str) -> "PublishOptions":
+        def check(live: "Manifest | None") -> None:
+            check_plan(saved, env, sha256, base_of(live) if live is not None else None)
+
+        return replace(options, check_live=check)
+
+    return held
 
 
 def _confirmed(session: Session, environment: "Environment") -> bool:

@@ -63,7 +63,7 @@ def find_origin(root: Path, revision: str | None = None) -> Origin:
     if head is None:
         return Origin()
     changed = tuple(path for path in history.changed_paths(head) if path.endswith((".yaml", ".yml")))
-    if "flagctl.yaml" in changed and "flagctl.yaml" not in history.read_tree(head):
+    if "flagctl.yaml" in changed and "flagctl.yaml" not in history.yaml_paths(head):
         return Origin()
     return Origin(history=history, commit=head, ref=history.ref(), uncommitted=changed)
 

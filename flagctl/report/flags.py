@@ -56,7 +56,8 @@ def _state(flag: Flag, summary: EnvironmentSummary) -> str:
         return "disabled"
     text = summary.default or "caller's default"
     if flag.is_value_flag:
-        text = show_value(flag.in_environment(summary.environment).variants[0].value, 20)
+        value = flag.in_environment(summary.environment).variants[0].value
+        text = "{…}" if isinstance(value, (dict, list)) else show_value(value)
     elif "%" in text:
         text = f"{text.count('%')}-way split"
     if summary.rules:

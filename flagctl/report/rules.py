@@ -42,7 +42,7 @@ def render_rules(table: RuleTable, style: Style) -> str:
 
 
 def _rule(rule: RuleInfo, style: Style) -> str:
-    fix = ", fixable with flagctl validate --fix" if rule.fixable else ""
+    fix = ", fixable" if rule.fixable else ""
     parts = [
         f"{style.paint(rule.code, 'bold')} {style.paint(rule.name, 'bold')}  ({rule.severity.value}{fix})",
         wrap(plain(rule.summary), style.width),
