@@ -39,7 +39,10 @@ def random_bundle(seed: int, flags: int = 50) -> bytes:
 
 
 def harsher(rng: Random, data: bytes) -> bytes:
-    """Return a bundle with what only the linter refuses: shared salts, units that are both included and excluded."""
+    """Return a bundle with what only the linter refuses.
+
+    Draws share salts, rules stand behind rules without conditions, units are both included and excluded.
+    """
     bundle = decoded(data)
     for key, flag in bundle["flags"].items():
         for outcome in (*flag.get("rules", ()), flag.get("default", {})):
@@ -48,6 +51,8 @@ def harsher(rng: Random, data: bytes) -> bytes:
                 outcome["salt"] = rng.choice((key, "shared"))
             if drawn and rng.random() < 0.7:
                 outcome.pop("unit", None)
+            if "split" in outcome and rng.random() < 0.4:
+                outcome.pop("when", None)
     for segment in bundle["segments"].values():
         if "include" in segment and "exclude" in segment:
             segment["exclude"] = segment["exclude"] + segment["include"][::2]
