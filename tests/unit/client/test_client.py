@@ -192,7 +192,7 @@ def test_flags_become_stale_when_the_manifest_expires_and_fresh_when_it_is_renew
 def test_expiry_is_noticed_between_polls(project, remote, make):
     import time
 
-    project.put(remote, ONE, issued=int(time.time()) - 10, expires=int(time.time()) + 2)
+    project.put(remote, ONE, issued=int(time.time()) - 10, expires=int(time.time()) + 3)
     client = make(clock=time.time)
     client.wait_until_ready(10)
     assert client.evaluate("a").reason is Reason.STATIC
