@@ -13,10 +13,31 @@ _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("bench", cls=Command, rich_help_panel=_PANEL)(bench)
     app.command("doctor", cls=Command, rich_help_panel=_PANEL)(doctor)
     app.command("exit-codes", cls=Command, rich_help_panel=_PANEL)(exit_codes)
     app.command("completion", cls=Command, rich_help_panel=_PANEL)(completion)
     app.command("version", cls=Command, rich_help_panel=_PANEL)(version)
+
+
+def bench(
+    context: typer.Context,
+    *,
+    flags: Annotated[
+        int, typer.Option("--flags", metavar="N", min=0, help="Size of the large bundle; 0 leaves it out.")
+    ] = 10_000,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure less thoroughly.")] = False,
+) -> None:
+    """Measure how fast this machine evaluates flags."""
+    from flagctl.ops.bench import BenchOptions
+    from flagctl.ops.bench import bench as run
+    from flagctl.report.bench import render_bench
+
+    session = session_of(context)
+    session.format("text", "json")
+    options = BenchOptions(flags=flags, repeats=8, rounds=2_000) if quick else BenchOptions(flags=flags)
+    session.console.detail("measuring; this takes a few seconds")
+    session.emit(run(options), render_bench)
 
 
 def doctor(

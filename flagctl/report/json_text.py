@@ -18,6 +18,6 @@ class HasDict(Protocol):
 
 def render_json(result: HasDict) -> str:
     """Return a result as indented JSON with `format_version` first."""
-    data = result.to_dict()
-    ordered = {"format_version": FORMAT_VERSION, **data}
+    ordered = {"format_version": FORMAT_VERSION, **result.to_dict()}
+    ordered["format_version"] = FORMAT_VERSION
     return json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False)

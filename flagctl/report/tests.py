@@ -122,7 +122,15 @@ def _failure(case: CaseResult, failure: TestFailure, style: Style) -> str:
     context = wrap(show_value(dict(failure.context)), style.width, indent=" " * 14).lstrip()
     about = [
         f"  {style.paint('context', 'dim')}     {context}",
-        render_fields([("at", show_instant(case.at_ms)), ("decided by", decided)], style, indent="  "),
+        render_fields(
+            [
+                ("at", show_instant(case.at_ms)),
+                ("decided by", decided),
+                ("problem", failure.trace.details.error_message),
+            ],
+            style,
+            indent="  ",
+        ),
     ]
     return "\n".join([*lines, *about, render_trace_briefly(failure.trace, failure.places, style, indent="    ")])
 
