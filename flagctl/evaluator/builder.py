@@ -7,57 +7,22 @@ prerequisites, segments and patterns are the same there; the rest is made anew o
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.evaluator.automaton import Automaton
-from flagctl.evaluator.closures import FunctionCell, Surroundings, flag_function, segment_function
+from flagctl.evaluator.closures import BuiltFlag, BuiltSegment, Interpreter, segment_function
 from flagctl.evaluator.details import Answer, ErrorCode, Reason
-from flagctl.evaluator.document import MalformedEntryError
-from flagctl.evaluator.lowering import lower_flag, lower_segment
+from flagctl.evaluator.document import MalformedEntryError, decode_line
+from flagctl.evaluator.lowering import Bundle, lower_flag, lower_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flagctl.evaluator.document import Document
-    from flagctl.evaluator.plan import FlagPlan, SegmentPlan, Window
+    from flagctl.evaluator.plan import FlagPlan
 
 PATIENCE: Final = 64
 """Calls of a flag before it is worth compiling."""
-
-Reach = frozenset[tuple[str, str]]
-"""Entries as (section, key)."""
-
-_NOTHING: Final[Reach] = frozenset()
-
-
-class BuiltFlag(NamedTuple):
-    """A flag that was asked for.
-
-    Attributes:
-        function: (context, now or None) -> Answer; None if the answer is always the same.
-        answer: That answer, or None.
-        window: The flag's schedule if it decides whether the flag is disabled, and the answer outside it.
-        reach: Every other entry that the answer depends on.
-        timed: Whether the answer depends on the instant.
-        cell: Where dependents call it.
-        compiled: Whether the function is generated code.
-    """
-
-    function: Callable[..., Answer] | None
-    answer: Answer | None
-    window: tuple[Window, Answer] | None
-    reach: Reach
-    timed: bool
-    cell: FunctionCell
-    compiled: bool = False
-
-
-class BuiltSegment(NamedTuple):
-    """A segment that was asked for, with every other entry it depends on."""
-
-    cell: FunctionCell
-    reach: Reach
-    compiled: bool = False
 
 
 class CompileBudget:
@@ -92,7 +57,18 @@ class Builder:
         budget: How much time compilation may take.
     """
 
-    __slots__ = ("_needs", "_patterns", "_segments", "budget", "clock", "document", "flags", "killed", "patience")
+    __slots__ = (
+        "_bundle",
+        "_needs",
+        "_patterns",
+        "_segments",
+        "budget",
+        "clock",
+        "document",
+        "flags",
+        "killed",
+        "patience",
+    )
 
     def __init__(
         self, document: Document, killed: frozenset[str], clock: Callable[[], int], patience: int = PATIENCE
@@ -106,11 +82,15 @@ class Builder:
         self._needs: dict[str, tuple[str, ...] | MalformedEntryError] = {}
         self._segments: dict[str, BuiltSegment] = {}
         self._patterns: dict[str, Callable[[str], bool]] = {}
+        self._bundle = Bundle(self.search, {})
 
     def flag(self, key: str) -> BuiltFlag | None:
         """Return a flag, built now if need be; None if the bundle has none of that key."""
         built = self.flags.get(key)
         if built is None and self.document.has("flags", key):
+            if b'"prerequisites":' not in self.document.raw_line("flags", key):
+                built = self.flags[key] = self._build(key)
+                return built
             for name in self._below(key):
                 if name not in self.flags:
                     self.flags[name] = self._build(name)
@@ -166,7 +146,8 @@ class Builder:
 
     def _plan(self, key: str) -> FlagPlan:
         """Return a flag's plan; MalformedEntryError if it is broken."""
-        plan = lower_flag(key, self.document.flag(key), self.document.digest(key), self.search)
+        line = self.document.raw_line("flags", key)
+        plan = lower_flag(key, line, decode_line(line), self._bundle, killed=key in self.killed)
         if plan.prerequisites:
             self._sound_needs(key)
             if isinstance(fault := self._needs[key], MalformedEntryError):
@@ -181,34 +162,18 @@ class Builder:
             segments = {name: self.segment(name) for name in plan.segments}
         except MalformedEntryError as error:
             return _broken(str(error))
-        if key in self.killed:
-            return _constant(plan.off)
         if plan.fixed is not None:
-            return _constant(plan.fixed)
+            return BuiltFlag(None, plan.fixed)
         needed = {need.flag: self.flags[need.flag] for need in plan.prerequisites}
-        reach = {("patterns", name) for name in plan.patterns}
-        parts: tuple[tuple[str, Mapping[str, BuiltFlag | BuiltSegment]], ...]
-        parts = (("flags", needed), ("segments", segments))
-        for section, entries in parts:
-            for name, entry in entries.items():
-                reach.add((section, name))
-                reach |= entry.reach
-        timed = plan.timed or any(built.timed for built in needed.values())
-        around = Surroundings(
-            clock=self.clock,
-            flags={name: built.cell for name, built in needed.items()},
-            segments={name: built.cell for name, built in segments.items()},
-            timed=timed,
-        )
-        function = flag_function(plan, around, self.patience)
-        return BuiltFlag(
-            function=function,
-            answer=None,
-            window=None if plan.window is None else (plan.window, plan.off),
-            reach=frozenset(reach) if reach else _NOTHING,
-            timed=timed,
-            cell=FunctionCell(function),
-        )
+        timed = plan.timed or any(flag.timed for flag in needed.values())
+        clock = self.clock if timed else None
+        built = BuiltFlag(Interpreter(plan, needed, segments, clock, self.patience).evaluate, None)
+        built.timed = timed
+        if plan.window is not None and plan.off is not None:
+            built.window = (plan.window, plan.off)
+        if needed or segments or plan.patterns:
+            built.reach = _reach(plan.patterns, needed, segments)
+        return built
 
     def heat(self, key: str) -> None:
         """Compile a flag that turned out to be hot, if time allows; else it asks again later."""
@@ -222,45 +187,44 @@ class Builder:
 
         A flag whose answer is always the same is code already. One that can't be compiled stays as it is for good.
         """
-        self.flag(key)
-        for name in self._below(key) if self.document.has("flags", key) else ():
-            built = self.flag(name)
-            if built is not None and built.function is not None and not built.compiled:
-                self.flags[name] = self._compile(name, built)
-        return self.flags.get(key)
+        built = self.flag(key)
+        if built is not None:
+            for name in self._below(key):
+                flag = self.flag(name)
+                if flag is not None and not flag.compiled:
+                    flag.function = self._compiled(name, flag)
+                    flag.compiled = True
+        return built
 
-    def _compile(self, key: str, built: BuiltFlag) -> BuiltFlag:
+    def _compiled(self, key: str, built: BuiltFlag) -> Callable[..., Any]:
         from flagctl.evaluator import codegen, shapes  # noqa: PLC0415 - `ast` is only needed here
 
         plan = self._plan(key)
         try:
-            shape, constants = shapes.flag_shape(
-                plan, built.timed, lambda name: self.flags[name].cell.call, self._compiled_segment
-            )
-            if shape.constants > codegen.MOST_CONSTANTS:
-                raise RecursionError  # noqa: TRY301 - too large and too deep are the same to the caller
-            function = codegen.factory(shape)(self.clock, *constants)
+            shape, constants = shapes.flag_shape(plan, built.timed, self._function, self._compiled_segment)
+            if shape.constants <= codegen.MOST_CONSTANTS:
+                return codegen.factory(shape)(self.clock, *constants)  # type: ignore[no-any-return]
         except RecursionError:
-            around = Surroundings(
-                clock=self.clock,
-                flags={need.flag: self.flags[need.flag].cell for need in plan.prerequisites},
-                segments={name: self.segment(name).cell for name in plan.segments},
-                timed=built.timed,
-            )
-            function = flag_function(plan, around, 0)
-        built.cell.call = function
-        return built._replace(function=function, compiled=True)
+            pass
+        flags = {need.flag: self.flags[need.flag] for need in plan.prerequisites}
+        segments = {name: self.segment(name) for name in plan.segments}
+        return Interpreter(plan, flags, segments, self.clock if built.timed else None, 0).evaluate
+
+    def _function(self, key: str) -> Callable[..., Any]:
+        """Return a compiled prerequisite's function."""
+        built = self.flags[key]
+        return built.function or built.evaluate
 
     def _compiled_segment(self, key: str) -> Callable[..., Any]:
         from flagctl.evaluator import codegen, shapes  # noqa: PLC0415 - `ast` is only needed here
 
         built = self.segment(key)
         if not built.compiled:
-            plan = lower_segment(self.document.segment(key), self.search)
+            plan = lower_segment(self.document.segment(key), self._bundle)
             shape, constants = shapes.segment_shape(plan, self._compiled_segment)
-            built.cell.call = codegen.factory(shape)(*constants)
-            self._segments[key] = built._replace(compiled=True)
-        return built.cell.call
+            built.function = codegen.factory(shape)(*constants)
+            built.compiled = True
+        return built.function
 
     def segment(self, key: str, above: tuple[str, ...] = ()) -> BuiltSegment:
         """Return a segment, built now if need be.
@@ -274,9 +238,9 @@ class Builder:
                 raise MalformedEntryError(f"segment {key!r} contains itself")
             if not self.document.has("segments", key):
                 raise MalformedEntryError(f"there is no segment {key!r}")
-            plan = lower_segment(self.document.segment(key), self.search)
+            plan = lower_segment(self.document.segment(key), self._bundle)
             parts = {name: self.segment(name, (*above, key)) for name in plan.segments}
-            built = self._segments[key] = _segment(plan, parts)
+            built = self._segments[key] = BuiltSegment(segment_function(plan, parts), _reach(plan.patterns, {}, parts))
         return built
 
     def search(self, key: str) -> Callable[[str], bool]:
@@ -326,31 +290,23 @@ class _SameEntries:
         return old is new or (new.has(section, key) and old.line(section, key) == new.line(section, key))
 
 
-def _segment(plan: SegmentPlan, parts: dict[str, BuiltSegment]) -> BuiltSegment:
-    reach = {("patterns", name) for name in plan.patterns}
-    for name, part in parts.items():
+def _reach(
+    patterns: Iterable[str], flags: Mapping[str, BuiltFlag], segments: Mapping[str, BuiltSegment]
+) -> frozenset[tuple[str, str]]:
+    """Return all entries that something with these patterns, prerequisites and segments depends on."""
+    reach = {("patterns", name) for name in patterns}
+    for name, flag in flags.items():
+        reach.add(("flags", name))
+        reach |= flag.reach
+    for name, segment in segments.items():
         reach.add(("segments", name))
-        reach |= part.reach
-    function = segment_function(plan, {name: part.cell for name, part in parts.items()})
-    return BuiltSegment(FunctionCell(function), frozenset(reach))
-
-
-def _constant(answer: Answer) -> BuiltFlag:
-    def function(_context: Any, _now: int | None = None) -> Answer:
-        return answer
-
-    return BuiltFlag(None, answer, None, _NOTHING, timed=False, cell=FunctionCell(function))
+        reach |= segment.reach
+    return frozenset(reach)
 
 
 def _broken(why: str) -> BuiltFlag:
-    return _constant(
-        Answer(
-            reason=Reason.ERROR,
-            metadata={},
-            error_code=ErrorCode.PARSE_ERROR,
-            error_message=f"the flag's entry in the bundle can't be used: {why}",
-        )
-    )
+    message = f"the flag's entry in the bundle can't be used: {why}"
+    return BuiltFlag(None, Answer(Reason.ERROR, error=(ErrorCode.PARSE_ERROR, message)))
 
 
 def _is_broken(flag: BuiltFlag) -> bool:

@@ -1,4 +1,4 @@
-"""The first way of running a flag: nested closures, built in microseconds and right from the first call.
+"""The first way of running a flag: a small interpreter over tests that are closures, ready in microseconds.
 
 Most flags of a large bundle are evaluated a few times in a process's life; compiling those would cost more than it
 ever saves. Conditions run in the order they are written, each reading its attribute by itself. `codegen` takes over for
@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import partial
 from operator import contains, eq, is_, le, lt, methodcaller
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.evaluator import readings
 from flagctl.evaluator.buckets import NO_HASH, unit_hash, unit_of
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flagctl.evaluator.details import Answer
-    from flagctl.evaluator.plan import ConditionPlan, Draw, FlagPlan, Path, RulePlan, SegmentPlan
+    from flagctl.evaluator.plan import ConditionPlan, Draw, FlagPlan, Path, SegmentPlan, Window
 
     Condition = Callable[[Any], bool]
     Evaluate = Callable[..., Answer]
     """(context, now in milliseconds or None) -> answer."""
-    Outcome = Callable[[Any, int], Answer | None]
-    """(context, now) -> answer, or None if the rule does not match after all."""
+    Reach = frozenset[tuple[str, str]]
 
-READERS: Final[Mapping[Reading, Callable[[object], Any]]] = {
+NO_REACH: Final[Reach] = frozenset()
+
+READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     Reading.RAW: readings.raw,
     Reading.TEXT: readings.text,
     Reading.FOLDED: readings.folded,
@@ -43,19 +44,6 @@ READERS: Final[Mapping[Reading, Callable[[object], Any]]] = {
     Reading.SCALAR_FOLDED: readings.scalar_folded,
 }
 """The function behind each reading."""
-
-
-class FunctionCell:
-    """A place for a function that others call: filled after its callers are built, and again when a better one exists."""
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: Callable[..., Any] | None = None) -> None:
-        self.call: Callable[..., Any] = call or _unfilled
-
-
-def _unfilled(*_: object) -> Any:
-    raise RuntimeError("a function was called before it was built")
 
 
 def _true(_: object) -> bool:
@@ -90,9 +78,9 @@ def _predicate(test: Test) -> Callable[[Any], bool]:
             return methodcaller("endswith", constant)
         case Check.CALL:
             return constant  # type: ignore[no-any-return]
-        case Check.CALL_WITH:
+        case _:  # Check.CALL_WITH
             function, argument = constant
-            return lambda value: function(value, argument)
+            return lambda value: bool(function(value, argument))
 
 
 def _greater(constant: Any, value: Any) -> bool:
@@ -103,17 +91,19 @@ def _greater_or_equal(constant: Any, value: Any) -> bool:
     return bool(value <= constant)
 
 
-def getter(path: Path) -> Callable[[Any], Any]:
-    """Return a function that reads a path from a context, None if nothing is there."""
+def unit_at(context: Any, path: Path) -> object:
+    """Return what lies at a path of a context, None if nothing does."""
     if type(path) is tuple:
-        return lambda context: readings.walk(context, path)
-    return lambda context: context[path] if path in context else None  # noqa: SIM401 - not every mapping's `get` is its own
+        return readings.walk(context, path)
+    return context[path] if path in context else None  # noqa: SIM401 - not every mapping's `get` is its own
 
 
-def condition(plan: ConditionPlan, segments: Mapping[str, FunctionCell]) -> Condition:
-    """Return a condition as a function of the context."""
+def condition(plan: ConditionPlan, segments: Mapping[str, BuiltSegment]) -> Condition:
+    """Return a condition as a function of the context. Tests keep theirs, because many flags share one test."""
     if type(plan) is Test:
-        return _test(plan)
+        if plan.function is None:
+            plan.function = _walked_test(plan) if type(plan.path) is tuple else _test(plan)
+        return plan.function
     if type(plan) is Member:
         return _member(segments[plan.segment], plan.negated)
     assert type(plan) is Group  # noqa: S101 - for the type checker
@@ -131,19 +121,8 @@ def condition(plan: ConditionPlan, segments: Mapping[str, FunctionCell]) -> Cond
 
 
 def _test(test: Test) -> Condition:
-    predicate = _predicate(test)
-    read = READERS[test.reading]
-    path = test.path
+    predicate, read, path = _predicate(test), READERS[test.reading], test.path
     met, unmet = not test.negated, test.negated
-    if type(path) is tuple:
-
-        def walked(context: Any) -> bool:
-            value = readings.walk(context, path)
-            if value is None or (value := read(value)) is None:
-                return unmet
-            return met if predicate(value) else unmet
-
-        return walked
 
     def direct(context: Any) -> bool:
         if path not in context:
@@ -156,13 +135,68 @@ def _test(test: Test) -> Condition:
     return direct
 
 
-def _member(segment: FunctionCell, negated: bool) -> Condition:
+def _walked_test(test: Test) -> Condition:
+    predicate, read = _predicate(test), READERS[test.reading]
+    path = test.path
+    met, unmet = not test.negated, test.negated
+
+    def walked(context: Any) -> bool:
+        value = readings.walk(context, path)  # type: ignore[arg-type]
+        if value is None or (value := read(value)) is None:
+            return unmet
+        return met if predicate(value) else unmet
+
+    return walked
+
+
+def _member(segment: BuiltSegment, negated: bool) -> Condition:
     if negated:
-        return lambda context: not segment.call(context)
-    return lambda context: bool(segment.call(context))
+        return lambda context: not segment.function(context)
+    return lambda context: segment.function(context)  # noqa: PLW0108 - a better function may come
 
 
-def segment_function(plan: SegmentPlan, segments: Mapping[str, FunctionCell]) -> Condition:
+class BuiltFlag:
+    """A flag that was asked for; others that need it call it through this.
+
+    Attributes:
+        function: (context, now or None) -> Answer; None if the answer is always the same.
+        answer: That answer, or None.
+        window: The flag's schedule if it decides whether the flag is disabled, and the answer outside it.
+        reach: Every other entry, as (section, key), that the answer depends on.
+        timed: Whether the answer depends on the instant.
+        compiled: Whether the function is generated code, or will never be.
+    """
+
+    __slots__ = ("answer", "compiled", "function", "reach", "timed", "window")
+
+    def __init__(self, function: Evaluate | None, answer: Answer | None) -> None:
+        self.function = function
+        self.answer = answer
+        self.window: tuple[Window, Answer] | None = None
+        self.reach: Reach = NO_REACH
+        self.timed = False
+        self.compiled = function is None
+
+    def evaluate(self, context: Any, now: int | None = None) -> Answer:
+        """Return the flag's answer."""
+        if self.function is None:
+            assert self.answer is not None  # noqa: S101 - for the type checker
+            return self.answer
+        return self.function(context, now)
+
+
+class BuiltSegment:
+    """A segment that was asked for, with every other entry it depends on; conditions call it through this."""
+
+    __slots__ = ("compiled", "function", "reach")
+
+    def __init__(self, function: Condition, reach: Reach) -> None:
+        self.function = function
+        self.reach = reach
+        self.compiled = False
+
+
+def segment_function(plan: SegmentPlan, segments: Mapping[str, BuiltSegment]) -> Condition:
     """Return a segment as a function of the context."""
     include, exclude = plan.include, plan.exclude
     conditions = None if plan.conditions is None else tuple([condition(part, segments) for part in plan.conditions])
@@ -175,7 +209,7 @@ def segment_function(plan: SegmentPlan, segments: Mapping[str, FunctionCell]) ->
                 return False
             if unit in include:
                 return True
-        return conditions is not None and all(part(context) for part in conditions)
+        return conditions is not None and all([part(context) for part in conditions])  # noqa: C419
 
     return member
 
@@ -188,129 +222,138 @@ class HotError(Exception):
         self.key = key
 
 
-class Surroundings(NamedTuple):
-    """What a flag's function needs besides its plan.
+class Interpreter:
+    """One flag as an object whose bound method `evaluate` is its function.
 
-    Attributes:
-        clock: Returns the current instant in milliseconds.
-        flags: Functions of prerequisites.
-        segments: Functions of segments.
-        timed: Whether the answer depends on the instant, be it through a prerequisite.
-    """
-
-    clock: Callable[[], int]
-    flags: Mapping[str, FunctionCell]
-    segments: Mapping[str, FunctionCell]
-    timed: bool
-
-
-def flag_function(plan: FlagPlan, around: Surroundings, patience: int) -> Evaluate:
-    """Return a flag as a function of context and instant.
+    Compact on purpose: a large bundle has thousands of these, and memory that is spread out costs more than the work.
 
     Args:
-        plan: The flag; one without a fixed answer.
-        around: What it needs besides.
+        plan: A flag without a fixed answer.
+        flags: Its prerequisites.
+        segments: Its segments.
+        clock: Returns the current instant in milliseconds; None if the answer does not depend on it.
         patience: After how many calls to raise `HotError`, and then again each time; 0: never.
     """
-    clock = around.clock if around.timed else None
-    window, off, key = plan.window, plan.off, plan.key
-    prerequisites = tuple([(around.flags[need.flag], need.variants, need.answer) for need in plan.prerequisites])
-    targets, target = plan.targets, getter(plan.target_path)
-    rules = tuple([_rule(rule, around.segments) for rule in plan.rules])
-    default = _default(plan.default, plan.missing)
-    left = patience or -1
 
-    def evaluate(context: Any, now: Any = None) -> Answer:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            left = patience
-            raise HotError(key)
-        if clock is not None:
-            if now is None:
-                now = clock()
-            if window is not None and not window.contains(now):
-                return off
-        for cell, variants, answer in prerequisites:
-            if cell.call(context, now).variant not in variants:
+    __slots__ = (
+        "clock",
+        "default",
+        "key",
+        "left",
+        "missing",
+        "patience",
+        "prerequisites",
+        "rules",
+        "special",
+        "target_path",
+        "targets",
+        "window",
+    )
+
+    def __init__(
+        self,
+        plan: FlagPlan,
+        flags: Mapping[str, BuiltFlag],
+        segments: Mapping[str, BuiltSegment],
+        clock: Callable[[], int] | None,
+        patience: int,
+    ) -> None:
+        self.key = plan.key
+        self.clock = clock
+        self.left = patience or -1
+        self.patience = patience
+        self.special = bool(clock or plan.prerequisites or plan.targets)
+        self.window = None if plan.window is None or plan.off is None else (plan.window, plan.off)
+        self.prerequisites = [(flags[need.flag], need.variants, need.answer) for need in plan.prerequisites] or None
+        self.targets = plan.targets
+        self.target_path = plan.target_path
+        self.rules = tuple(
+            [
+                (tuple([condition(part, segments) for part in rule.conditions]), rule.window, _outcome(rule.outcome))
+                for rule in plan.rules
+                if rule.outcome is not None
+            ]
+        )
+        self.default = _outcome(plan.default)
+        self.missing = plan.missing
+
+    def evaluate(self, context: Any, now: Any = None) -> Answer:
+        """Return the flag's answer."""
+        self.left -= 1
+        if self.left == 0:
+            self.left = self.patience
+            raise HotError(self.key)
+        if self.special:
+            if now is None and self.clock is not None:
+                now = self.clock()
+            answer: Answer | None = self._before_rules(context, now)
+            if answer is not None:
                 return answer
-        if targets:
-            unit = unit_of(target(context))
-            if unit in targets:
-                return targets[unit]  # type: ignore[index]
-        for rule in rules:
-            found = rule(context, now)
-            if found is not None:
-                return found
-        return default(context, now)
+        for tests, window, outcome in self.rules:
+            for test in tests:
+                if not test(context):
+                    break
+            else:
+                if window is not None and not window.contains(now):
+                    continue
+                if not outcome:  # an answer; a function is true
+                    return outcome  # type: ignore[no-any-return]
+                answer = outcome(context, now)
+                if answer is not None:
+                    return answer
+        default = self.default
+        if not default:
+            return default  # type: ignore[no-any-return]
+        answer = default(context, now)
+        return self.missing if answer is None else answer  # type: ignore[return-value]
 
-    return evaluate
-
-
-def _rule(plan: RulePlan, segments: Mapping[str, FunctionCell]) -> Outcome:
-    """Return a rule as a function that answers None if it does not match."""
-    conditions = tuple([condition(part, segments) for part in plan.conditions])
-    window = plan.window
-    if plan.outcome is None:
-        return _never
-    outcome = _serve(plan.outcome) if type(plan.outcome) is Serve else _split(plan.outcome)  # type: ignore[arg-type]
-
-    def rule(context: Any, now: int) -> Answer | None:
-        if window is not None and not window.contains(now):
-            return None
-        for part in conditions:
-            if not part(context):
-                return None
-        return outcome(context, now)
-
-    return rule
-
-
-def _never(_context: Any, _now: int) -> None:
-    return None
+    def _before_rules(self, context: Any, now: Any) -> Answer | None:
+        """Return the answer of schedule, prerequisites and targets, or None if they leave it to the rules."""
+        if self.window is not None and not self.window[0].contains(now):
+            return self.window[1]
+        for flag, variants, answer in self.prerequisites or ():
+            if flag.evaluate(context, now).variant not in variants:
+                return answer
+        if self.targets:
+            unit = unit_of(unit_at(context, self.target_path))
+            if unit is not None:
+                return self.targets.get(unit)
+        return None
 
 
-def _default(plan: Serve | Split, missing: Answer) -> Callable[[Any, int | None], Answer]:
-    outcome: Outcome = _serve(plan) if type(plan) is Serve else _split(plan)  # type: ignore[arg-type]
-
-    def default(context: Any, now: int | None) -> Answer:
-        answer = outcome(context, now or 0)
-        return missing if answer is None else answer
-
-    return default
-
-
-def _hasher(draw: Draw) -> Callable[[Any], int]:
-    seed, unit = draw.seed, getter(draw.path)
-    return lambda context: unit_hash(unit(context), seed)
-
-
-def _serve(plan: Serve) -> Outcome:
-    answer, limit = plan.answer, plan.limit
+def _outcome(plan: Serve | Split) -> Any:
+    """Return an outcome as an `Answer`, or a function of context and instant that gives one or None."""
+    if type(plan) is Split:
+        return partial(_split if plan.intake is None else _experiment, plan)
+    assert type(plan) is Serve  # noqa: S101 - for the type checker
     if plan.draw is None:
-        return lambda _context, _now: answer
-    draw = _hasher(plan.draw)
-    if type(limit) is int:
-        return lambda context, _now: answer if draw(context) < limit else None
-
-    def ramp(context: Any, now: int) -> Answer | None:
-        reached = limit(now)  # type: ignore[operator]
-        return answer if reached and (reached == ALWAYS or draw(context) < reached) else None
-
-    return ramp
+        return plan.answer
+    return partial(_share if type(plan.limit) is int else _ramp, plan)
 
 
-def _split(plan: Split) -> Outcome:
-    draw = _hasher(plan.draw)
-    ends, answers, slots = plan.ends, plan.answers, plan.slots
-    intake = None if plan.intake is None else _hasher(plan.intake)
+def _hash(draw: Draw | None, context: Any) -> int:
+    assert draw is not None  # noqa: S101 - for the type checker: only asked of plans that draw
+    return unit_hash(unit_at(context, draw.path), draw.seed)
 
-    def split(context: Any, _now: int) -> Answer | None:
-        if intake is not None:
-            drawn = intake(context)
-            if not any(start <= drawn < end for start, end in slots):
-                return None
-        drawn = draw(context)
-        return None if drawn == NO_HASH else answers[bisect_right(ends, drawn)]
 
-    return split
+def _share(plan: Serve, context: Any, _now: Any) -> Answer | None:
+    return plan.answer if _hash(plan.draw, context) < plan.limit else None  # type: ignore[operator]
+
+
+def _ramp(plan: Serve, context: Any, now: int) -> Answer | None:
+    reached = plan.limit(now)  # type: ignore[operator]
+    if not reached:
+        return None
+    return plan.answer if reached == ALWAYS or _hash(plan.draw, context) < reached else None
+
+
+def _split(plan: Split, context: Any, _now: Any) -> Answer | None:
+    drawn = _hash(plan.draw, context)
+    return None if drawn == NO_HASH else plan.answers[bisect_right(plan.ends, drawn)]
+
+
+def _experiment(plan: Split, context: Any, now: Any) -> Answer | None:
+    drawn = _hash(plan.intake, context)
+    if not any(start <= drawn < end for start, end in plan.slots):
+        return None
+    return _split(plan, context, now)

@@ -79,7 +79,7 @@ MOST_CONSTANTS: Final = 2_000
 
 _MOST_FACTORIES: Final = 4_096
 
-_COMPARISONS: Final[dict[Check, type[ast.cmpop]]] = {
+_COMPARISONS: Final[dict[str, type[ast.cmpop]]] = {
     Check.LESS: ast.Lt,
     Check.LESS_OR_EQUAL: ast.LtE,
     Check.GREATER: ast.Gt,
@@ -269,7 +269,7 @@ class _Flag:
         body: list[ast.stmt] = []
         if shape.timed:
             body.append(when(is_none(name("now")), [assign("now", call("clock"))]))
-        if shape.window is not None:
+        if shape.window is not None and shape.off is not None:
             body.append(when(negate(_inside(shape.window)), [give(const(shape.off))]))
         for flag, variants, answer in shape.prerequisites:
             served = ast.Attribute(call(const(flag), name("c"), name("now")), "variant", ast.Load())
@@ -360,6 +360,7 @@ class _Flag:
             return [give(const(default.answer))]
         assert type(default) is SplitShape  # noqa: S101 - for the type checker
         path = self.shape.draws[default.draw].path
+        assert self.shape.missing is not None  # noqa: S101 - for the type checker
         missing = [give(const(self.shape.missing))]
         if self.unit_uses[path] == 1:
             needed = self.only_hash(default.draw, missing)

@@ -70,7 +70,7 @@ class Readings:
         self._present: set[Path] = set()
         self._numbers: dict[object, int] = {}
 
-    def is_sure(self, path: Path, reading: Reading) -> bool:
+    def is_sure(self, path: Path, reading: str) -> bool:
         """Return whether a reading is never None."""
         return (path, reading) in self._sure
 
@@ -151,13 +151,13 @@ class Readings:
         guard = None if path in self._present else compare(key, ast.In(), name(_CONTEXT))
         return item(name(_CONTEXT), key), guard
 
-    def _read(self, path: Path, reading: Reading) -> tuple[ast.expr, ast.expr | None]:
+    def _read(self, path: Path, reading: str) -> tuple[ast.expr, ast.expr | None]:
         value, guard = self._raw(path)
         kept = type(value) is ast.Name
         again = value if kept else name("v")
         first = value if kept else walrus("v", value)
         sure = (path, reading) in self._sure
-        careful = call(_NOTHING[reading][1] if sure else reading.value, again)
+        careful = call(_NOTHING[reading][1] if sure else reading, again)
         if reading is Reading.TEXT:
             made: ast.expr = choose(type_is(first, "str"), again, careful)
         elif reading is Reading.NUMBER:
@@ -165,7 +165,7 @@ class Readings:
             is_int = compare(kind, ast.Is(), name("int"))
             made = choose(either([is_int, compare(name("n"), ast.Is(), name("float"))]), again, careful)
         else:
-            return call(reading.value, value), guard
+            return call(reading, value), guard
         if kept:
             # Absent is common, and the careful reading of None would cost a call.
             made = choose(is_none(again), name(_NOTHING[reading][0]) if sure else literal(None), made)

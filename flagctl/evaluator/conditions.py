@@ -20,8 +20,11 @@ from flagctl.evaluator.versions import parse_version
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Prepare = Callable[["ConditionReader", Path, Any, bool], ConditionPlan]
+    KnownTests = dict[tuple[Any, ...], Test]
+    Prepare = Callable[["ConditionReader", Path, Any, bool], Test]
 
+_SHARED_VALUES: Final = 32
+_MATCHES: Final = frozenset({"matches", "not_matches"})
 _MOST_VALUES: Final = 100_000
 _DEEPEST: Final = 64
 
@@ -31,20 +34,20 @@ class ConditionReader:
 
     Args:
         pattern: Returns the search function of a pattern's key; raises MalformedEntryError.
+        known: Tests of the same bundle.
 
     Attributes:
         segments: Keys of segments referred to so far.
         patterns: Keys of patterns referred to so far.
-        operators: Positive operators used so far.
     """
 
-    __slots__ = ("operators", "pattern", "patterns", "segments")
+    __slots__ = ("known", "pattern", "patterns", "segments")
 
-    def __init__(self, pattern: Callable[[str], Callable[[str], bool]]) -> None:
+    def __init__(self, pattern: Callable[[str], Callable[[str], bool]], known: KnownTests) -> None:
         self.pattern = pattern
+        self.known = known
         self.segments: set[str] = set()
         self.patterns: set[str] = set()
-        self.operators: set[str] = set()
 
     def read_all(self, conditions: object, depth: int = 0) -> tuple[ConditionPlan, ...]:
         """Return the plans of a non-empty array of conditions.
@@ -80,6 +83,17 @@ class ConditionReader:
         return Group(name == "any", self.read_all(part, depth + 1), negated)
 
     def _attribute(self, condition: dict[str, Any], negated: bool) -> ConditionPlan:
+        key = _key(condition, negated)
+        if key is None:
+            return self._test(condition, negated)
+        test = self.known.get(key)
+        if test is None:
+            test = self.known[key] = self._test(condition, negated)
+        elif condition.get("operator") in _MATCHES:
+            self.patterns.add(condition["value"])
+        return test
+
+    def _test(self, condition: dict[str, Any], negated: bool) -> Test:
         path = read_path(condition["attribute"])
         written = condition.get("operator")
         if type(written) is not str:
@@ -88,7 +102,6 @@ class ConditionReader:
         prepare = _PREPARE.get(name)
         if prepare is None:
             raise MalformedEntryError(f"unknown operator {written!r}")
-        self.operators.add(name)
         expected = 2
         value = None
         if name != "exists":
@@ -103,7 +116,31 @@ class ConditionReader:
         if len(condition) != expected:
             raise MalformedEntryError("a condition has unknown keys")
         plan = prepare(self, path, value, fold)
-        return plan._replace(negated=True) if is_not != negated else plan
+        return plan.negation() if is_not != negated else plan
+
+
+def _key(condition: dict[str, Any], negated: bool) -> tuple[Any, ...] | None:
+    """Return what tells a test from all others of its bundle, or None if that is not worth knowing."""
+    value = condition.get("value")
+    kind = type(value)
+    if kind is list:
+        if len(value) > _SHARED_VALUES:  # type: ignore[arg-type]
+            return None
+        try:
+            "".join(value)  # type: ignore[arg-type]
+        except TypeError:
+            return None  # numbers and booleans may be equal without being the same
+        value = tuple(value)  # type: ignore[arg-type]
+    elif kind is dict:
+        return None
+    path = condition["attribute"]
+    if type(path) is not str:
+        return None
+    operator = condition.get("operator")
+    if type(operator) is not str:
+        return None
+    # With its length, because a condition with keys that don't belong there is no test.
+    return path, operator, kind, value, condition.get("ignore_case") is True, len(condition), negated
 
 
 def read_path(path: object) -> Path:
@@ -155,11 +192,11 @@ def _texts(value: object, fold: bool) -> tuple[str, ...]:
     return tuple([text.casefold() for text in texts] if fold else texts)
 
 
-def _text_reading(fold: bool) -> Reading:
+def _text_reading(fold: bool) -> str:
     return Reading.FOLDED if fold else Reading.TEXT
 
 
-def _equals(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _equals(_: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     if value is True:
         return Test(path, Reading.RAW, Check.IS_TRUE)
     if value is False:
@@ -170,7 +207,7 @@ def _equals(_: ConditionReader, path: Path, value: Any, fold: bool) -> Condition
     return Test(path, _text_reading(fold), Check.EQUALS, intern(key))  # applications' own constants are interned too
 
 
-def _in(reader: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _in(reader: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     values = _list(value)
     if len(values) == 1:
         return _equals(reader, path, values[0], fold)
@@ -183,43 +220,43 @@ def _in(reader: ConditionReader, path: Path, value: Any, fold: bool) -> Conditio
     return Test(path, Reading.SCALAR_FOLDED if fold else Reading.SCALAR, Check.IN, keys)
 
 
-def _contains(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _contains(_: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     key = _scalar_key(value, fold)
     return Test(path, Reading.RAW, Check.CALL_WITH, (readings.has_folded if fold else readings.has, key))
 
 
-def _contains_any(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _contains_any(_: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     keys = frozenset([_scalar_key(item, fold) for item in _list(value)])
     return Test(path, Reading.RAW, Check.CALL_WITH, (readings.has_any_folded if fold else readings.has_any, keys))
 
 
-def _contains_all(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _contains_all(_: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     keys = frozenset([_scalar_key(item, fold) for item in _list(value)])
     return Test(path, Reading.RAW, Check.CALL_WITH, (readings.has_all_folded if fold else readings.has_all, keys))
 
 
-def _starts_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _starts_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     return _affix(path, _texts(value, fold), fold, Check.STARTS)
 
 
-def _ends_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> ConditionPlan:
+def _ends_with(_: ConditionReader, path: Path, value: Any, fold: bool) -> Test:
     return _affix(path, _texts(value, fold), fold, Check.ENDS)
 
 
-def _affix(path: Path, texts: tuple[str, ...], fold: bool, check: Check) -> ConditionPlan:
+def _affix(path: Path, texts: tuple[str, ...], fold: bool, check: str) -> Test:
     # Every text begins and ends with the empty one; then all that is asked is whether there is text.
     return Test(path, _text_reading(fold), Check.EXISTS if "" in texts else check, texts)
 
 
-def _matches(reader: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:
+def _matches(reader: ConditionReader, path: Path, value: Any, _fold: bool) -> Test:
     if type(value) is not str:
         raise MalformedEntryError("`matches` names a pattern")
     reader.patterns.add(value)
     return Test(path, Reading.TEXT, Check.CALL, reader.pattern(value))
 
 
-def _compare(reading: Reading, check: Check, constant: Callable[[Any], Any]) -> Prepare:
-    def prepare(_: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:
+def _compare(reading: str, check: str, constant: Callable[[Any], Any]) -> Prepare:
+    def prepare(_: ConditionReader, path: Path, value: Any, _fold: bool) -> Test:
         return Test(path, reading, check, constant(value))
 
     return prepare
@@ -244,7 +281,7 @@ def _instant(value: Any) -> Any:
     return value
 
 
-def _in_network(_: ConditionReader, path: Path, value: Any, _fold: bool) -> ConditionPlan:
+def _in_network(_: ConditionReader, path: Path, value: Any, _fold: bool) -> Test:
     """Group networks by version and prefix length: an address takes one look-up for each length that occurs."""
     prefixes: dict[tuple[int, int], set[int]] = {}
     for text in _texts(value, fold=False):
@@ -263,7 +300,7 @@ def _in_network(_: ConditionReader, path: Path, value: Any, _fold: bool) -> Cond
     return Test(path, Reading.ADDRESS, Check.CALL, holds)
 
 
-def _exists(_: ConditionReader, path: Path, _value: Any, _fold: bool) -> ConditionPlan:
+def _exists(_: ConditionReader, path: Path, _value: Any, _fold: bool) -> Test:
     return Test(path, Reading.RAW, Check.EXISTS)
 
 

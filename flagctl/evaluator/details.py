@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 from enum import StrEnum
+from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -40,6 +41,40 @@ class Variant(NamedTuple):
 
     name: str
     value: Any
+
+
+class FlagFacts:
+    """What is known about a flag beside its answers, put together when somebody first asks for it.
+
+    Args:
+        line: The flag's line in its bundle, as far as it was read from one.
+        owner: As written.
+        tags: As written.
+    """
+
+    __slots__ = ("_line", "_mapping", "_owner", "_tags")
+
+    def __init__(self, line: bytes, owner: str | None, tags: tuple[str, ...]) -> None:
+        self._line = line
+        self._owner = owner
+        self._tags = tags
+        self._mapping: Mapping[str, Any] | None = None
+
+    def mapping(self) -> Mapping[str, Any]:
+        """Return the metadata of details: `digest`, `owner`, `tags`."""
+        if self._mapping is None:
+            facts: dict[str, Any] = {"digest": line_digest(self._line)}
+            if self._owner is not None:
+                facts["owner"] = self._owner
+            if self._tags:
+                facts["tags"] = self._tags
+            self._mapping = MappingProxyType(facts)
+        return self._mapping
+
+
+def line_digest(line: bytes) -> str:
+    """Return the digest of a bundle's line: 16 hexadecimal digits of the SHA-256 of it without its comma."""
+    return sha256(line.removesuffix(b",")).hexdigest()[:16]
 
 
 NO_METADATA: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -170,11 +205,12 @@ class Answer(list[Any]):
     the fast path tells a flag that has one answer from one that has a function, in two instructions.
 
     Attributes:
-        details: What `evaluate` hands out as it is, or None if a call must make its own (JSON, caller's default).
         value: The value; for JSON objects and arrays None, see `frozen`.
         kind: Type whose typed calls get `value` as it is, or None if it takes a closer look.
         frozen: Marshalled JSON object or array, else None; loading it makes a call's own copy.
-        variant: As in the details, likewise `reason`, `error_code`, `error_message`, `rule` and `metadata`.
+        details: What `evaluate` hands out, once it was asked for; None as long as calls must make their own.
+        variant: As in the details, likewise `reason`, `error_code`, `error_message` and `rule`.
+        facts: Where the details' metadata come from; None: there are none.
         has_value: False if the caller's default is the answer.
         experiment: Key of the experiment whose rule decided, or None.
     """
@@ -184,10 +220,10 @@ class Answer(list[Any]):
         "error_code",
         "error_message",
         "experiment",
+        "facts",
         "frozen",
         "has_value",
         "kind",
-        "metadata",
         "reason",
         "rule",
         "value",
@@ -197,53 +233,60 @@ class Answer(list[Any]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def __init__(  # noqa: PLR0913 - an outcome has this many parts
+    def __init__(  # noqa: PLR0913, PLR0917 - an outcome has this many parts
         self,
-        *,
         reason: Reason,
-        metadata: Mapping[str, Any],
+        facts: FlagFacts | None = None,
         variant: tuple[str, Any] | None = None,
         rule: str | None = None,
         experiment: str | None = None,
-        error_code: ErrorCode | None = None,
-        error_message: str | None = None,
+        error: tuple[ErrorCode, str] | None = None,
     ) -> None:
         self.reason = reason
-        self.metadata = metadata
+        self.facts = facts
         self.rule = rule
         self.experiment = experiment
-        self.error_code = error_code
-        self.error_message = error_message
-        self.has_value = variant is not None
-        self.variant: str | None = None
+        self.error_code: ErrorCode | None = None
+        self.error_message: str | None = None
+        if error is not None:
+            self.error_code, self.error_message = error
+        self.details: EvaluationDetails | None = None
+        self.frozen: bytes | None = None
         self.value: Any = None
         self.kind: type | None = None
-        self.frozen: bytes | None = None
-        self.details: EvaluationDetails | None = None
-        if variant is not None:
-            self.variant, value = variant
-            if type(value) in _CONTAINERS:
-                self.frozen = marshal.dumps(value)
-            else:
-                self.value = value
-                self.kind = type(value)
-                self.details = EvaluationDetails(value, self.variant, reason, None, None, rule, metadata)
+        if variant is None:
+            self.has_value = False
+            self.variant: str | None = None
+            return
+        self.has_value = True
+        self.variant, value = variant
+        kind = type(value)
+        if kind is dict or kind is list:
+            self.frozen = marshal.dumps(value)
+        else:
+            self.value = value
+            self.kind = kind
 
     def own_value(self) -> Any:
         """Return the value, a fresh copy if it is a JSON object or array."""
         return self.value if self.frozen is None else marshal.loads(self.frozen)  # noqa: S302 - dumped above
 
     def own_details(self, default: Any) -> EvaluationDetails:
-        """Return details for one call; `default` is the value if this outcome has none."""
+        """Return details; `default` is the value if this outcome has none. They are kept if all calls may share them."""
         if self.details is not None:
             return self.details
-        value = self.own_value() if self.has_value else default
-        return EvaluationDetails(
-            value, self.variant, self.reason, self.error_code, self.error_message, self.rule, self.metadata
+        details = EvaluationDetails(
+            self.own_value() if self.has_value else default,
+            self.variant,
+            self.reason,
+            self.error_code,
+            self.error_message,
+            self.rule,
+            NO_METADATA if self.facts is None else self.facts.mapping(),
         )
-
-
-_CONTAINERS: Final = frozenset({dict, list})
+        if self.has_value and self.frozen is None:
+            self.details = details
+        return details
 
 
 def typed_value(answer: Answer, default: Any) -> tuple[bool, Any]:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from flagctl.errors import BundleFormatError
+from flagctl.evaluator.details import line_digest
 from flagctl.evaluator.operators import OPERATORS
 
 FORMAT: Final = 1
@@ -30,8 +31,6 @@ SECTIONS: Final = ("experiments", "flags", "patterns", "segments")
 
 MAX_SIZE: Final = 512 * 1024 * 1024
 """Bytes a compressed bundle may expand to. A published one is held to its manifest's size before it gets here."""
-
-DIGEST_LENGTH: Final = 16
 
 _GZIP: Final = b"\x1f\x8b"
 _KEY: Final = re.compile(rb'"([a-z0-9][a-z0-9._-]{0,254})":')
@@ -126,7 +125,7 @@ class Document:
 
     def digest(self, key: str) -> str:
         """Return a flag's digest: the first 16 hexadecimal digits of the SHA-256 of its line."""
-        return sha256(self.line("flags", key)).hexdigest()[:DIGEST_LENGTH]
+        return line_digest(self._lines["flags"][key])
 
 
 def refuse_constant(text: str) -> Any:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.evaluator.builder import Builder
 from flagctl.evaluator.closures import HotError
 from flagctl.evaluator.details import (
-    NO_METADATA,
     Answer,
     ErrorCode,
     EvaluationDetails,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from flagctl.evaluator.builder import BuiltFlag
+    from flagctl.evaluator.closures import BuiltFlag
     from flagctl.evaluator.document import Header
 
 _EMPTY: Final[dict[str, Any]] = {}
@@ -276,15 +275,14 @@ class FlagSet:
             try:
                 return built.function(context, now)
             except HotError as hot:
-                built = self._heat(hot.key, built)
+                self._heat(hot.key)
 
-    def _heat(self, key: str, asked: BuiltFlag) -> BuiltFlag:
-        """Compile a hot flag, and return the flag that was asked for, which may be another that needs it."""
-        builder = self._builder
-        builder.heat(key)
-        hot = builder.flags.get(key, asked)
-        self._plans[key] = hot.function or hot.answer
-        return hot if hot.cell is asked.cell else asked
+    def _heat(self, key: str) -> None:
+        """Compile a hot flag: the one that was asked for, or another that it needs."""
+        self._builder.heat(key)
+        built = self._builder.flags.get(key)
+        if built is not None:
+            self._plans[key] = built.function or built.answer
 
     def compile_all(self) -> None:
         """Build and compile every flag now instead of when it turns out to be hot; for measurements and tests."""
@@ -310,4 +308,4 @@ class _StaleFlagSet(FlagSet):
 
 
 def _error(code: ErrorCode, message: str) -> Answer:
-    return Answer(reason=Reason.ERROR, metadata=NO_METADATA, error_code=code, error_message=message)
+    return Answer(Reason.ERROR, error=(code, message))

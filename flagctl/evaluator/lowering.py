@@ -6,12 +6,12 @@ accepted can't surprise anybody later. Whatever is wrong is a `MalformedEntryErr
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from sys import intern
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.evaluator.buckets import BUCKETS, seed, threshold
 from flagctl.evaluator.conditions import ConditionReader, is_number, is_unicode, read_path
-from flagctl.evaluator.details import Answer, ErrorCode, Reason
+from flagctl.evaluator.details import Answer, ErrorCode, FlagFacts, Reason
 from flagctl.evaluator.document import MalformedEntryError
 from flagctl.evaluator.plan import (
     Draw,
@@ -28,6 +28,7 @@ from flagctl.evaluator.plan import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flagctl.evaluator.conditions import KnownTests
     from flagctl.evaluator.plan import Path
 
     Search = Callable[[str], bool]
@@ -56,84 +57,94 @@ _SEGMENT_KEYS: Final = frozenset({"include", "exclude", "when"})
 _TARGETING_KEY: Final = "targeting_key"
 
 
-def lower_flag(key: str, entry: Mapping[str, Any], digest: str, pattern: Callable[[str], Search]) -> FlagPlan:
+class Bundle(NamedTuple):
+    """What lowering an entry needs of the others.
+
+    Attributes:
+        pattern: Returns the search function of a pattern's key; raises MalformedEntryError.
+        tests: Tests made so far, to be shared.
+    """
+
+    pattern: Callable[[str], Search]
+    tests: KnownTests
+
+
+def lower_flag(key: str, line: bytes, entry: Mapping[str, Any], bundle: Bundle, *, killed: bool = False) -> FlagPlan:
     """Return a flag's plan.
 
     Args:
         key: The flag's key.
-        entry: Its decoded entry.
-        digest: Its digest, for the metadata.
-        pattern: Returns the search function of a pattern's key; raises MalformedEntryError.
+        line: Its line.
+        entry: Its line, decoded.
+        bundle: What else is needed.
+        killed: Whether it is forced off.
 
     Raises:
         MalformedEntryError: The entry is not as the format says.
     """
-    return _FlagReader(key, entry, digest, pattern).read()
+    return _FlagReader(key, line, entry, bundle).read(killed)
 
 
 class _FlagReader:
     """State of lowering one flag."""
 
-    __slots__ = ("conditions", "entry", "key", "metadata", "timed", "variants")
+    __slots__ = ("conditions", "entry", "facts", "key", "timed", "variants")
 
-    def __init__(self, key: str, entry: Mapping[str, Any], digest: str, pattern: Callable[[str], Search]) -> None:
+    def __init__(self, key: str, line: bytes, entry: Mapping[str, Any], bundle: Bundle) -> None:
         if not entry.keys() <= _FLAG_KEYS:
             raise MalformedEntryError("a flag has unknown keys")
         self.key = key
         self.entry = entry
         self.variants = _variants(entry)
-        self.metadata = _metadata(entry, digest)
-        self.conditions = ConditionReader(pattern)
+        self.facts = _facts(line, entry)
+        self.conditions = ConditionReader(bundle.pattern, bundle.tests)
         self.timed = False
 
-    def read(self) -> FlagPlan:
+    def read(self, killed: bool) -> FlagPlan:
         entry = self.entry
         enabled = entry.get("enabled", True)
         if type(enabled) is not bool:
             raise MalformedEntryError("`enabled` is a boolean")
-        window = self.window(entry)
+        window = self.window(entry) if "schedule" in entry else None
         off_variant = self.variant(entry["off"]) if "off" in entry else None
-        off = Answer(reason=Reason.DISABLED, metadata=self.metadata, variant=off_variant)
-        prerequisites = self.prerequisites(off_variant)
-        targets = self.targets()
-        rules = self.rules()
+        prerequisites = self.prerequisites(off_variant) if "prerequisites" in entry else ()
+        targets = self.targets() if "targets" in entry else {}
+        rules = self.rules() if "rules" in entry else ()
         plain = not (rules or targets or prerequisites or window)
         default = self.default(plain)
-        fixed = default.answer if plain and type(default) is Serve else None
-        path = default.draw.path if type(default) is Split else _TARGETING_KEY
-        unit = path if isinstance(path, str) else ".".join(path)
-        missing = Answer(
-            reason=Reason.ERROR,
-            metadata=self.metadata,
-            error_code=ErrorCode.TARGETING_KEY_MISSING,
-            error_message=f"the default is a rollout, and {unit!r} names no unit",
-        )
+        forced = killed or not enabled
+        off = Answer(Reason.DISABLED, self.facts, off_variant) if forced or window is not None else None
+        fixed = off if forced else None
+        if fixed is None and plain and type(default) is Serve:
+            fixed = default.answer
         return FlagPlan(
-            key=self.key,
-            metadata=self.metadata,
-            enabled=enabled,
-            off=off,
-            fixed=fixed if enabled else off,
-            window=window,
-            prerequisites=prerequisites,
-            targets=targets,
-            target_path=read_path(entry["unit"]) if "unit" in entry else _TARGETING_KEY,
-            rules=rules,
-            default=default,
-            missing=missing,
-            segments=frozenset(self.conditions.segments),
-            patterns=frozenset(self.conditions.patterns),
-            timed=self.timed,
+            self.key,
+            off,
+            fixed,
+            window,
+            prerequisites,
+            targets,
+            read_path(entry["unit"]) if "unit" in entry else _TARGETING_KEY,
+            rules,
+            default,
+            self.missing(default.draw.path) if type(default) is Split else None,
+            self.conditions.segments,
+            self.conditions.patterns,
+            self.timed,
         )
+
+    def missing(self, path: Path) -> Answer:
+        """Return the answer of a default that needs a unit and has none."""
+        unit = path if isinstance(path, str) else ".".join(path)
+        message = f"the default is a rollout, and {unit!r} names no unit"
+        return Answer(Reason.ERROR, self.facts, error=(ErrorCode.TARGETING_KEY_MISSING, message))
 
     def variant(self, index: object) -> tuple[str, Any]:
         if type(index) is not int or not 0 <= index < len(self.variants):
             raise MalformedEntryError("an index does not name a variant")
         return self.variants[index]
 
-    def window(self, entry: Mapping[str, Any]) -> Window | None:
-        if "schedule" not in entry:
-            return None
+    def window(self, entry: Mapping[str, Any]) -> Window:
         schedule = entry["schedule"]
         if type(schedule) is not dict or not schedule or not schedule.keys() <= {"from", "until"}:
             raise MalformedEntryError("a schedule has `from`, `until` or both")
@@ -143,8 +154,6 @@ class _FlagReader:
         return Window(schedule.get("from"), schedule.get("until"))
 
     def prerequisites(self, off: tuple[str, Any] | None) -> tuple[PrerequisitePlan, ...]:
-        if "prerequisites" not in self.entry:
-            return ()
         plans = []
         for item in _array(self.entry["prerequisites"]):
             if type(item) is not list or len(item) != 2 or type(item[0]) is not str:
@@ -152,28 +161,22 @@ class _FlagReader:
             flag, variants = item
             if type(variants) is not list or not all(type(name) is str for name in variants):
                 raise MalformedEntryError("a prerequisite is [flag, [variants]]")
-            answer = Answer(reason=Reason.DISABLED, metadata=self.metadata, variant=off, rule=f"prerequisite:{flag}")
+            answer = Answer(Reason.DISABLED, self.facts, off, f"prerequisite:{flag}")
             plans.append(PrerequisitePlan(flag, frozenset(variants), answer))
         return tuple(plans)
 
     def targets(self) -> dict[str, Answer]:
         found: dict[str, Answer] = {}
-        if "targets" not in self.entry:
-            return found
         for item in _array(self.entry["targets"]):
             if type(item) is not list or len(item) != 2:
                 raise MalformedEntryError("a target is [variant, [units]]")
-            answer = Answer(
-                reason=Reason.TARGETING_MATCH, metadata=self.metadata, variant=self.variant(item[0]), rule="target"
-            )
+            answer = Answer(Reason.TARGETING_MATCH, self.facts, self.variant(item[0]), "target")
             for unit in read_units(item[1]):
                 if found.setdefault(unit, answer) is not answer:
                     raise MalformedEntryError("a unit is the target of two variants")
         return found
 
     def rules(self) -> tuple[RulePlan, ...]:
-        if "rules" not in self.entry:
-            return ()
         plans = []
         seen = set()
         for rule in _array(self.entry["rules"]):
@@ -184,17 +187,16 @@ class _FlagReader:
                 raise MalformedEntryError("a rule has an id of its own")
             seen.add(name)
             conditions = self.conditions.read_all(rule["when"]) if "when" in rule else ()
-            plans.append(RulePlan(conditions, self.window(rule), self.rule_outcome(name, rule)))
+            window = self.window(rule) if "schedule" in rule else None
+            plans.append(RulePlan(conditions, window, self.rule_outcome(name, rule)))
         return tuple(plans)
 
     def answer(self, index: object, reason: Reason, rule: str | None = None, experiment: str | None = None) -> Answer:
-        return Answer(
-            reason=reason, metadata=self.metadata, variant=self.variant(index), rule=rule, experiment=experiment
-        )
+        return Answer(reason, self.facts, self.variant(index), rule, experiment)
 
     def default(self, plain: bool) -> Serve | Split:
         if "default" not in self.entry:
-            return Serve(Answer(reason=Reason.STATIC if plain else Reason.DEFAULT, metadata=self.metadata))
+            return Serve(Answer(Reason.STATIC if plain else Reason.DEFAULT, self.facts))
         outcome = self.entry["default"]
         if type(outcome) is dict:
             if outcome.keys() == {"serve"}:
@@ -320,20 +322,20 @@ def _linear(ramp: object) -> Callable[[int], int]:
     return limit
 
 
-def lower_segment(entry: Mapping[str, Any], pattern: Callable[[str], Search]) -> SegmentPlan:
+def lower_segment(entry: Mapping[str, Any], bundle: Bundle) -> SegmentPlan:
     """Return a segment's plan; arguments and errors as for :func:`lower_flag`."""
     if not entry.keys() <= _SEGMENT_KEYS:
         raise MalformedEntryError("a segment has unknown keys")
     if "include" not in entry and "when" not in entry:
         raise MalformedEntryError("a segment has `include` or `when`")
-    conditions = ConditionReader(pattern)
+    conditions = ConditionReader(bundle.pattern, bundle.tests)
     plans = conditions.read_all(entry["when"]) if "when" in entry else None
     return SegmentPlan(
         include=frozenset(read_units(entry["include"])) if "include" in entry else frozenset(),
         exclude=frozenset(read_units(entry["exclude"])) if "exclude" in entry else frozenset(),
         conditions=plans,
-        segments=frozenset(conditions.segments),
-        patterns=frozenset(conditions.patterns),
+        segments=conditions.segments,
+        patterns=conditions.patterns,
     )
 
 
@@ -384,18 +386,18 @@ _FITS: Final[dict[str, Callable[[object], bool]]] = {
 }
 
 
-def _metadata(entry: Mapping[str, Any], digest: str) -> Mapping[str, Any]:
-    metadata: dict[str, Any] = {"digest": digest}
-    if "owner" in entry:
-        if type(entry["owner"]) is not str:
+def _facts(line: bytes, entry: Mapping[str, Any]) -> FlagFacts:
+    owner, tags = entry.get("owner"), entry.get("tags", ())
+    if owner is None:
+        if "owner" in entry:
             raise MalformedEntryError("`owner` is text")
-        metadata["owner"] = entry["owner"]
-    if "tags" in entry:
-        tags = entry["tags"]
+    elif type(owner) is not str:
+        raise MalformedEntryError("`owner` is text")
+    if tags != ():
         if type(tags) is not list or not all(type(tag) is str for tag in tags):
             raise MalformedEntryError("`tags` are texts")
-        metadata["tags"] = tuple(tags)
-    return MappingProxyType(metadata)
+        tags = tuple(map(intern, tags))
+    return FlagFacts(line, None if owner is None else intern(owner), tags)
 
 
 def _seed(salt: object) -> int:

@@ -6,8 +6,7 @@ condition means is decided once, in `conditions`.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,48 +17,68 @@ Path = str | tuple[str, ...]
 """One key of the context, or at least two keys into nested mappings."""
 
 
-class Reading(Enum):
-    """How an attribute's value is read before it is compared; see `flagctl.evaluator.readings`."""
+class Reading:
+    """How an attribute's value is read before it is compared; see `flagctl.evaluator.readings`.
 
-    RAW = "raw"
-    TEXT = "text"
-    FOLDED = "folded"
-    NUMBER = "number"
-    VERSION = "version"
-    INSTANT = "instant"
-    ADDRESS = "address"
-    SCALAR = "scalar"
-    SCALAR_FOLDED = "scalar_folded"
+    Plain text and no enumeration, like `Check`: shapes are hashed whenever a flag is built, and members hash slowly.
+    """
+
+    RAW: Final = "raw"
+    TEXT: Final = "text"
+    FOLDED: Final = "folded"
+    NUMBER: Final = "number"
+    VERSION: Final = "version"
+    INSTANT: Final = "instant"
+    ADDRESS: Final = "address"
+    SCALAR: Final = "scalar"
+    SCALAR_FOLDED: Final = "scalar_folded"
 
 
-class Check(Enum):
+class Check:
     """What is asked of a reading that is not None."""
 
-    EXISTS = "exists"
-    IS_TRUE = "is_true"
-    IS_FALSE = "is_false"
-    EQUALS = "equals"
-    IN = "in"
-    LESS = "less"
-    LESS_OR_EQUAL = "less_or_equal"
-    GREATER = "greater"
-    GREATER_OR_EQUAL = "greater_or_equal"
-    STARTS = "starts"
-    ENDS = "ends"
-    CALL = "call"
+    EXISTS: Final = "exists"
+    IS_TRUE: Final = "is_true"
+    IS_FALSE: Final = "is_false"
+    EQUALS: Final = "equals"
+    IN: Final = "in"
+    LESS: Final = "less"
+    LESS_OR_EQUAL: Final = "less_or_equal"
+    GREATER: Final = "greater"
+    GREATER_OR_EQUAL: Final = "greater_or_equal"
+    STARTS: Final = "starts"
+    ENDS: Final = "ends"
+    CALL: Final = "call"
     """``constant(reading)``"""
-    CALL_WITH = "call_with"
+    CALL_WITH: Final = "call_with"
     """``function(reading, constant)`` for the constant (function, constant)"""
 
 
-class Test(NamedTuple):
-    """One attribute against constants."""
+class Test:
+    """One attribute against constants. Flags of a bundle that ask the same share one instance.
 
-    path: Path
-    reading: Reading
-    check: Check
-    constant: Any = None
-    negated: bool = False
+    Attributes:
+        path: Where the attribute is.
+        reading: One of `Reading`.
+        check: One of `Check`.
+        constant: What is compared with.
+        negated: Whether the test is to fail.
+        function: The test as a function of the context, once it was needed.
+    """
+
+    __slots__ = ("check", "constant", "function", "negated", "path", "reading")
+
+    def __init__(self, path: Path, reading: str, check: str, constant: Any = None, negated: bool = False) -> None:
+        self.path = path
+        self.reading = reading
+        self.check = check
+        self.constant = constant
+        self.negated = negated
+        self.function: Callable[[Any], bool] | None = None
+
+    def negation(self) -> Test:
+        """Return the negated test."""
+        return Test(self.path, self.reading, self.check, self.constant, not self.negated)
 
 
 class Group(NamedTuple):
@@ -143,15 +162,14 @@ class PrerequisitePlan(NamedTuple):
 
 
 class FlagPlan(NamedTuple):
-    """One flag, ready to run. `off` answers when it is disabled, `missing` when the default needs a unit and has none.
+    """One flag, ready to run.
 
-    `fixed` is set if the answer is always the same; then only `off` and `enabled` matter besides.
+    `off` answers outside the window, and `missing` when the default needs a unit and there is none; both are only there
+    if that can happen. `fixed` is set if the answer is always the same; then nothing else matters.
     """
 
     key: str
-    metadata: Mapping[str, Any]
-    enabled: bool
-    off: Answer
+    off: Answer | None
     fixed: Answer | None
     window: Window | None
     prerequisites: tuple[PrerequisitePlan, ...]
@@ -159,9 +177,9 @@ class FlagPlan(NamedTuple):
     target_path: Path
     rules: tuple[RulePlan, ...]
     default: Serve | Split
-    missing: Answer
-    segments: frozenset[str]
-    patterns: frozenset[str]
+    missing: Answer | None
+    segments: set[str]
+    patterns: set[str]
     timed: bool
 
 
@@ -171,5 +189,5 @@ class SegmentPlan(NamedTuple):
     include: frozenset[str]
     exclude: frozenset[str]
     conditions: tuple[ConditionPlan, ...] | None
-    segments: frozenset[str]
-    patterns: frozenset[str]
+    segments: set[str]
+    patterns: set[str]

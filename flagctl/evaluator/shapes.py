@@ -22,8 +22,8 @@ class TestShape(NamedTuple):
     """One attribute against a constant; `argument` is a second constant for `Check.CALL_WITH`."""
 
     path: Path
-    reading: Reading
-    check: Check
+    reading: str
+    check: str
     constant: int
     argument: int
     negated: bool
@@ -93,13 +93,13 @@ class FlagShape(NamedTuple):
 
     timed: bool
     window: WindowShape | None
-    off: int
+    off: int | None
     prerequisites: tuple[tuple[int, int, int], ...]
     targets: int | None
     target_path: Path
     rules: tuple[RuleShape, ...]
     default: ServeShape | SplitShape
-    missing: int
+    missing: int | None
     draws: tuple[DrawShape, ...]
     constants: int
 
@@ -136,7 +136,7 @@ class _Walk:
 
     def condition(self, plan: ConditionPlan) -> ConditionShape:
         if type(plan) is Test:
-            path, reading, check, constant, negated = plan
+            path, reading, check, constant, negated = plan.path, plan.reading, plan.check, plan.constant, plan.negated
             argument = -1
             if check is Check.CALL_WITH:
                 constant, second = constant
@@ -241,7 +241,7 @@ def flag_shape(
         The shape, and the constants in the order of their numbers.
     """
     walk = _Walk(segments)
-    off = walk.constant(plan.off)
+    off = None if plan.off is None else walk.constant(plan.off)
     window = walk.window(plan.window)
     prerequisites = [
         (walk.constant(flags(need.flag)), walk.constant(need.variants), walk.constant(need.answer))
@@ -263,7 +263,7 @@ def flag_shape(
         target_path=plan.target_path,
         rules=tuple(rules),
         default=default,
-        missing=walk.constant(plan.missing),
+        missing=None if plan.missing is None else walk.constant(plan.missing),
         draws=tuple([draw for _, draw in walk.draws.values()]),
         constants=len(walk.constants),
     )

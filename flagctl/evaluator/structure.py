@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import BundleFormatError
 from flagctl.evaluator.automaton import Automaton
 from flagctl.evaluator.document import SECTIONS, Document, MalformedEntryError, refuse_constant
-from flagctl.evaluator.lowering import lower_flag, lower_segment
+from flagctl.evaluator.lowering import Bundle, lower_flag, lower_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +46,7 @@ class _Check:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.bundle = Bundle(self.search, {})
         self.prerequisites: dict[str, tuple[str, ...]] = {}
         self.segments: dict[str, tuple[str, ...]] = {}
         self.used_experiments: set[tuple[str, str]] = set()
@@ -93,7 +94,7 @@ class _Check:
         return self.document.experiment(experiment).get("flag")
 
     def flag(self, key: str, entry: dict[str, Any]) -> None:
-        plan = lower_flag(key, entry, "", self.search)
+        plan = lower_flag(key, b"", entry, self.bundle)
         for name in plan.segments:
             self.refer("segments", name)
         self.prerequisites[key] = tuple([need.flag for need in plan.prerequisites])
@@ -109,7 +110,7 @@ class _Check:
         Automaton.from_document(entry)
 
     def segment(self, key: str, entry: dict[str, Any]) -> None:
-        plan = lower_segment(entry, self.search)
+        plan = lower_segment(entry, self.bundle)
         self.segments[key] = tuple(sorted(plan.segments))
         for name in self.segments[key]:
             self.refer("segments", name)
