@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flagctl.evaluator.details import Answer
-    from flagctl.evaluator.plan import ConditionPlan, Draw, FlagPlan, Path, SegmentPlan, Window
+    from flagctl.evaluator.plan import ConditionPlan, Draw, FlagPlan, Path, RulePlan, SegmentPlan, Window
 
     Condition = Callable[[Any], bool]
     Evaluate = Callable[..., Answer]
@@ -50,7 +50,7 @@ def _true(_: object) -> bool:
     return True
 
 
-def _predicate(test: Test) -> Callable[[Any], bool]:
+def predicate(test: Test) -> Callable[[Any], bool]:
     """Return what is asked of a reading that is not None."""
     constant = test.constant
     match test.check:
@@ -121,7 +121,7 @@ def condition(plan: ConditionPlan, segments: Mapping[str, BuiltSegment]) -> Cond
 
 
 def _test(test: Test) -> Condition:
-    predicate, read, path = _predicate(test), READERS[test.reading], test.path
+    holds, read, path = predicate(test), READERS[test.reading], test.path
     met, unmet = not test.negated, test.negated
 
     def direct(context: Any) -> bool:
@@ -130,13 +130,13 @@ def _test(test: Test) -> Condition:
         value = read(context[path])
         if value is None:
             return unmet
-        return met if predicate(value) else unmet
+        return met if holds(value) else unmet
 
     return direct
 
 
 def _walked_test(test: Test) -> Condition:
-    predicate, read = _predicate(test), READERS[test.reading]
+    holds, read = predicate(test), READERS[test.reading]
     path = test.path
     met, unmet = not test.negated, test.negated
 
@@ -144,7 +144,7 @@ def _walked_test(test: Test) -> Condition:
         value = readings.walk(context, path)  # type: ignore[arg-type]
         if value is None or (value := read(value)) is None:
             return unmet
-        return met if predicate(value) else unmet
+        return met if holds(value) else unmet
 
     return walked
 
@@ -235,20 +235,7 @@ class Interpreter:
         patience: After how many calls to raise `HotError`, and then again each time; 0: never.
     """
 
-    __slots__ = (
-        "clock",
-        "default",
-        "key",
-        "left",
-        "missing",
-        "patience",
-        "prerequisites",
-        "rules",
-        "special",
-        "target_path",
-        "targets",
-        "window",
-    )
+    __slots__ = ("before", "default", "left", "rest", "rules")
 
     def __init__(
         self,
@@ -258,56 +245,63 @@ class Interpreter:
         clock: Callable[[], int] | None,
         patience: int,
     ) -> None:
-        self.key = plan.key
-        self.clock = clock
         self.left = patience or -1
-        self.patience = patience
-        self.special = bool(clock or plan.prerequisites or plan.targets)
-        self.window = None if plan.window is None or plan.off is None else (plan.window, plan.off)
-        self.prerequisites = [(flags[need.flag], need.variants, need.answer) for need in plan.prerequisites] or None
-        self.targets = plan.targets
-        self.target_path = plan.target_path
-        self.rules = tuple(
-            [
-                (tuple([condition(part, segments) for part in rule.conditions]), rule.window, _outcome(rule.outcome))
-                for rule in plan.rules
-                if rule.outcome is not None
-            ]
-        )
+        self.rest = _Rest(plan, flags, clock, patience)
+        special = clock is not None or plan.prerequisites or plan.targets
+        self.before = self.rest.before_rules if special else None
+        self.rules = tuple([_rule(rule, segments) for rule in plan.rules if rule.outcome is not None])
         self.default = _outcome(plan.default)
-        self.missing = plan.missing
 
     def evaluate(self, context: Any, now: Any = None) -> Answer:
         """Return the flag's answer."""
         self.left -= 1
         if self.left == 0:
-            self.left = self.patience
-            raise HotError(self.key)
-        if self.special:
-            if now is None and self.clock is not None:
-                now = self.clock()
-            answer: Answer | None = self._before_rules(context, now)
+            self.left = self.rest.patience
+            raise HotError(self.rest.key)
+        answer: Any
+        if self.before is not None:
+            if now is None and self.rest.clock is not None:
+                now = self.rest.clock()
+            answer = self.before(context, now)
             if answer is not None:
-                return answer
-        for tests, window, outcome in self.rules:
-            for test in tests:
+                return answer  # type: ignore[no-any-return]
+        for first, more, outcome in self.rules:
+            if first is not None and not first(context):
+                continue
+            for test in more:
                 if not test(context):
                     break
             else:
-                if window is not None and not window.contains(now):
-                    continue
                 if not outcome:  # an answer; a function is true
                     return outcome  # type: ignore[no-any-return]
                 answer = outcome(context, now)
                 if answer is not None:
-                    return answer
+                    return answer  # type: ignore[no-any-return]
         default = self.default
         if not default:
             return default  # type: ignore[no-any-return]
         answer = default(context, now)
-        return self.missing if answer is None else answer  # type: ignore[return-value]
+        return self.rest.missing if answer is None else answer  # type: ignore[return-value]
 
-    def _before_rules(self, context: Any, now: Any) -> Answer | None:
+
+class _Rest:
+    """What an interpreter needs less often."""
+
+    __slots__ = ("clock", "key", "missing", "patience", "prerequisites", "target_path", "targets", "window")
+
+    def __init__(
+        self, plan: FlagPlan, flags: Mapping[str, BuiltFlag], clock: Callable[[], int] | None, patience: int
+    ) -> None:
+        self.key = plan.key
+        self.patience = patience
+        self.clock = clock
+        self.missing = plan.missing
+        self.window = None if plan.window is None or plan.off is None else (plan.window, plan.off)
+        self.prerequisites = [(flags[need.flag], need.variants, need.answer) for need in plan.prerequisites] or None
+        self.targets = plan.targets
+        self.target_path = plan.target_path
+
+    def before_rules(self, context: Any, now: Any) -> Answer | None:
         """Return the answer of schedule, prerequisites and targets, or None if they leave it to the rules."""
         if self.window is not None and not self.window[0].contains(now):
             return self.window[1]
@@ -319,6 +313,24 @@ class Interpreter:
             if unit is not None:
                 return self.targets.get(unit)
         return None
+
+
+def _rule(plan: RulePlan, segments: Mapping[str, BuiltSegment]) -> tuple[Condition | None, tuple[Condition, ...], Any]:
+    """Return a rule's first test, its other tests, and its outcome."""
+    assert plan.outcome is not None  # noqa: S101 - for the type checker
+    outcome = _outcome(plan.outcome)
+    if plan.window is not None:
+        outcome = partial(_in_time, plan.window, outcome)
+    if not plan.conditions:
+        return None, (), outcome
+    first, *more = [condition(part, segments) for part in plan.conditions]
+    return first, tuple(more), outcome
+
+
+def _in_time(window: Window, outcome: Any, context: Any, now: Any) -> Answer | None:
+    if not window.contains(now):
+        return None
+    return outcome(context, now) if outcome else outcome  # type: ignore[no-any-return]
 
 
 def _outcome(plan: Serve | Split) -> Any:

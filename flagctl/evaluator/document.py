@@ -62,17 +62,18 @@ class Document:
         size: Plain bytes.
     """
 
-    __slots__ = ("_lines", "header", "sha256", "size")
+    __slots__ = ("_flag_keys", "_lines", "header", "sha256", "size")
 
     def __init__(self, header: Header, lines: dict[str, dict[str, bytes]], sha256: str, size: int) -> None:
         self.header = header
         self.sha256 = sha256
         self.size = size
         self._lines = lines
+        self._flag_keys = tuple(lines["flags"])
 
     def flag_keys(self) -> tuple[str, ...]:
         """Return the keys of all flags, ascending."""
-        return tuple(self._lines["flags"])
+        return self._flag_keys
 
     def keys(self, section: str) -> tuple[str, ...]:
         """Return the keys of a section (one of `SECTIONS`), ascending."""

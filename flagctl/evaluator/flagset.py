@@ -176,22 +176,21 @@ class FlagSet:
         now = self._builder.clock()
         if context is None:
             context = _EMPTY
-        plans = self._plans
-        plain = type(context) is dict
+        keys = self.keys()
+        if type(context) is not dict or len(self._plans) != len(keys):
+            return {key: self._answer(key, context, now).own_value() for key in keys}
         values: dict[str, Any] = {}
-        for key in self.keys():
+        # A list, because another thread may put a better function for a flag in.
+        for key, answer in list(self._plans.items()):
             try:
-                answer = plans[key]
-                if plain:
-                    if answer:
-                        answer = answer(context, now)
-                    values[key] = answer.value if answer.frozen is None else answer.own_value()
-                    continue
+                if answer:
+                    answer = answer(context, now)  # noqa: PLW2901 - names the same thing as in the other methods
+                value = answer.value
+                values[key] = answer.own_value() if value is None else value
             except MemoryError:
                 raise
-            except Exception:  # noqa: BLE001, S110 - told apart below
-                pass
-            values[key] = self._answer(key, context, now).own_value()
+            except Exception:  # noqa: BLE001 - told apart below
+                values[key] = self._answer(key, context, now).own_value()
         return values
 
     def with_state(self, killed: frozenset[str], stale: bool) -> FlagSet:
@@ -256,6 +255,8 @@ class FlagSet:
         built = self._builder.flag(key)
         if built is not None:
             self._plans[key] = built.function or built.answer
+            if len(self._plans) == len(self.document.flag_keys()):
+                self._plans = dict(sorted(self._plans.items()))  # complete now: `evaluate_all` goes through it in order
         return built
 
     def _evaluate(self, built: BuiltFlag, context: Any, now: int | None) -> Answer:
