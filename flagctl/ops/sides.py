@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import FindingsError, NothingMatchedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from flagctl.model import EnvironmentOverride, Flag
+    from flagctl.model import EnvironmentOverride, Experiment, Flag, Segment
     from flagctl.source import LoadedRepository
     from flagctl.vcs import GitRepository
 
@@ -150,21 +150,19 @@ def _load_difference(base: _Name, head: _Name) -> tuple[Side, Side]:
         return base.side(base.everything()), head.side(head.everything())
     paths = {_CONFIG, *changed}
     sides = (base.side(base.some(paths)), head.side(head.some(paths)))
-    words = _keys_of_interest(sides, changed)
+    words = _deciding_keys(sides, changed)
     if not words:
         return sides
-    same = {path: content for path, content in head.everything().items() if path not in paths}
-    asked: set[str] = set()
-    while words - asked:
-        asked |= words
-        found = _files_with(words, same)
-        if not found:
-            break
+    # What did not change is the same on both sides, and git gives a commit's files faster than the file system does.
+    unchanged = (base if base.commit is not None else head).everything()
+    same = {path: content for path, content in unchanged.items() if path not in paths}
+    found = set(changed)
+    while words and (found := _files_with(words, same)):
+        paths |= found
         for path in found:
             del same[path]
-        paths |= found
         sides = (base.side(base.some(paths)), head.side(head.some(paths)))
-        words = _keys_of_interest(sides, paths)
+        words = {d.key for path in found if (d := sides[1].loaded.documents.get(path)) and d.key is not None}
     return sides
 
 
@@ -184,17 +182,39 @@ def _files_with(words: set[str], files: Mapping[str, bytes]) -> set[str]:
     }
 
 
-def _keys_of_interest(sides: tuple[Side, Side], paths: Iterable[str]) -> set[str]:
-    """Return the keys of these documents, and of the experiments that their flags need to be understood."""
-    keys: set[str] = set()
-    for side in sides:
-        for path in paths:
-            document = side.loaded.documents.get(path)
-            if document is not None and document.key is not None and document.kind in {"flag", "segment", "experiment"}:
-                keys.add(document.key)
-        repository = side.loaded.repository
-        for flag in repository.flags.values() if repository else ():
-            parts: tuple[Flag | EnvironmentOverride, ...] = (flag, *flag.environments.values())
-            for part in parts:
-                keys.update(rule.experiment for rule in part.rules if rule.experiment is not None)
+def _deciding_keys(sides: tuple[Side, Side], paths: Iterable[str]) -> set[str]:
+    """Return the keys of the documents that may decide differently on both sides, and of the experiments of their flags."""
+    wanted = set(paths)
+    decisions = [_decisions(side, wanted) for side in sides]
+    keys = set()
+    for kind, key in {*decisions[0], *decisions[1]}:
+        if decisions[0].get((kind, key)) == decisions[1].get((kind, key)):
+            continue
+        keys.add(key)
+        for side in sides:
+            flag = side.loaded.repository.flags.get(key) if kind == "flag" and side.loaded.repository else None
+            parts: tuple[Flag | EnvironmentOverride, ...] = (flag, *flag.environments.values()) if flag else ()
+            keys.update(rule.experiment for part in parts for rule in part.rules if rule.experiment is not None)
     return keys
+
+
+def _decisions(side: Side, paths: set[str]) -> dict[tuple[str, str], Any]:
+    """Return what decides answers in the documents of these files: the model without what only people read."""
+    from dataclasses import replace
+
+    from flagctl.review.meaning import meaning
+
+    repository = side.loaded.repository
+    if repository is None:
+        return {}
+    kinds: dict[str, Mapping[str, Flag | Segment | Experiment]] = {
+        "flag": repository.flags,
+        "segment": repository.segments,
+        "experiment": repository.experiments,
+    }
+    found: dict[tuple[str, str], Any] = {}
+    for kind, items in kinds.items():
+        for key, item in items.items():
+            if item.path in paths:
+                found[kind, key] = meaning(replace(item, name=None, owner=None, tags=()))
+    return found
