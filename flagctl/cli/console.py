@@ -37,12 +37,16 @@ def wants_color(choice: str | None, environment: Mapping[str, str], stream: Text
 
 
 def terminal_width(stream: TextIO) -> int | None:
-    """Return the columns of the terminal behind `stream`, or None if there is none."""
+    """Return the columns of the terminal behind `stream`, or None if there is none.
+
+    ``FLAGCTL_COLUMNS`` is for programs that show the output in a terminal themselves.
+    """
+    for name in ("FLAGCTL_COLUMNS", "COLUMNS") if stream.isatty() else ("FLAGCTL_COLUMNS",):
+        columns = os.environ.get(name, "")
+        if columns.isdecimal() and int(columns):
+            return int(columns)
     if not stream.isatty():
         return None
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (OSError, ValueError):
@@ -82,6 +86,11 @@ class Console:
         """Write a result, already rendered, to stdout."""
         if text:
             sys.stdout.write(text + "\n")
+
+    @staticmethod
+    def writes_to_terminal() -> bool:
+        """Return whether results go to a terminal."""
+        return sys.stdout.isatty()
 
     @staticmethod
     def flush() -> None:

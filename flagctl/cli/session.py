@@ -91,7 +91,7 @@ class Session:
         if chosen is None or chosen == "auto":
             if "github" in known and os.environ.get("GITHUB_ACTIONS") and os.environ.get("GITHUB_WORKFLOW"):
                 return "github"
-            if "concise" in known and self.style.width is None:
+            if "concise" in known and not self.console.writes_to_terminal():
                 return "concise"
             return known[0]
         if chosen == "text" and "text" not in known:

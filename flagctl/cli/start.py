@@ -45,11 +45,18 @@ def demo(
         raise UsageError(f"'{s3}' is not a bucket", hint="--s3 s3://bucket/prefix")
     if endpoint_url is not None and s3 is None:
         raise UsageError("--endpoint-url goes with --s3")
-    options = DemoOptions(directory=directory, s3=s3, endpoint_url=endpoint_url, color=session.style.color)
+    style = session.style
+    options = DemoOptions(
+        directory=directory,
+        s3=s3,
+        endpoint_url=endpoint_url,
+        color=style.color,
+        columns=None if style.width is None else max(style.width - 2, 40),
+    )
     with closing(run_demo(options)) as events:
         for event in events:
             if not wants_json:
-                session.console.result(render_event(event, session.style))
+                session.console.result(render_event(event, style))
                 session.console.flush()
             elif isinstance(event, DemoResult):
                 session.console.result(render_json(event))

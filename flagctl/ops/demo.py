@@ -33,12 +33,14 @@ class DemoOptions:
         s3: ``s3://bucket/prefix`` to publish to; None is a folder on this machine.
         endpoint_url: Address of an S3-compatible store.
         color: Whether commands shall write colours.
+        columns: Width for what commands write, or None.
     """
 
     directory: Path | None = None
     s3: str | None = None
     endpoint_url: str | None = None
     color: bool = False
+    columns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class _Demo:
     processes: Processes = field(init=False)
 
     def __post_init__(self) -> None:
-        self.processes = Processes(self.shop, color=self.options.color)
+        self.processes = Processes(self.shop, color=self.options.color, columns=self.options.columns)
 
     @property
     def shop(self) -> Path:

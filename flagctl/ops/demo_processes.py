@@ -34,11 +34,14 @@ class Processes:
     Args:
         folder: Where commands run.
         color: Whether flagctl's commands shall write colours.
+        columns: Width of the terminal their output will be shown in, or None.
     """
 
-    def __init__(self, folder: Path, *, color: bool) -> None:
+    def __init__(self, folder: Path, *, color: bool, columns: int | None = None) -> None:
         self._folder = folder
         self._environment = _environment(color=color)
+        if columns is not None:
+            self._environment["FLAGCTL_COLUMNS"] = str(columns)
 
     def run(self, words: Sequence[str]) -> Ran:
         """Run ``flagctl …`` or ``git …`` and return what it did.

@@ -16,11 +16,12 @@ def render_event(event: DemoEvent, style: Style) -> str:
     match event:
         case StepStarted():
             title = style.paint(f"{event.number}. {event.title}", "bold", "cyan")
-            return f"\n{title}\n{wrap(event.text, style.width)}"
+            return f"\n{title}\n{wrap(event.text, style.width)}\n"
         case CommandStarted():
-            return f"\n{style.paint('$', 'dim')} {style.paint(plain(event.shown), 'bold')}"
+            return f"{style.paint('$', 'dim')} {style.paint(plain(event.shown), 'bold')}"
         case CommandEnded():
-            return _indented(event.output) + ("\n  (exit code 1)" if event.exit_code == 1 else "")
+            code = f"\n(exit code {event.exit_code})" if event.exit_code else ""
+            return _indented(event.output + code)
         case FileEdited():
             return _edit(event, style)
         case ApplicationSaid():
@@ -31,30 +32,30 @@ def render_event(event: DemoEvent, style: Style) -> str:
 
 def _indented(output: str) -> str:
     """Return a command's own output, moved in; it is flagctl's and git's, so its colours are kept."""
-    return "\n".join(f"  {line}".rstrip() for line in output.split("\n")) if output else ""
+    return "\n".join(f"  {line}".rstrip() for line in output.split("\n")) + "\n" if output else ""
 
 
 def _edit(event: FileEdited, style: Style) -> str:
     old = [line for line in event.old.split("\n") if line not in event.new.split("\n")]
     new = [line for line in event.new.split("\n") if line not in event.old.split("\n")]
-    lines = [f"\n{style.paint('edit', 'dim')} {style.paint(plain(event.path), 'bold')}"]
+    lines = [f"{style.paint('edit', 'dim')} {style.paint(plain(event.path), 'bold')}"]
     lines += [style.paint(f"  - {plain(line.strip())}", "red") for line in old]
     lines += [style.paint(f"  + {plain(line.strip())}", "green") for line in new]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _application(event: ApplicationSaid, style: Style) -> str:
     when = ""
     if event.seconds is not None:
         when = ", before the command had ended" if event.lead >= 0 else f", {-event.lead * 1000:.0f} ms later"
-    lines = [style.paint(f"\nthe application{when}:", "magenta")]
+    lines = [style.paint(f"the application{when}:", "magenta")]
     lines += [style.paint(f"  > {plain(line)}", "magenta") for line in event.lines]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _result(result: DemoResult, style: Style) -> str:
     width = max(len(what) for what, _ in result.timings)
-    lines = [f"\n{style.paint(f'Done in {result.seconds:.1f} s', 'bold', 'green')}"]
+    lines = [f"{style.paint(f'Done in {result.seconds:.1f} s', 'bold', 'green')}"]
     lines += [f"  {what.ljust(width)}  {_seconds(seconds)}" for what, seconds in result.timings]
     lines += [
         "",

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from flagctl.ops.graph import EdgeKind
-from flagctl.report.style import Style, one_line, plain
+from flagctl.report.style import Style, one_line, plain, wrap
 
 if TYPE_CHECKING:
     from flagctl.ops.graph import Edge, GraphResult, ImpactResult, Node
@@ -95,8 +95,9 @@ def render_impact(result: ImpactResult, style: Style) -> str:
     if result.affected:
         lines.append(f"\nTurned off with it ({len(result.affected)}):")
         for flag in result.affected:
-            chain = f"  because of {' → '.join(map(plain, flag.chain[:-1]))}" if len(flag.chain) > 2 else ""
-            lines.append(f"  {style.paint(plain(flag.key), 'bold')}  serves {_serves(flag.serves)}{chain}")
+            chain = f", because of {' → '.join(map(plain, flag.chain[:-1]))}" if len(flag.chain) > 2 else ""
+            text = wrap(f"{plain(flag.key)} serves {_serves(flag.serves)}{chain}", style.width, "    ", "  ")
+            lines.append(text.replace(plain(flag.key), style.paint(plain(flag.key), "bold"), 1))
     else:
         lines.append("\nNo other flag turns off with it.")
     if result.unaffected:

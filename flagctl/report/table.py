@@ -27,7 +27,7 @@ class Column:
         title: Heading.
         paint: Names of colours for its cells.
         right: Align to the right.
-        flexible: May be cut with an ellipsis when the terminal is narrow; later flexible columns are cut first.
+        flexible: May be cut with an ellipsis when the terminal is narrow; the widest are cut first.
         wraps: Continues on further lines instead of being cut.
         droppable: May be left out when cutting does not suffice; the last droppable one goes first.
     """
@@ -75,13 +75,18 @@ def _fit(columns: Sequence[Column], widths: list[int], width: int | None) -> lis
             break
         shown.remove(droppable[-1])
     for is_last_resort in (False, True):
-        for index in reversed(shown):
-            narrowest = _NARROWEST if is_last_resort else _comfortable(columns[index])
-            if columns[index].flexible or columns[index].wraps:
-                cut = max(0, min(excess, widths[index] - narrowest))
-                widths[index] -= cut
-                excess -= cut
+        floors = {i: _NARROWEST if is_last_resort else _comfortable(columns[i]) for i in shown if _gives(columns[i])}
+        while excess > 0:
+            widest = max(floors, key=lambda index: widths[index] - floors[index], default=None)
+            if widest is None or widths[widest] <= floors[widest]:
+                break
+            widths[widest] -= 1
+            excess -= 1
     return shown
+
+
+def _gives(column: Column) -> bool:
+    return column.flexible or column.wraps
 
 
 def _comfortable(column: Column) -> int:

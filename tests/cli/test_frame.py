@@ -134,6 +134,11 @@ def test_the_exit_codes_are_those_of_the_documentation(cli) -> None:
     assert set(codes) == {0, 1, 2, 3, 4, 5, 6, 10, 70, 130}
 
 
+def test_the_documentation_lists_exactly_these_codes() -> None:
+    section = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)} == set(map(int, ExitCode))
+
+
 def test_errors_of_the_library_have_the_exit_codes_of_the_table() -> None:
     from flagctl import errors
 

@@ -37,6 +37,7 @@ CASES = [
     ("status", ["status"], 0),
     ("log", ["rollback", "development", "--list"], 0),
     ("doctor", ["doctor"], 0),
+    ("bench", ["bench", "--quick", "--flags", "20"], 0),
 ]
 
 

@@ -29,7 +29,9 @@ def test_lines_fit_the_terminal(terminal, example, columns) -> None:
         assert code == 0, shown
         for line in shown.splitlines():
             too_narrow = words == ("rule", "--all") and columns < 80  # codes and names take 48 columns
-            assert too_narrow or cell_width(line) <= columns, (words, line)
+            code_example = words == ("rule", "ROL104") and line.startswith("    ")
+            path = words[0] == "doctor" and any(cell_width(word) > columns // 2 for word in line.split())
+            assert too_narrow or code_example or path or cell_width(line) <= columns, (words, line)
 
 
 @pytest.mark.parametrize("columns", [60, 160])
