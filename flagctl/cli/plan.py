@@ -41,7 +41,7 @@ def plan(
     """Show what publishing would change against what is live: for whom, and how risky."""
     from flagctl.compiler import compile_environment
     from flagctl.ops.loading import check_environment, checked, load, readable
-    from flagctl.ops.plan import Proposal, find_live_source, write_plan
+    from flagctl.ops.plan import Proposal, write_plan
     from flagctl.ops.plan import plan as run
     from flagctl.ops.publishing import find_origin
     from flagctl.ops.target import TargetOverrides, open_target
@@ -61,7 +61,7 @@ def plan(
         target,
         Proposal(loaded=loaded, bundle=bundle, commit=commit),
         now_ms(),
-        live_source=find_live_source(target, origin, now_ms()),
+        origin=origin,
     )
     session.emit(result, render_plan)
     if out is not None:

@@ -139,38 +139,37 @@ def read_live(target: Target, now_ms: int) -> tuple[Manifest, Document] | None:
     return state.manifest, state.document
 
 
-def plan(target: Target, proposal: Proposal, now_ms: int, *, live_source: LoadedRepository | None = None) -> PlanResult:
+def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | None = None) -> PlanResult:
     """Compare what is live with what is proposed.
 
     Args:
         target: Environment and remote.
         proposal: What is to be published.
         now_ms: Instant at which ramps and schedules are looked at, milliseconds since the epoch.
-        live_source: The flag files that the live bundle was compiled from, for places; entries of the bundle without.
+        origin: Where to look for the commit of the live bundle, whose files give the places of what is gone; without it
+            they are entries of the bundle.
 
     Raises:
         RemoteError: If the remote cannot be reached.
         UntrustedError: If what is live is not to be trusted.
     """
     from flagctl.evaluator.document import open_bundle
-    from flagctl.review.side import BundleSide
+    from flagctl.review.side import BundleSide, concerned_flags
 
     live = read_live(target, now_ms)
-    environment = target.environment
-    after = BundleSide(open_bundle(proposal.bundle.data), proposal.loaded)
-    base = None
-    if live is None:
-        before = BundleSide(open_bundle(_nothing(target)))
-    else:
-        manifest, document = live
-        before = BundleSide(document, live_source)
-        base = base_of(manifest)
-    diff, impacts, risks = _review(before, after, environment, now_ms)
+    planned = open_bundle(proposal.bundle.data)
+    document = open_bundle(_nothing(target)) if live is None else live[1]
+    keys = concerned_flags(document, planned)
+    commit = live[0].commit if live else None
+    source = _source_of(document, commit, keys, origin) if commit is not None else None
+    diff, impacts, risks = _review(
+        BundleSide(document, source, keys), BundleSide(planned, proposal.loaded, keys), target.environment, now_ms
+    )
     return PlanResult(
         project=target.project,
-        environment=environment,
+        environment=target.environment,
         url=target.remote.url,
-        base=base,
+        base=base_of(live[0]) if live else None,
         bundle_sha256=proposal.bundle.sha256,
         commit=proposal.commit,
         created_ms=now_ms,
@@ -180,28 +179,25 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, live_source: Loaded
     )
 
 
-def find_live_source(target: Target, origin: Origin, now_ms: int) -> LoadedRepository | None:
-    """Return the flag files of the live manifest's commit, if this clone has them and they compile to the live bundle.
-
-    Raises:
-        RemoteError: If the remote cannot be reached.
-        UntrustedError: If what is live is not to be trusted.
-    """
+def _source_of(document: Document, commit: str, keys: frozenset[str], origin: Origin | None) -> LoadedRepository | None:
+    """Return the files of these flags at a commit, if this clone has them and they compile to the bundle's entries."""
     from flagctl.compiler import compile_environment
     from flagctl.errors import FlagctlError
-    from flagctl.source import load_tree
+    from flagctl.evaluator.document import open_bundle
+    from flagctl.ops.closure import load_closure
 
-    live = read_live(target, now_ms)
-    if live is None or live[0].commit is None or origin.history is None:
+    if origin is None or origin.history is None:
         return None
+    there = [key for key in keys if document.has("flags", key)]
     try:
-        loaded = load_tree(origin.history.read_tree(live[0].commit))
+        loaded = load_closure(origin.history, commit, there)
         if loaded.repository is None:
             return None
-        bundle = compile_environment(loaded.repository, target.environment)
+        again = open_bundle(compile_environment(loaded.repository, document.header.env).data)
     except FlagctlError:  # not in this clone, or from a version that compiled differently: entries will do
         return None
-    return loaded if bundle.sha256 == live[0].bundle.sha256 else None
+    same = all(again.has("flags", key) and again.line("flags", key) == document.line("flags", key) for key in there)
+    return loaded if same else None
 
 
 def _review(

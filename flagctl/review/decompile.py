@@ -42,7 +42,7 @@ from flagctl.model import (
 from flagctl.review import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from flagctl.diagnostics import Route
     from flagctl.evaluator.document import Document
@@ -50,10 +50,14 @@ if TYPE_CHECKING:
 _INSTANTS = frozenset({"before", "after", "not_before", "not_after"})
 
 
-def decompile(document: Document) -> Repository:
+def decompile(document: Document, keys: Container[str] | None = None) -> Repository:
     """Return the repository that a bundle was compiled from, as far as it is in there.
 
     Every document's `path` is ``<kind>/<key>``; the only environment is the bundle's.
+
+    Args:
+        document: The bundle.
+        keys: Only these flags, with the experiments of their rules; None for all.
 
     Raises:
         MalformedEntryError: If an entry cannot be decoded; an accepted bundle has none.
@@ -61,6 +65,8 @@ def decompile(document: Document) -> Repository:
     experiments: dict[str, Experiment] = {}
     flags = {}
     for key in document.flag_keys():
+        if keys is not None and key not in keys:
+            continue
         flags[key] = _Flag(key, document.flag(key), experiments).flag()
     segments = {key: _segment(key, document.segment(key)) for key in document.keys("segments")}
     name = document.header.env

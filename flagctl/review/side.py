@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flagctl.errors import FindingsError
 from flagctl.review.changes import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from flagctl.diagnostics import Route
     from flagctl.evaluator.document import Document
@@ -47,12 +48,15 @@ class BundleSide(Side):
     Args:
         document: The bundle.
         source: What it was compiled from, if that is at hand.
+        keys: Look at these flags only; None looks at all.
     """
 
-    def __init__(self, document: Document, source: LoadedRepository | None = None) -> None:
+    def __init__(
+        self, document: Document, source: LoadedRepository | None = None, keys: Container[str] | None = None
+    ) -> None:
         from flagctl.review.decompile import decompile  # noqa: PLC0415  only where a bundle is compared
 
-        self.repository = decompile(document)
+        self.repository = decompile(document, keys)
         self._document = document
         self._environment = document.header.env
         self._source = source
@@ -98,3 +102,30 @@ class BundleSide(Side):
         if route and override is not None and route[0] in override.given:
             return (*override.route, *route)
         return route
+
+
+_REFERENCE = re.compile(rb'"segment":"([^"]+)"|\["([a-z0-9][a-z0-9._-]*)",\[')
+"""How entries name a segment of a condition, and the flag of a prerequisite (or a variant whose value is a list)."""
+
+
+def concerned_flags(old: Document, new: Document) -> frozenset[str]:
+    """Return the flags of two bundles that differ, or depend on something that does.
+
+    Found by the entries' bytes: a flag that only looks as if it depended on something does no harm.
+    """
+    before, after = _entries(old), _entries(new)
+    found = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    users: dict[bytes, set[tuple[str, str]]] = {}
+    for entries in (before, after):
+        for name, line in entries.items():
+            for segment, flag in _REFERENCE.findall(line):
+                users.setdefault(segment or flag, set()).add(name)
+    waiting = set(found)
+    while waiting:
+        waiting = {user for _, key in waiting for user in users.get(key.encode(), ())} - found
+        found |= waiting
+    return frozenset(key for section, key in found if section == "flags")
+
+
+def _entries(document: Document) -> dict[tuple[str, str], bytes]:
+    return {(name, key): document.line(name, key) for name in ("flags", "segments") for key in document.keys(name)}

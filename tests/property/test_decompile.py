@@ -5,7 +5,10 @@ from random import Random
 from flagctl.compiler import compile_environment
 from flagctl.errors import FindingsError
 from flagctl.evaluator.document import open_bundle
+from flagctl.review import diff_sides
 from flagctl.review.decompile import decompile
+from flagctl.review.side import BundleSide, concerned_flags
+from tests.generators.mutations import mutated
 from tests.generators.repositories import random_repository
 from tests.scale import scaled
 
@@ -27,3 +30,18 @@ def test_compiling_what_was_decompiled_gives_the_same_bytes() -> None:
             assert again.data == bundle.data, (seed, environment)
             compared += 1
     assert compared > refused
+
+
+def test_looking_at_the_concerned_flags_alone_finds_the_same_differences() -> None:
+    found = 0
+    for seed in range(scaled(20, 400)):
+        rng = Random(seed)
+        before = random_repository(rng)
+        after = mutated(rng, before, 3)
+        old, new = (open_bundle(compile_environment(side, "production").data) for side in (before, after))
+        keys = concerned_flags(old, new)
+        some = diff_sides(BundleSide(old, keys=keys), BundleSide(new, keys=keys))
+        whole = diff_sides(BundleSide(old), BundleSide(new))
+        assert some == whole, seed
+        found += len(whole.changes)
+    assert found
