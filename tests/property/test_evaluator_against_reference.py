@@ -36,8 +36,8 @@ from tests.scale import scaled
 
 FLAGS_IN_A_BUNDLE = 50
 SHARED, FOCUSED = 150, 50
-BATCHES = 8
-BUNDLES_IN_A_BATCH = scaled(5, 125)
+BATCHES = scaled(8, 40)
+BUNDLES_IN_A_BATCH = scaled(5, 25)
 
 
 def states(rng: Random, keys: list[str]) -> tuple[frozenset[str], bool]:
