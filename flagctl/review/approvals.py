@@ -156,8 +156,8 @@ def parse_trailers(trailers: Iterable[tuple[str, str]], authors: Iterable[str]) 
     """Read approvals from the trailers of commits.
 
     Args:
-        trailers: Name and value of each, such as ``("Approved-by", "Ann <ann@example.com>")``; others than ``Approved-by``,
-            ``Reviewed-by`` and ``Signed-off-by`` are left out.
+        trailers: Name and value of each, such as ``("Approved-by", "Ann <ann@example.com>")``; others than ``Approved-by`` and
+            ``Signed-off-by`` are left out.
         authors: E-mail addresses of the commits' authors; ``Co-authored-by`` adds to them.
     """
     approvers, written = [], [person(email=email) for email in authors]
@@ -170,6 +170,6 @@ def parse_trailers(trailers: Iterable[tuple[str, str]], authors: Iterable[str]) 
         someone = person(login=login, email=email)
         if name.lower() == "co-authored-by":
             written.append(someone)
-        elif name.lower() in {"approved-by", "reviewed-by", "signed-off-by"}:
+        elif name.lower() in {"approved-by", "signed-off-by"}:
             approvers.append(someone)
     return Approvals(approvers=_distinct(approvers), authors=_distinct(written))

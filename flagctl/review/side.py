@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flagctl.errors import FindingsError
@@ -56,7 +57,8 @@ class BundleSide(Side):
     ) -> None:
         from flagctl.review.decompile import decompile  # noqa: PLC0415  only where a bundle is compared
 
-        self.repository = decompile(document, keys)
+        # a layer is nothing of its own in a bundle: it would come and go with the experiments that are looked at
+        self.repository = replace(decompile(document, keys), layers={})
         self._document = document
         self._environment = document.header.env
         self._source = source
