@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from flagctl.model.policy import Policy
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flagctl.diagnostics import Route
     from flagctl.model.json_value import Scalar
+    from flagctl.model.policy import Owner
 
 
 class AttributeType(Enum):
@@ -102,6 +105,9 @@ class RepositoryConfig:
         environments: By name, in the order written.
         context: Declared evaluation context.
         lint: Raw section `lint`: ``{select: [...], ignore: [...], severity: {CODE: warning}}``.
+        owner: Owner of `flagctl.yaml` itself.
+        owners: Who stands behind the owners that files name, by that name.
+        policy: What a change needs before it may go live.
     """
 
     path: str
@@ -110,3 +116,6 @@ class RepositoryConfig:
     environments: Mapping[str, Environment]
     context: ContextSchema = field(default_factory=ContextSchema)
     lint: Mapping[str, Any] = field(default_factory=dict)
+    owner: str | None = None
+    owners: Mapping[str, Owner] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)

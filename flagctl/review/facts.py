@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from flagctl.review.changes import Change, Place, RepositoryDiff
     from flagctl.review.impact import GroupImpact
 
-Impacts = "Mapping[str, tuple[GroupImpact, ...] | None]"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from flagctl.review.facts import Facts, in_environment, impacts_of
+from flagctl.review.facts import Facts, impacts_of, in_environment
 from flagctl.review.policy_measures import check_experiments, check_radius, check_step, check_switching, check_tests
 from flagctl.review.policy_people import check_approvals, check_breaking, check_duties, check_freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from flagctl.model import EnvironmentPolicy, FreezeWindow, Owner, Policy, Repository, RepositoryConfig
+    from flagctl.model import FreezeWindow, Owner, Repository, RepositoryConfig
     from flagctl.review.approvals import Approvals, Person
     from flagctl.review.changes import RepositoryDiff
     from flagctl.review.verdicts import Verdict

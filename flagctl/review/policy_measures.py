@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from flagctl.model import Experiment, Flag, FlagState, Percentage, Repository, Rule
+    from flagctl.review.changes import Place
     from flagctl.review.facts import Facts
     from flagctl.review.verdicts import Verdict
 

@@ -25,6 +25,7 @@ _PATTERNS: Final = {
     "expires": "write a date as YYYY-MM-DD, such as 2027-03-01",
     "attribute": "a path has no empty steps; to use a name with odd dots write it as a list: [a..b]",
     "bucket_by": "a path has no empty steps; to use a name with odd dots write it as a list: [a..b]",
+    "owners": "write @person, @organisation/team or an e-mail address, in quotes",
 }
 
 
@@ -219,7 +220,7 @@ def _no_match(error: ValidationError, route: Route) -> Message:
     return (
         "SCH106",
         f"'{shortened(str(error.instance))}' is not a valid {name if isinstance(route[-1], str) else 'value'}",
-        Detail(help=_PATTERNS.get(name)),
+        Detail(help=_PATTERNS.get("owners" if route[:1] == ("owners",) else name)),
     )
 
 

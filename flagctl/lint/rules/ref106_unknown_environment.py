@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flagctl.lint.context import LintContext
+    from flagctl.model import RepositoryConfig
 
 INFO = RuleInfo(
     code="REF106",
     name="unknown-environment",
     severity=Severity.ERROR,
-    summary="A flag or a test names an environment that `flagctl.yaml` does not have.",
+    summary="A flag, a test or a policy names an environment that `flagctl.yaml` does not have.",
     why=(
         "An override for an environment that does not exist never takes effect: what was meant for production stays what"
         " the flag says for all environments, and nobody notices."
@@ -54,6 +55,17 @@ def check(context: LintContext) -> Iterator[Finding]:
     for name, place in tested_environments(context):
         if name not in known:
             yield _finding(context, name, place, None)
+    for name, place in _of_policy(context.repository.config):
+        if name not in known:
+            yield _finding(context, name, place, None)
+
+
+def _of_policy(config: RepositoryConfig) -> Iterator[tuple[str, Place]]:
+    for name, rules in config.policy.environments.items():
+        yield name, Place(config.path, rules.route, "key")
+    for window in config.policy.freeze:
+        for position, name in enumerate(window.environments or ()):
+            yield name, Place(config.path, (*window.route, "environments", position))
 
 
 def _finding(context: LintContext, name: str, place: Place, key: str | None) -> Finding:

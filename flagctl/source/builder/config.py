@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.model import Attribute, AttributeType, ContextSchema, Environment, RemoteConfig, RepositoryConfig
+from flagctl.source.builder.policy import build_owners, build_policy
 from flagctl.source.builder.site import attribute_path
 from flagctl.source.document import Detail
 
@@ -28,6 +29,9 @@ def build_config(site: Site, data: dict[str, Any]) -> RepositoryConfig:
         environments={name: _environment(name, part or {}, remote) for name, part in data["environments"].items()},
         context=_context(data.get("context") or {}),
         lint=data.get("lint") or {},
+        owner=data.get("owner"),
+        owners=build_owners(data.get("owners") or {}),
+        policy=build_policy(site, data.get("policy") or {}),
     )
 
 
