@@ -30,6 +30,14 @@ def _store(name: str) -> Any:
     return callback
 
 
+def _print_version(context: Any, _parameter: Any, value: Any) -> None:
+    if value and not context.resilient_parsing:
+        import flagctl
+
+        typer.echo(f"flagctl {flagctl.__version__}")
+        raise typer.Exit
+
+
 def _one_of(name: str, choices: Sequence[str]) -> Any:
     store = _store(name)
 
@@ -131,6 +139,18 @@ class Group(TyperGroup):
 
 class RootGroup(Group):
     """The whole command; everything it does goes through the error door."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        version = TyperOption(
+            param_decls=["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_print_version,
+            help="Print the version and exit.",
+        )
+        self.params.insert(0, version)
 
     def main(
         self,

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from flagctl.errors import FlagctlError
+from flagctl.errors import FlagctlError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,8 @@ class Processes:
         """Run ``flagctl …`` or ``git …`` and return what it did.
 
         Raises:
-            FlagctlError: If git is not installed.
+            UsageError: If git is not installed.
+            FlagctlError: If the command does not come to an end.
         """
         command = [sys.executable, "-P", "-m", "flagctl", *words[1:]] if words[0] == "flagctl" else list(words)
         started = time.perf_counter()
@@ -63,7 +64,7 @@ class Processes:
                 timeout=120,
             )
         except FileNotFoundError as error:
-            raise FlagctlError(f"{words[0]} is not installed", hint=f"install {words[0]}, then try again") from error
+            raise UsageError(f"{words[0]} is not installed", hint=f"install {words[0]}, then try again") from error
         except subprocess.TimeoutExpired as error:
             raise FlagctlError(f"{' '.join(words[:3])} took more than two minutes") from error
         return Ran(done.returncode, done.stdout.decode("utf-8", "replace").rstrip(), time.perf_counter() - started)

@@ -36,6 +36,13 @@ def test_every_command_explains_itself(cli) -> None:
         assert "Global options:" in text
 
 
+def test_the_version_is_an_option_and_a_command(cli) -> None:
+    import flagctl
+
+    assert cli("--version").stdout == f"flagctl {flagctl.__version__}\n"
+    assert cli("version").stdout.startswith(f"flagctl {flagctl.__version__} (Python ")
+
+
 def test_no_command_is_a_usage_error_that_shows_the_help(cli) -> None:
     result = cli(exit_code=2)
     assert "Usage: flagctl" in result.stderr
