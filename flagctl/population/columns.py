@@ -7,6 +7,7 @@ evaluator's law; here both are None.
 
 from __future__ import annotations
 
+import marshal
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,15 +26,16 @@ class Column:
     """The values of one attribute.
 
     Attributes:
-        distinct: Values that occur, None left out. Equal ones of types that compare as they look are one entry; each list with
-            unusual members, mapping or foreign object is an entry of its own.
+        distinct: Values that occur, None left out. Equal ones of one built-in type are one entry; each foreign
+            object is an entry of its own.
         codes: Position in `distinct` of each row's value, -1 for None; None if row and position are the same.
         kind: The exact type of all values, or None if there are several.
     """
 
-    __slots__ = ("codes", "distinct", "kind")
+    __slots__ = ("_folded", "codes", "distinct", "kind")
 
     def __init__(self, values: Sequence[Any]) -> None:
+        self._folded: list[str] | None = None
         kinds = set(map(type, values))
         has_none = type(None) in kinds
         kinds.discard(type(None))
@@ -62,15 +64,21 @@ class Column:
         distinct: list[Any] = []
         codes: list[int] = []
         for value in values:
-            if value is None:
-                codes.append(-1)
-                continue
             identity = _identity(value)
-            place = len(distinct) if identity is None else places.setdefault(identity, len(distinct))
-            if place == len(distinct):
-                distinct.append(value)
+            place = -1
+            if value is not None:
+                place = len(distinct) if identity is None else places.setdefault(identity, len(distinct))
+                if place == len(distinct):
+                    distinct.append(value)
             codes.append(place)
         self.distinct, self.codes = distinct, np.array(codes, np.int64)
+
+    @property
+    def folded(self) -> list[str]:
+        """The distinct values of a column of text, case-folded."""
+        if self._folded is None:
+            self._folded = list(map(str.casefold, self.distinct))
+        return self._folded
 
     def hand_out(self, answers: NDArray[Any]) -> NDArray[Any]:
         """Return each row's answer.
@@ -118,10 +126,15 @@ class Column:
 
 
 def _identity(value: Any) -> Any:
-    """Return a key that two values share only if no operator can tell them apart, or None for a value of its own."""
+    """Return a key that two values share only if no operator can tell them apart, or None for a value of its own.
+
+    The bytes of `marshal` tell all built-in types apart, are made in a fraction of a microsecond even for nested data, and
+    are refused for everything else. Where they differ for equal data, something is asked twice.
+    """
     kind = type(value)
     if kind in _SCALARS:
         return (kind, value)
-    if kind is list and all(type(member) in _SCALARS for member in value):
-        return (list, tuple(map(type, value)), tuple(value))
-    return None
+    try:
+        return marshal.dumps(value, 2)
+    except ValueError:
+        return None
