@@ -1,8 +1,9 @@
-"""The first way of running a flag: a small interpreter over tests that are closures, ready in microseconds.
+"""The first way of running a flag: a small interpreter over its tests, ready in microseconds.
 
 Most flags of a large bundle are evaluated a few times in a process's life; compiling those would cost more than it
-ever saves. Conditions run in the order they are written, each reading its attribute by itself. `codegen` takes over for
-flags that turn out to be hot, and its tests hold both to the same answers.
+ever saves. Single tests are generated code already, but few of them differ in more than their constants, and flags
+share equal ones. Conditions run in the order they are written, each reading its attribute by itself. `codegen` takes
+over for flags that turn out to be hot, and tests hold both to the same answers.
 
 Every function takes a context that is a plain dict (or a `LazyContext`), and an instant in milliseconds.
 """
@@ -11,13 +12,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import partial
-from operator import contains, eq, is_, le, lt, methodcaller
 from typing import TYPE_CHECKING, Any, Final
+
+from mmh3 import hash as murmur3
 
 from flagctl.evaluator import readings
 from flagctl.evaluator.buckets import NO_HASH, unit_hash, unit_of
-from flagctl.evaluator.lowering import ALWAYS
-from flagctl.evaluator.plan import Check, Group, Member, Reading, Serve, Split, Test
+from flagctl.evaluator.plan import Group, Member, Serve, Split, Test
+from flagctl.evaluator.shares import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,65 +32,9 @@ if TYPE_CHECKING:
     """(context, now in milliseconds or None) -> answer."""
     Reach = frozenset[tuple[str, str]]
 
+encode: Final[Callable[[Any], bytes]] = str.encode
+
 NO_REACH: Final[Reach] = frozenset()
-
-READERS: Final[Mapping[str, Callable[[object], Any]]] = {
-    Reading.RAW: readings.raw,
-    Reading.TEXT: readings.text,
-    Reading.FOLDED: readings.folded,
-    Reading.NUMBER: readings.number,
-    Reading.VERSION: readings.version,
-    Reading.INSTANT: readings.instant,
-    Reading.ADDRESS: readings.address,
-    Reading.SCALAR: readings.scalar,
-    Reading.SCALAR_FOLDED: readings.scalar_folded,
-}
-"""The function behind each reading."""
-
-
-def _true(_: object) -> bool:
-    return True
-
-
-def predicate(test: Test) -> Callable[[Any], bool]:
-    """Return what is asked of a reading that is not None."""
-    constant = test.constant
-    match test.check:
-        case Check.EXISTS:
-            return _true
-        case Check.IS_TRUE:
-            return partial(is_, True)
-        case Check.IS_FALSE:
-            return partial(is_, False)
-        case Check.EQUALS:
-            return partial(eq, constant)
-        case Check.IN:
-            return partial(contains, constant)
-        case Check.LESS:
-            return partial(_greater, constant)
-        case Check.LESS_OR_EQUAL:
-            return partial(_greater_or_equal, constant)
-        case Check.GREATER:
-            return partial(lt, constant)
-        case Check.GREATER_OR_EQUAL:
-            return partial(le, constant)
-        case Check.STARTS:
-            return methodcaller("startswith", constant)
-        case Check.ENDS:
-            return methodcaller("endswith", constant)
-        case Check.CALL:
-            return constant  # type: ignore[no-any-return]
-        case _:  # Check.CALL_WITH
-            function, argument = constant
-            return lambda value: bool(function(value, argument))
-
-
-def _greater(constant: Any, value: Any) -> bool:
-    return bool(value < constant)
-
-
-def _greater_or_equal(constant: Any, value: Any) -> bool:
-    return bool(value <= constant)
 
 
 def unit_at(context: Any, path: Path) -> object:
@@ -102,7 +48,10 @@ def condition(plan: ConditionPlan, segments: Mapping[str, BuiltSegment]) -> Cond
     """Return a condition as a function of the context. Tests keep theirs, because many flags share one test."""
     if type(plan) is Test:
         if plan.function is None:
-            plan.function = _walked_test(plan) if type(plan.path) is tuple else _test(plan)
+            from flagctl.evaluator import codegen, shapes  # noqa: PLC0415 - `ast` is only needed from here on
+
+            shape, constants = shapes.test_shape(plan)
+            plan.function = codegen.factory(shape)(*constants)
         return plan.function
     if type(plan) is Member:
         return _member(segments[plan.segment], plan.negated)
@@ -118,35 +67,6 @@ def condition(plan: ConditionPlan, segments: Mapping[str, BuiltSegment]) -> Cond
         return not answer
 
     return group
-
-
-def _test(test: Test) -> Condition:
-    holds, read, path = predicate(test), READERS[test.reading], test.path
-    met, unmet = not test.negated, test.negated
-
-    def direct(context: Any) -> bool:
-        if path not in context:
-            return unmet
-        value = read(context[path])
-        if value is None:
-            return unmet
-        return met if holds(value) else unmet
-
-    return direct
-
-
-def _walked_test(test: Test) -> Condition:
-    holds, read = predicate(test), READERS[test.reading]
-    path = test.path
-    met, unmet = not test.negated, test.negated
-
-    def walked(context: Any) -> bool:
-        value = readings.walk(context, path)  # type: ignore[arg-type]
-        if value is None or (value := read(value)) is None:
-            return unmet
-        return met if holds(value) else unmet
-
-    return walked
 
 
 def _member(segment: BuiltSegment, negated: bool) -> Condition:
@@ -345,7 +265,10 @@ def _outcome(plan: Serve | Split) -> Any:
 
 def _hash(draw: Draw | None, context: Any) -> int:
     assert draw is not None  # noqa: S101 - for the type checker: only asked of plans that draw
-    return unit_hash(unit_at(context, draw.path), draw.seed)
+    try:
+        return murmur3(encode(context[draw.path] or 0), draw.seed, False)
+    except Exception:  # noqa: BLE001 - absent, no text, or not to be encoded: read it carefully
+        return unit_hash(unit_at(context, draw.path), draw.seed)
 
 
 def _share(plan: Serve, context: Any, _now: Any) -> Answer | None:

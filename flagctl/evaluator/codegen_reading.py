@@ -6,6 +6,7 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from flagctl.evaluator.codegen_conditions import tests_of
 from flagctl.evaluator.nodes import (
     assign,
     call,
@@ -24,7 +25,7 @@ from flagctl.evaluator.plan import Check, Reading
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flagctl.evaluator.codegen import Conditions
+    from flagctl.evaluator.codegen_conditions import Conditions
     from flagctl.evaluator.plan import Path
     from flagctl.evaluator.shapes import ConditionShape, TestShape
 
@@ -91,8 +92,6 @@ class Readings:
         self, conditions: tuple[ConditionShape, ...], maker: Conditions
     ) -> tuple[list[ast.stmt], list[ast.expr]]:
         """Return the assignments that conditions need first, and the conditions' expressions."""
-        from flagctl.evaluator.codegen import tests_of  # noqa: PLC0415 - each needs the other
-
         before: list[ast.stmt] = []
         for test in tests_of(conditions):
             if test.path in self._shared:

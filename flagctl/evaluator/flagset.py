@@ -180,8 +180,8 @@ class FlagSet:
         if type(context) is not dict or len(self._plans) != len(keys):
             return {key: self._answer(key, context, now).own_value() for key in keys}
         values: dict[str, Any] = {}
-        # A list, because another thread may put a better function for a flag in.
-        for key, answer in list(self._plans.items()):
+        # Complete, and so in the order of keys. A list, because another thread may put a better function for a flag in.
+        for key, answer in zip(keys, list(self._plans.values()), strict=True):
             try:
                 if answer:
                     answer = answer(context, now)  # noqa: PLW2901 - names the same thing as in the other methods

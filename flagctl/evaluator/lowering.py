@@ -9,7 +9,7 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flagctl.evaluator.buckets import BUCKETS, seed, threshold
+from flagctl.evaluator.buckets import BUCKETS, threshold
 from flagctl.evaluator.conditions import ConditionReader, is_number, is_unicode, read_path
 from flagctl.evaluator.details import Answer, ErrorCode, FlagFacts, Reason
 from flagctl.evaluator.document import MalformedEntryError
@@ -24,6 +24,16 @@ from flagctl.evaluator.plan import (
     Split,
     Window,
 )
+from flagctl.evaluator.shares import (
+    ALWAYS,
+    read_array,
+    read_ramp,
+    read_salt,
+    read_share,
+    read_slots,
+    read_steps,
+    share_limit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,8 +43,7 @@ if TYPE_CHECKING:
 
     Search = Callable[[str], bool]
 
-ALWAYS: Final = 1 << 33
-"""A limit above every hash and above `buckets.NO_HASH`: 100 % needs no unit."""
+__all__ = ["ALWAYS", "Bundle", "lower_flag", "lower_segment", "read_units"]
 
 _FLAG_KEYS: Final = frozenset(
     {
@@ -155,7 +164,7 @@ class _FlagReader:
 
     def prerequisites(self, off: tuple[str, Any] | None) -> tuple[PrerequisitePlan, ...]:
         plans = []
-        for item in _array(self.entry["prerequisites"]):
+        for item in read_array(self.entry["prerequisites"]):
             if type(item) is not list or len(item) != 2 or type(item[0]) is not str:
                 raise MalformedEntryError("a prerequisite is [flag, [variants]]")
             flag, variants = item
@@ -167,7 +176,7 @@ class _FlagReader:
 
     def targets(self) -> dict[str, Answer]:
         found: dict[str, Answer] = {}
-        for item in _array(self.entry["targets"]):
+        for item in read_array(self.entry["targets"]):
             if type(item) is not list or len(item) != 2:
                 raise MalformedEntryError("a target is [variant, [units]]")
             answer = Answer(Reason.TARGETING_MATCH, self.facts, self.variant(item[0]), "target")
@@ -179,7 +188,7 @@ class _FlagReader:
     def rules(self) -> tuple[RulePlan, ...]:
         plans = []
         seen = set()
-        for rule in _array(self.entry["rules"]):
+        for rule in read_array(self.entry["rules"]):
             if type(rule) is not dict or not rule.keys() <= _RULE_KEYS:
                 raise MalformedEntryError("a rule is an object of known keys")
             name = rule.get("id")
@@ -226,12 +235,12 @@ class _FlagReader:
 
     def draw(self, outcome: Mapping[str, Any]) -> Draw:
         path: Path = read_path(outcome["unit"]) if "unit" in outcome else _TARGETING_KEY
-        return Draw(_seed(outcome.get("salt", self.key)), path)
+        return Draw(read_salt(outcome.get("salt", self.key)), path)
 
     def split(self, outcome: Mapping[str, Any], rule: str | None, experiment: str | None = None) -> Split:
         ends, answers = [], []
         previous = 0
-        for item in _array(outcome["split"]):
+        for item in read_array(outcome["split"]):
             if (
                 type(item) is not list
                 or len(item) != 2
@@ -254,8 +263,8 @@ class _FlagReader:
         if status == "running":
             if experiment.keys() != {"key", "status", "salt", "slots"} or "split" not in outcome or "serve" in outcome:
                 raise MalformedEntryError("a running experiment has `salt` and `slots`, and a `split` beside it")
-            slots = _slots(experiment["slots"])
-            intake = Draw(_seed(experiment["salt"]), self.draw(outcome).path)
+            slots = read_slots(experiment["slots"])
+            intake = Draw(read_salt(experiment["salt"]), self.draw(outcome).path)
             split = self.split(outcome, rule, key)
             return split._replace(intake=intake, slots=slots) if slots else None
         extra = {"split", "salt", "unit"} & outcome.keys()
@@ -269,57 +278,14 @@ class _FlagReader:
 
     def limit(self, percentage: object) -> int | Callable[[int], int]:
         if type(percentage) is int:
-            return share_limit(_share(percentage))
+            return share_limit(read_share(percentage))
         if type(percentage) is dict and len(percentage) == 1:
             self.timed = True
             if "steps" in percentage:
-                return _stepped(percentage["steps"])
+                return read_steps(percentage["steps"])
             if "linear" in percentage:
-                return _linear(percentage["linear"])
+                return read_ramp(percentage["linear"])
         raise MalformedEntryError("a percentage is a share, `steps` or `linear`")
-
-
-def share_limit(share: int) -> int:
-    """Return the hash below which a share of units is served: 0 for none, `ALWAYS` for all, units or not."""
-    return ALWAYS if share == BUCKETS else threshold(share)
-
-
-def _stepped(steps: object) -> Callable[[int], int]:
-    table: list[tuple[int, int]] = []
-    for step in _array(steps):
-        if type(step) is not list or len(step) != 2 or type(step[0]) is not int:
-            raise MalformedEntryError("a step is [instant, share]")
-        if table and table[-1][0] >= step[0]:
-            raise MalformedEntryError("steps ascend")
-        table.append((step[0], share_limit(_share(step[1]))))
-    latest_first = tuple(reversed(table))
-
-    def limit(now: int) -> int:
-        for start, reached in latest_first:
-            if start <= now:
-                return reached
-        return 0
-
-    return limit
-
-
-def _linear(ramp: object) -> Callable[[int], int]:
-    if type(ramp) is not list or len(ramp) != 4 or not all(type(number) is int for number in ramp):
-        raise MalformedEntryError("`linear` is [from, to, start, end]")
-    begin, finish, start, end = ramp
-    if begin >= finish:
-        raise MalformedEntryError("a linear percentage takes time")
-    _share(start)
-    _share(end)
-
-    def limit(now: int) -> int:
-        if now < begin:
-            return share_limit(start)
-        if now >= finish:
-            return share_limit(end)
-        return share_limit(start + (end - start) * (now - begin) // (finish - begin))
-
-    return limit
 
 
 def lower_segment(entry: Mapping[str, Any], bundle: Bundle) -> SegmentPlan:
@@ -346,19 +312,13 @@ def read_units(units: object) -> list[str]:
     return units
 
 
-def _array(value: object) -> list[Any]:
-    if type(value) is not list or not value:
-        raise MalformedEntryError("a non-empty array is expected")
-    return value
-
-
 def _variants(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:
     kind = entry.get("type")
     fits = _FITS.get(kind) if type(kind) is str else None
     if fits is None:
         raise MalformedEntryError("a flag has a type")
     variants = []
-    for item in _array(entry.get("variants")):
+    for item in read_array(entry.get("variants")):
         if type(item) is not list or len(item) != 2 or type(item[0]) is not str:
             raise MalformedEntryError("a variant is [name, value]")
         if not fits(item[1]):
@@ -398,33 +358,3 @@ def _facts(line: bytes, entry: Mapping[str, Any]) -> FlagFacts:
             raise MalformedEntryError("`tags` are texts")
         tags = tuple(map(intern, tags))
     return FlagFacts(line, None if owner is None else intern(owner), tags)
-
-
-def _seed(salt: object) -> int:
-    if type(salt) is not str:
-        raise MalformedEntryError("a salt is text")
-    try:
-        return seed(salt)
-    except UnicodeEncodeError:
-        raise MalformedEntryError("a salt is valid Unicode") from None
-
-
-def _share(share: object) -> int:
-    if type(share) is not int or not 0 <= share <= BUCKETS:
-        raise MalformedEntryError("a share is an integer from 0 to 100 000")
-    return share
-
-
-def _slots(slots: object) -> tuple[tuple[int, int], ...]:
-    if type(slots) is not list:
-        raise MalformedEntryError("`slots` is an array")
-    found = []
-    previous = 0
-    for slot in slots:
-        if type(slot) is not list or len(slot) != 2 or not all(type(edge) is int for edge in slot):
-            raise MalformedEntryError("a slot is [start, end]")
-        if not previous <= slot[0] < slot[1] <= BUCKETS:
-            raise MalformedEntryError("slots ascend and do not overlap")
-        previous = slot[1]
-        found.append((threshold(slot[0]), threshold(slot[1])))
-    return tuple(found)

@@ -113,6 +113,13 @@ class SegmentShape(NamedTuple):
     constants: int
 
 
+class LoneShape(NamedTuple):
+    """One test as a function of its own. A test of few values may be a group here."""
+
+    condition: TestShape | GroupShape
+    constants: int
+
+
 _ALL_HASHES: Final = threshold(BUCKETS)
 
 
@@ -277,3 +284,15 @@ def segment_shape(plan: SegmentPlan, segments: Callable[[str], Any]) -> tuple[Se
     exclude = walk.constant(plan.exclude) if plan.exclude else None
     conditions = None if plan.conditions is None else walk.conditions(plan.conditions)
     return SegmentShape(include, exclude, conditions, len(walk.constants)), walk.constants
+
+
+def test_shape(test: Test) -> tuple[LoneShape, list[Any]]:
+    """Split a single test, as :func:`flag_shape` a flag."""
+    walk = _Walk(_no_segment)
+    shape = walk.condition(test)
+    assert type(shape) is not MemberShape  # noqa: S101 - for the type checker
+    return LoneShape(shape, len(walk.constants)), walk.constants  # type: ignore[arg-type]
+
+
+def _no_segment(_: str) -> None:
+    return None
