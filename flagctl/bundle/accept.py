@@ -7,6 +7,8 @@ The order of the checks is part of the protocol::
                  → project, environment → epoch → seq against the held one → expiry
     bundle       stored size → stored digest → unpacking, capped → size → digest
                  → structure of the document → project, environment
+    kill list    as the manifest, with a role and a sequence of its own and no expiry; never older than the one that the
+                 manifest pins
 
 Everything here is a pure function of its arguments. A `Trusted` value is a state; each function returns the next state or
 raises `UntrustedError` with a stable `reason`, and the old state goes on being good::
@@ -20,10 +22,13 @@ A state without a root (``insecure=True`` of the client) checks everything but s
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.bundle.blob import unpack
 from flagctl.bundle.envelope import parse_envelope, verify_signatures
+from flagctl.bundle.kill import PAYLOAD_TYPE as KILL_PAYLOAD_TYPE
+from flagctl.bundle.kill import KillList, parse_kill_list
 from flagctl.bundle.manifest import PAYLOAD_TYPE, Manifest, parse_manifest
 from flagctl.bundle.trust import TrustRoot, next_trust
 from flagctl.errors import BundleFormatError, UntrustedError
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flagctl.bundle.envelope import Role
+    from flagctl.bundle.manifest import KillFloor
     from flagctl.evaluator.document import Document
 
 
@@ -62,6 +68,8 @@ class Trusted(NamedTuple):
         root: Current root of trust; None checks no signature.
         manifest: The accepted manifest, None before the first.
         document: The accepted bundle, None before the first.
+        kills: The accepted kill list, None before the first. One of an epoch that has ended goes on counting until
+            there is one of the current epoch: a rotation of keys must not bring a flag back.
     """
 
     environment: str
@@ -69,6 +77,14 @@ class Trusted(NamedTuple):
     root: TrustRoot | None = None
     manifest: Manifest | None = None
     document: Document | None = None
+    kills: KillList | None = None
+
+    @property
+    def killed(self) -> frozenset[str]:
+        """Keys of the flags that are forced off; none if the root gives nobody that power any more."""
+        if self.kills is None or (self.root is not None and self.environment not in self.root.kill):
+            return frozenset()
+        return self.kills.flags
 
 
 def trusting(root: TrustRoot, environment: str) -> Trusted:
@@ -141,20 +157,116 @@ def read_manifest(state: Trusted, data: bytes) -> Manifest:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise UntrustedError("the envelope does not hold a manifest", reason="wrong-payload-type")
     manifest = parse_manifest(envelope.payload)
-    if state.project is not None and manifest.project != state.project:
+    _check_place(state, manifest, "the manifest")
+    return manifest
+
+
+def _check_place(state: Trusted, pointer: Manifest | KillList, what: str) -> None:
+    """Check that a signed document is of the configured project and environment, and of the root's epoch."""
+    if state.project is not None and pointer.project != state.project:
         raise UntrustedError(
-            f"the manifest is of the project '{manifest.project}', not of '{state.project}'", reason="wrong-project"
+            f"{what} is of the project '{pointer.project}', not of '{state.project}'", reason="wrong-project"
         )
-    if manifest.environment != state.environment:
+    if pointer.environment != state.environment:
         raise UntrustedError(
-            f"the manifest is of the environment '{manifest.environment}', not of '{state.environment}'",
+            f"{what} is of the environment '{pointer.environment}', not of '{state.environment}'",
             reason="wrong-environment",
         )
-    if root is not None and manifest.epoch != root.epoch:
+    root = state.root
+    if root is not None and pointer.epoch != root.epoch:
         raise UntrustedError(
-            f"the manifest is of epoch {manifest.epoch}, the trust root of epoch {root.epoch}", reason="wrong-epoch"
+            f"{what} is of epoch {pointer.epoch}, the trust root of epoch {root.epoch}", reason="wrong-epoch"
         )
-    return manifest
+
+
+def read_kill_list(state: Trusted, data: bytes) -> KillList:
+    """Check everything about a kill list that does not depend on what is held.
+
+    Raises:
+        UntrustedError: As `check_kill_list`, but for ``rollback`` and ``equivocation``.
+    """
+    envelope = parse_envelope(data, what="the kill list")
+    if state.root is not None:
+        verify_signatures(envelope, _killers(state.root, state.environment), what="the kill list")
+    if envelope.payload_type != KILL_PAYLOAD_TYPE:
+        raise UntrustedError("the envelope does not hold a kill list", reason="wrong-payload-type")
+    kills = parse_kill_list(envelope.payload)._replace(data=data)
+    _check_place(state, kills, "the kill list")
+    return kills
+
+
+def check_kill_list(state: Trusted, data: bytes) -> KillList | None:
+    """Check a kill list against the state.
+
+    Args:
+        state: What is held.
+        data: The kill list's envelope, as received.
+
+    Returns:
+        The kill list, or None if it is the held one.
+
+    Raises:
+        UntrustedError: With the first reason in the order of this module's table; ``rollback`` also for a list that is
+            older than the one which the held manifest pins.
+    """
+    kills = read_kill_list(state, data)
+    held = state.kills
+    if held is not None and held.epoch == kills.epoch:
+        if kills.seq < held.seq:
+            raise UntrustedError(
+                f"kill list {kills.seq} is older than kill list {held.seq}, which was seen already", reason="rollback"
+            )
+        if kills.seq == held.seq:
+            if kills.digest == held.digest:
+                return None
+            raise UntrustedError(
+                f"there are two different kill lists with number {kills.seq}: somebody who holds the kill key has "
+                "signed both",
+                reason="equivocation",
+            )
+    manifest = state.manifest
+    floor = manifest.kill_floor if manifest is not None and manifest.epoch == kills.epoch else None
+    if floor is not None and kills.seq < floor.seq:
+        raise UntrustedError(
+            f"kill list {kills.seq} is older than kill list {floor.seq}, which the manifest pins", reason="rollback"
+        )
+    return kills
+
+
+def missing_floor(state: Trusted, manifest: Manifest) -> KillFloor | None:
+    """Return which kill list a reader of `manifest` still needs: the pinned one, unless a newer one is held."""
+    floor, held = manifest.kill_floor, state.kills
+    if floor is None or (held is not None and held.epoch == manifest.epoch and _covers(held, floor)):
+        return None
+    return floor
+
+
+def accept_floor(state: Trusted, floor: KillFloor, data: bytes) -> Trusted:
+    """Hold the kill list that a manifest pins.
+
+    Args:
+        state: What is held.
+        floor: What the manifest says.
+        data: The pinned copy, as received.
+
+    Raises:
+        UntrustedError: ``wrong-kills-digest``, or as `check_kill_list`.
+    """
+    if hashlib.sha256(data).hexdigest() != floor.sha256:
+        raise UntrustedError("the copy of the kill list is not the one in the manifest", reason="wrong-kills-digest")
+    kills = check_kill_list(state, data)
+    if kills is None:
+        return state
+    if kills.seq != floor.seq:
+        raise UntrustedError(
+            f"the manifest pins kill list {floor.seq}, and its copy is number {kills.seq}", reason="wrong-kills-digest"
+        )
+    return state._replace(kills=kills)
+
+
+def _covers(held: KillList, floor: KillFloor) -> bool:
+    """Return whether a held list makes fetching the pinned one needless: it is newer, or the very same."""
+    return held.seq > floor.seq or held.floor == floor
 
 
 def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes, *, terms: Terms = STRICT) -> Trusted:
@@ -217,6 +329,16 @@ def accept(
 def is_expired(manifest: Manifest, now: float) -> bool:
     """Return whether a manifest's time is over at `now` (seconds since 1970)."""
     return now >= manifest.expires
+
+
+def _killers(root: TrustRoot, environment: str) -> Role:
+    role = root.kill.get(environment)
+    if role is None:
+        raise UntrustedError(
+            f"the trust root of '{root.project}' lists no key that may force flags of '{environment}' off",
+            reason="unknown-key",
+        )
+    return role
 
 
 def _publishers(root: TrustRoot, environment: str) -> Role:

@@ -9,7 +9,8 @@ Its payload is one canonical JSON object of at most 4096 bytes (the limit of a m
      "seq": 42, "trust": 1, "type": "flagctl.manifest", "v": 1}
 
 ``epoch`` and ``seq`` order the manifests of an environment; ``previous`` is the SHA-256 of the payload before this one;
-``nonce`` makes any two manifests different, so that a publisher can tell its own write from a twin's.
+``nonce`` makes any two manifests different, so that a publisher can tell its own write from a twin's. Only a manifest for which
+rules of the policy were set aside has ``overrides``, a list of ``{"rule": …, "reason": …, "by": …}``.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ MAX_BUNDLE: Final = 256 * 1024 * 1024
 MAX_BLOB: Final = 64 * 1024 * 1024
 """Most bytes of a stored bundle."""
 MAX_DELTAS: Final = 8
+MAX_OVERRIDES: Final = 8
 
 KNOWN_FEATURES: Final[frozenset[str]] = frozenset()
 """What `requires` may name and this version understands."""
@@ -54,6 +56,7 @@ MIN_VERSION: Final = "0.1.0"
 _REASON: Final = "malformed-manifest"
 _NONCE: Final = re.compile(r"[0-9a-f]{16}")
 _ENCODING: Final = re.compile(r"[a-z]{1,16}")
+_RULE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class BundleRef(NamedTuple):
@@ -81,6 +84,14 @@ class KillFloor(NamedTuple):
     sha256: str
 
 
+class Override(NamedTuple):
+    """A rule of the policy that was set aside for this manifest: its name, the reason, and who did it if that is known."""
+
+    rule: str
+    reason: str
+    by: str | None = None
+
+
 class Manifest(NamedTuple):
     """A manifest's content.
 
@@ -102,6 +113,7 @@ class Manifest(NamedTuple):
         min_version: The flagctl that is needed for `features`.
         nonce: 16 random hexadecimal digits, or None.
         digest: SHA-256 of the payload; empty until it was parsed from one.
+        overrides: Rules of the policy that were set aside; records for people, without effect on readers.
     """
 
     project: str
@@ -121,6 +133,7 @@ class Manifest(NamedTuple):
     min_version: str = MIN_VERSION
     nonce: str | None = None
     digest: str = ""
+    overrides: tuple[Override, ...] = ()
 
 
 def write_manifest(manifest: Manifest) -> bytes:
@@ -148,6 +161,8 @@ def write_manifest(manifest: Manifest) -> bytes:
     }
     if manifest.nonce is not None:
         document["nonce"] = manifest.nonce
+    if manifest.overrides:
+        document["overrides"] = [override._asdict() for override in manifest.overrides]
     payload = canonical_json(document)
     if len(payload) > MAX_MANIFEST:
         raise ValueError(f"a manifest of {len(payload)} bytes is larger than {MAX_MANIFEST}")
@@ -187,6 +202,10 @@ def parse_manifest(payload: bytes) -> Manifest:
         min_version=requires.text("min_version", VERSION),
         nonce=fields.optional_text("nonce", _NONCE),
         digest=hashlib.sha256(payload).hexdigest(),
+        overrides=tuple(
+            Override(item.text("rule", _RULE), item.text("reason", LINE), item.optional_text("by", LINE))
+            for item in fields.children("overrides", most=MAX_OVERRIDES)
+        ),
     )
     if manifest.expires <= manifest.issued:
         fields.refuse("expires before it was issued")

@@ -27,6 +27,21 @@ def blob_key(environment: str, blob_sha256: str) -> str:
     return f"{environment}/blobs/{blob_sha256}.gz"
 
 
+def kill_key(environment: str) -> str:
+    """Return the place of an environment's current kill list."""
+    return f"{environment}/kill.json"
+
+
+def kills_prefix(environment: str) -> str:
+    """Return the folder of the copies of an environment's kill lists."""
+    return f"{environment}/kills/"
+
+
+def kill_copy_key(environment: str, sha256: str) -> str:
+    """Return the place of the copy of a kill list, named by the SHA-256 of its envelope."""
+    return f"{kills_prefix(environment)}{sha256}.json"
+
+
 def log_prefix(environment: str) -> str:
     """Return the folder of an environment's manifest log."""
     return f"{environment}/log/"

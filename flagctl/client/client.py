@@ -138,7 +138,7 @@ class Client:
         """Look at the remote now, on the caller's thread.
 
         Returns:
-            Whether another manifest was taken over.
+            Whether another manifest or kill list was taken over.
 
         Raises:
             RemoteError: If the remote cannot be reached, or lacks something.

@@ -16,9 +16,9 @@ import time
 from typing import TYPE_CHECKING, Final, final
 from urllib.parse import quote
 
-from flagctl.bundle.accept import Terms, read_manifest
+from flagctl.bundle.accept import Terms, read_kill_list, read_manifest
 from flagctl.bundle.envelope import MAX_POINTER
-from flagctl.bundle.names import blob_key, manifest_key, trust_key
+from flagctl.bundle.names import blob_key, kill_key, manifest_key, trust_key
 from flagctl.client.sync import Pulled, Source, follow_chain, pull
 from flagctl.errors import ConflictError, UntrustedError
 from flagctl.storage.file import FileRemote
@@ -67,15 +67,18 @@ class LastKnownGood:
             UntrustedError: If the copy is refused.
         """
         if not isinstance(self._remote.get(manifest_key(self._environment), max_bytes=MAX_POINTER), Fetched):
-            return Pulled(state, None)
+            return Pulled(state)
         state, _ = follow_chain(self._remote, state)
         try:
-            return pull(Source(self._remote, Terms(expired=True, accepted_before=True)), state, now=now)
+            pulled = pull(Source(self._remote, Terms(expired=True, accepted_before=True)), state, now=now)
         except UntrustedError as error:
             # Older than a bundle that came with the image: nothing is wrong with it.
             if error.reason != "rollback":
-                self._put_aside()
+                self._put_aside(manifest_key(self._environment))
             raise
+        if isinstance(pulled.kills_problem, UntrustedError) and pulled.kills_problem.reason != "rollback":
+            self._put_aside(kill_key(self._environment))
+        return pulled
 
     def save(self, state: Trusted, pulled: Pulled, read_blob: Callable[[], bytes]) -> None:
         """Keep an accepted update, unless the copy is as new already.
@@ -105,6 +108,30 @@ class LastKnownGood:
             return  # another process was faster, with this update or a newer one
         self._remove_old_bundles(manifest)
 
+    def save_kills(self, state: Trusted) -> None:
+        """Keep the accepted kill list, unless the copy is as new already.
+
+        Raises:
+            RemoteError: If the disk is full or read-only.
+        """
+        kills = state.kills
+        if kills is None or not kills.data:
+            return
+        key = kill_key(self._environment)
+        present = self._remote.get(key, max_bytes=MAX_POINTER)
+        etag = None
+        if isinstance(present, Fetched):
+            etag = present.etag
+            try:
+                if read_kill_list(state, present.data).seq >= kills.seq:
+                    return
+            except UntrustedError:
+                pass  # torn, or of an epoch that has ended
+        try:
+            self._remote.put(key, kills.data, if_match=etag, if_none_match=etag is None)
+        except ConflictError:
+            return  # another process was faster, with this list or a newer one
+
     def save_trust(self, root: TrustRoot) -> None:
         """Keep a step of the chain of roots.
 
@@ -130,8 +157,8 @@ class LastKnownGood:
             return False
         return present.seq >= manifest.seq
 
-    def _put_aside(self) -> None:
-        path = os.path.join(self._root, *manifest_key(self._environment).split("/"))
+    def _put_aside(self, key: str) -> None:
+        path = os.path.join(self._root, *key.split("/"))
         try:
             os.replace(path, path + _BAD_SUFFIX)
         except OSError:

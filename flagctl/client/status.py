@@ -30,6 +30,9 @@ class ClientStatus(NamedTuple):
         rejected: How often updates were refused, by reason.
         last_error: What went wrong last, None after a pass without a problem.
         last_error_reason: Stable code, if the last error was a refusal.
+        killed: Keys of the flags that the kill list forces off.
+        kills_seq: Number of the kill list; None before the first.
+        kills_error: Why the current kill list at the remote was not taken over; the held one goes on counting.
         cache_error: Why the copy on disk could not be read or written, None if it could.
         conversions_dropped: Calls of `track_conversion` that went nowhere, because the client has no sinks.
     """
@@ -55,6 +58,9 @@ class ClientStatus(NamedTuple):
     rejected: dict[str, int]
     last_error: str | None
     last_error_reason: str | None
+    killed: tuple[str, ...]
+    kills_seq: int | None
+    kills_error: str | None
     cache_error: str | None
     conversions_dropped: int
 

@@ -1,4 +1,4 @@
-"""One pass of reading from a remote: follow the chain of roots, check the manifest, fetch and check the bundle.
+"""One pass of reading from a remote: follow the chain of roots, check the manifest, fetch and check bundle and kill list.
 
 Shared by the client (again and again), by its copies on disk (once, when it starts) and by publishers (to read back what
 they wrote with the eyes of a client).
@@ -8,18 +8,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flagctl.bundle.accept import STRICT, Terms, Trusted, accept, accept_trust
+from flagctl.bundle.accept import (
+    STRICT,
+    Terms,
+    Trusted,
+    accept,
+    accept_floor,
+    accept_trust,
+    check_kill_list,
+    missing_floor,
+)
 from flagctl.bundle.envelope import MAX_POINTER
-from flagctl.bundle.names import blob_key, manifest_key, trust_key
+from flagctl.bundle.names import blob_key, kill_copy_key, kill_key, manifest_key, trust_key
 from flagctl.errors import RemoteError, UntrustedError
 from flagctl.storage.remote import Fetched, NotModified
 
 if TYPE_CHECKING:
-    from flagctl.bundle.manifest import Manifest
+    from flagctl.bundle.manifest import KillFloor, Manifest
+    from flagctl.errors import FlagctlError
     from flagctl.storage.remote import Remote
 
 MAX_STEPS: Final = 64
 """Most versions of the root of trust that are followed in one pass; the next pass goes on."""
+
+
+class Tags(NamedTuple):
+    """Tags of the manifest and the kill list that are held. Remembered after they were taken over, never before."""
+
+    manifest: str | None = None
+    kills: str | None = None
+
+
+NO_TAGS: Final = Tags()
 
 
 class Pulled(NamedTuple):
@@ -27,15 +47,23 @@ class Pulled(NamedTuple):
 
     Attributes:
         state: The next state; the given one if nothing changed.
-        etag: Tag of the manifest that `state` holds. To be remembered after the state was taken over, never before.
+        tags: Tags of the manifest and the kill list that `state` holds.
         data: The manifest's envelope; None if it has not changed.
         blob: The stored bundle, if it had to be fetched.
+        problem: Why the manifest or its bundle was not taken over; the kill list may have been.
+        kills_problem: Why the current kill list was not taken over.
     """
 
     state: Trusted
-    etag: str | None
+    tags: Tags = NO_TAGS
     data: bytes | None = None
     blob: bytes | None = None
+    problem: FlagctlError | None = None
+    kills_problem: FlagctlError | None = None
+
+
+class LackingError(RemoteError):
+    """The remote answers, but lacks an object that should be there."""
 
 
 class Source(NamedTuple):
@@ -67,25 +95,59 @@ def follow_chain(remote: Remote, state: Trusted) -> tuple[Trusted, UntrustedErro
     return state, None
 
 
-def pull(source: Source, state: Trusted, *, now: float, etag: str | None = None) -> Pulled:
-    """Read the manifest and, if it is new, its bundle.
+def pull(source: Source, state: Trusted, *, now: float, tags: Tags = NO_TAGS) -> Pulled:
+    """Read the manifest, the bundle if it is new, and the kill list.
 
     Args:
         source: Where from.
         state: What is held.
         now: Seconds since 1970.
-        etag: Tag of the manifest that is held, as an earlier pass returned it.
+        tags: Of what is held, as an earlier pass returned them.
+
+    Returns:
+        What was read. A kill list that was refused is noted in it, as long as the one that the manifest pins is held.
 
     Raises:
-        RemoteError: If the remote cannot be reached, or lacks the manifest or the bundle.
+        RemoteError: If the remote cannot be reached, or lacks the manifest, the bundle or the pinned kill list.
         UntrustedError: If the update is refused.
     """
+    pulled = look(source, state, now=now, tags=tags)
+    if pulled.problem is not None:
+        raise pulled.problem
+    return pulled
+
+
+def look(source: Source, state: Trusted, *, now: float, tags: Tags = NO_TAGS) -> Pulled:
+    """As `pull`, but a manifest that was refused does not keep the kill list from being taken over, and is noted.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+    """
+    try:
+        pulled = _pull_manifest(source, state, now, tags)
+    except (UntrustedError, LackingError) as error:
+        pulled = Pulled(state, tags, problem=error)
+    pulled = _pull_kills(source.remote, pulled)
+    manifest = pulled.state.manifest
+    if manifest is None or manifest is state.manifest:
+        return pulled
+    floor = missing_floor(pulled.state, manifest)
+    if floor is None:
+        return pulled
+    try:
+        return pulled._replace(state=accept_floor(pulled.state, floor, read_kill_copy(source.remote, manifest, floor)))
+    except (UntrustedError, RemoteError) as error:
+        held = state._replace(kills=pulled.state.kills) if pulled.state.kills is not state.kills else state
+        return pulled._replace(state=held, tags=tags._replace(kills=pulled.tags.kills), data=None, problem=error)
+
+
+def _pull_manifest(source: Source, state: Trusted, now: float, tags: Tags) -> Pulled:
     remote = source.remote
-    fetched = remote.get(manifest_key(state.environment), etag=etag, max_bytes=MAX_POINTER)
+    fetched = remote.get(manifest_key(state.environment), etag=tags.manifest, max_bytes=MAX_POINTER)
     if isinstance(fetched, NotModified):
-        return Pulled(state, etag)
+        return Pulled(state, tags)
     if fetched is None:
-        raise RemoteError(
+        raise LackingError(
             f"there is no manifest of the environment '{state.environment}' at {remote.url}",
             hint=f"publish it: flagctl publish {state.environment}",
         )
@@ -95,14 +157,40 @@ def pull(source: Source, state: Trusted, *, now: float, etag: str | None = None)
         blobs.append(read_stored_bundle(remote, manifest))
         return blobs[-1]
 
-    following = accept(
-        state,
-        fetched.data,
-        read_blob,
-        now=now,
-        terms=source.terms,
+    following = accept(state, fetched.data, read_blob, now=now, terms=source.terms)
+    return Pulled(following, tags._replace(manifest=fetched.etag), fetched.data, blobs[-1] if blobs else None)
+
+
+def _pull_kills(remote: Remote, pulled: Pulled) -> Pulled:
+    """Read the current kill list. Trouble with it is only noted: what is held goes on counting."""
+    state = pulled.state
+    if state.root is not None and state.environment not in state.root.kill:
+        return pulled
+    try:
+        fetched = remote.get(kill_key(state.environment), etag=pulled.tags.kills, max_bytes=MAX_POINTER)
+        if not isinstance(fetched, Fetched):
+            return pulled
+        kills = check_kill_list(state, fetched.data)
+    except (UntrustedError, RemoteError) as error:
+        return pulled._replace(kills_problem=error)
+    tags = pulled.tags._replace(kills=fetched.etag)
+    return (
+        pulled._replace(tags=tags) if kills is None else pulled._replace(state=state._replace(kills=kills), tags=tags)
     )
-    return Pulled(following, fetched.etag, fetched.data, blobs[-1] if blobs else None)
+
+
+def read_kill_copy(remote: Remote, manifest: Manifest, floor: KillFloor) -> bytes:
+    """Fetch the copy of the kill list that a manifest pins; nothing but its length is checked here.
+
+    Raises:
+        RemoteError: If it is missing or cannot be reached.
+        UntrustedError: ``too-large``.
+    """
+    key = kill_copy_key(manifest.environment, floor.sha256)
+    fetched = remote.get(key, max_bytes=MAX_POINTER)
+    if not isinstance(fetched, Fetched):
+        raise LackingError(f"the kill list that the manifest pins is missing: {remote.url.rstrip('/')}/{key}")
+    return fetched.data
 
 
 def read_stored_bundle(remote: Remote, manifest: Manifest) -> bytes:
@@ -115,5 +203,5 @@ def read_stored_bundle(remote: Remote, manifest: Manifest) -> bytes:
     key = blob_key(manifest.environment, manifest.bundle.blob_sha256)
     fetched = remote.get(key, max_bytes=manifest.bundle.blob_size)
     if not isinstance(fetched, Fetched):
-        raise RemoteError(f"the bundle that the manifest names is missing: {remote.url.rstrip('/')}/{key}")
+        raise LackingError(f"the bundle that the manifest names is missing: {remote.url.rstrip('/')}/{key}")
     return fetched.data

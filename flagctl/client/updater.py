@@ -2,8 +2,9 @@
 
 Order within a pass, so that whatever fails leaves everything before it good:
 
-1. root chain (hourly, and when a refusal may come from a rotated key), 2. manifest and bundle through `accept`,
-3. swap: one assignment, 4. copy on disk, 5. the manifest's tag is remembered, 6. listeners are called, outside the lock.
+1. root chain (hourly, and when a refusal may come from a rotated key), 2. manifest, bundle and kill list through
+`flagctl.bundle.accept`, 3. swap: one assignment, 4. copy on disk, 5. the tags are remembered, 6. listeners are called,
+outside the lock. A manifest that is refused does not hold a kill list up, and the other way round.
 
 All of a client's answers come from the reference that is swapped; nothing here is on their path.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 from flagctl.bundle.accept import Trusted, is_expired
 from flagctl.bundle.fields import format_instant
 from flagctl.client.status import ClientStatus
-from flagctl.client.sync import Pulled, Source, follow_chain, pull, read_stored_bundle
+from flagctl.client.sync import NO_TAGS, Pulled, Source, Tags, follow_chain, look, read_stored_bundle
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 
 if TYPE_CHECKING:
@@ -42,15 +43,17 @@ class Held(NamedTuple):
         state: Accepted manifest and bundle under the current root of trust.
         flags: The bundle, ready to answer; None before the first.
         stale: Whether `flags` answers as stale.
+        killed: Keys of the flags that `flags` forces off.
         source: ``remote``, ``cache`` or ``bootstrap``.
-        etag: Tag of the manifest at the remote; None if it did not come from there.
+        tags: Tags of manifest and kill list at the remote; empty if they did not come from there.
     """
 
     state: Trusted
     flags: FlagSet | None = None
     stale: bool = False
+    killed: frozenset[str] = frozenset()
     source: str | None = None
-    etag: str | None = None
+    tags: Tags = NO_TAGS
 
 
 class Clocks(NamedTuple):
@@ -59,6 +62,11 @@ class Clocks(NamedTuple):
     wall: Callable[[], float]
     monotonic: Callable[[], float]
     uniform: Callable[[], float]
+
+
+def _maybe_rotated(error: FlagctlError | None) -> bool:
+    """Return whether a refusal may come from keys that were rotated meanwhile."""
+    return isinstance(error, UntrustedError) and error.reason in _MAYBE_ROTATED
 
 
 @final
@@ -97,6 +105,7 @@ class Updater:
         self._rejected: dict[str, int] = {}
         self._last_error: FlagctlError | None = None
         self._cache_error: str | None = None
+        self._kills_error: FlagctlError | None = None
 
     @property
     def held(self) -> Held:
@@ -125,8 +134,12 @@ class Updater:
             except RemoteError as error:
                 self._cache_error = f"{source}: {error.message}"
             else:
+                problem = pulled.kills_problem
+                if isinstance(problem, UntrustedError) and problem.reason != "rollback":
+                    self._count_rejection(problem)
+                    self._cache_error = f"{source}: {problem.message} ({problem.reason})"
                 if pulled.state is not held.state and pulled.state.document is not None:
-                    self._swap(pulled.state, source, None)
+                    self._swap(pulled.state, source)
 
     def update(self, *, follow: bool = False) -> bool:
         """Make one pass over the remote.
@@ -135,14 +148,14 @@ class Updater:
             follow: Look at the chain of roots even if its time has not come.
 
         Returns:
-            Whether another manifest was taken over.
+            Whether another manifest or kill list was taken over.
 
         Raises:
             RemoteError: If the remote cannot be reached, or lacks something.
             UntrustedError: If the update was refused; what was served goes on being served.
         """
         with self._lock:
-            before = self._held.state.manifest
+            before = self._held.state
             self._polls += 1
             try:
                 self._pass(follow=follow)
@@ -157,7 +170,8 @@ class Updater:
             self._failures = 0
             self._success_at = self._clocks.monotonic()
             self._last_error = None
-            changed = self._held.state.manifest is not before
+            after = self._held.state
+            changed = after.manifest is not before.manifest or after.kills is not before.kills
         if changed:
             self._tell_listeners()
         return changed
@@ -197,7 +211,7 @@ class Updater:
         held = self._held
         manifest = held.state.manifest
         root = held.state.root
-        error = self._last_error
+        error, kills_error = self._last_error, self._kills_error
         serving = "not-ready" if held.flags is None else "stale" if held.stale else "ready"
         return ClientStatus(
             state="closed" if closed else serving,
@@ -221,6 +235,9 @@ class Updater:
             rejected=dict(self._rejected),
             last_error=error.message if error else None,
             last_error_reason=error.reason if isinstance(error, UntrustedError) else None,
+            killed=tuple(sorted(held.state.killed)),
+            kills_seq=held.state.kills.seq if held.state.kills else None,
+            kills_error=kills_error.message if kills_error else None,
             cache_error=self._cache_error,
             conversions_dropped=conversions_dropped,
         )
@@ -232,10 +249,14 @@ class Updater:
             self._follow_chain(now)
         try:
             self._pull()
+            refused = self._kills_error
         except UntrustedError as error:
-            if followed or error.reason not in _MAYBE_ROTATED or not self._follow_chain(now):
+            if followed or not _maybe_rotated(error) or not self._follow_chain(now):
                 raise
             self._pull()
+        else:
+            if not followed and _maybe_rotated(refused) and self._follow_chain(now):
+                self._pull()
 
     def _follow_chain(self, now: float) -> bool:
         """Follow the chain of roots; return whether it led on. A refused root is recorded and stops nothing."""
@@ -250,41 +271,57 @@ class Updater:
             self._count_rejection(refusal)
         if state is held.state or state.root is None:
             return False
-        self._held = held._replace(state=state)
+        self._swap(state, held.source)  # a root may end the power to force flags off
         if self.last_known_good is not None:
             self._keep(lambda copy: copy.save_trust(state.root) if state.root else None)
         return True
 
     def _pull(self) -> None:
         held = self._held
-        pulled = pull(Source(self._remote), held.state, now=self._clocks.wall(), etag=held.etag)
-        state = pulled.state
+        pulled = look(Source(self._remote), held.state, now=self._clocks.wall(), tags=held.tags)
+        state, manifest = pulled.state, pulled.state.manifest
+        self._note_kills(pulled)
         if state is not held.state:
-            self._swap(state, "remote", None)
+            self._swap(state, "remote" if state.manifest is not held.state.manifest else held.source)
             self._updates += 1
-        if pulled.data is not None and state.manifest is not None:
-            manifest = state.manifest
+        if state.kills is not held.state.kills:
+            self._keep(lambda copy: copy.save_kills(state))
+        if pulled.data is not None and manifest is not None:
             self._keep(lambda copy: copy.save(state, pulled, lambda: read_stored_bundle(self._remote, manifest)))
-        self._held = self._held._replace(etag=pulled.etag, source="remote")
+        self._held = self._held._replace(tags=pulled.tags)
+        if pulled.problem is not None:
+            raise pulled.problem
+        self._held = self._held._replace(source="remote")
 
-    def _swap(self, state: Trusted, source: str, etag: str | None) -> None:
+    def _note_kills(self, pulled: Pulled) -> None:
+        """Record trouble with the kill list. Some stores answer "forbidden" for one that was never written."""
+        error = pulled.kills_problem
+        if isinstance(error, UntrustedError):
+            self._count_rejection(error)
+        elif error is not None and pulled.state.kills is None:
+            error = None
+        self._kills_error = error
+
+    def _swap(self, state: Trusted, source: str | None) -> None:
         """Serve a new state: everything that can fail is done before the one assignment."""
         # Imported when there is something to evaluate: it keeps the first import of the client short.
         from flagctl.evaluator.flagset import FlagSet  # noqa: PLC0415
 
-        if state.document is None or state.manifest is None:
-            return
         before = self._held
+        if state.document is None or state.manifest is None:
+            self._held = before._replace(state=state)  # a kill list that came before the first bundle
+            return
         stale = is_expired(state.manifest, self._clocks.wall())
+        killed = state.killed
         if before.flags is None:
             flags = FlagSet(state.document, self._clocks.wall)
         elif before.state.document is not state.document:
             flags = before.flags.replace(state.document)  # flags that did not change keep what was made of them
         else:
             flags = before.flags
-        if stale != before.stale:
-            flags = flags.with_state(frozenset(), stale=stale)
-        self._held = Held(state, flags, stale, source, etag)
+        if stale != before.stale or killed != before.killed:
+            flags = flags.with_state(killed, stale=stale)
+        self._held = Held(state, flags, stale, killed, source, before.tags)
         self._on_swap(flags)
         self.ready.set()
 
@@ -294,7 +331,7 @@ class Updater:
             return
         stale = is_expired(held.state.manifest, self._clocks.wall())
         if stale != held.stale:
-            self._swap(held.state, held.source or "remote", held.etag)
+            self._swap(held.state, held.source)
 
     def _keep(self, save: Callable[[LastKnownGood], Any]) -> None:
         """Write to the copy on disk; a disk that is full or read-only stops nothing."""

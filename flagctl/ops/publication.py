@@ -27,6 +27,7 @@ from flagctl.bundle.manifest import MIN_VERSION, PAYLOAD_TYPE, Manifest, parse_m
 from flagctl.bundle.names import blob_key, manifest_key
 from flagctl.client.sync import Source, pull, read_stored_bundle
 from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
+from flagctl.ops.kill_base import next_floor
 from flagctl.ops.manifest_log import key_of, write_entry
 from flagctl.ops.publish_base import read_base
 from flagctl.ops.publish_model import DAY, MAX_LIFETIME_DAYS, Draft, PublishOptions, PublishResult
@@ -36,6 +37,7 @@ from flagctl.storage.remote import Fetched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flagctl.bundle.manifest import KillFloor
     from flagctl.ops.publish_base import Base
     from flagctl.ops.target import Target
     from flagctl.signing import Signer
@@ -109,6 +111,7 @@ class _Publisher:
         self._plan = plan
         self._options = options
         self._written: dict[str, _Written] = {}
+        self._floor_warnings: tuple[str, ...] = ()
 
     def run(self) -> PublishResult:
         options = self._options
@@ -175,12 +178,21 @@ class _Publisher:
                 commit=draft.commit,
                 ref=draft.ref,
                 bundle=draft.bundle,
-                kill_floor=base.newest.kill_floor if base.newest else None,
+                kill_floor=self._floor(base),
                 min_version=MIN_VERSION,
                 nonce=os.urandom(8).hex(),
             )
         )
         return parse_manifest(payload), payload
+
+    def _floor(self, base: Base) -> KillFloor | None:
+        """Return the newest verified kill list, so that whoever deletes it brings nothing back."""
+        before = base.newest.kill_floor if base.newest else None
+        options = self._options
+        floor, self._floor_warnings = next_floor(
+            self._target, before, write=not options.dry_run, recover=options.recover
+        )
+        return floor
 
     def _prepare(self, base: Base, draft: Draft, manifest: Manifest, payload: bytes, result: PublishResult) -> _Written:
         """Do everything that must be done before the manifest may point to the bundle, and sign."""
@@ -236,7 +248,7 @@ class _Publisher:
 
     def _result(self, base: Base, draft: Draft, manifest: Manifest, attempt: int) -> PublishResult:
         live = base.live
-        warnings = []
+        warnings = list(self._floor_warnings)
         if live is not None and manifest.issued < live.issued:
             warnings.append("this machine's clock is earlier than the issue of the manifest that was replaced")
         return PublishResult(

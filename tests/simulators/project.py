@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flagctl.bundle.blob import pack
 from flagctl.bundle.envelope import Role, seal
+from flagctl.bundle.kill import PAYLOAD_TYPE as KILL_PAYLOAD_TYPE
+from flagctl.bundle.kill import Kill, KillList, write_kill_list
 from flagctl.bundle.layout import BundleContents, write_bundle
-from flagctl.bundle.manifest import PAYLOAD_TYPE, BundleRef, Manifest, write_manifest
+from flagctl.bundle.manifest import PAYLOAD_TYPE, BundleRef, KillFloor, Manifest, write_manifest
 from flagctl.bundle.trust import TrustRoot, read_trust, write_trust
 from flagctl.ops.target import Target
 from flagctl.signing import LocalSigner
@@ -100,6 +102,32 @@ class Project:
         remote.put(f"{manifest.environment}/blobs/{manifest.bundle.blob_sha256}.gz", pack(data))
         remote.put(f"{manifest.environment}/manifest.json", self.sealed(manifest))
         return manifest
+
+    def kill_list(self, *flags: str, **changes) -> KillList:
+        """The content of a kill list."""
+        kills = tuple(Kill(flag, "it misbehaves", "ada", NOW - 60) for flag in flags)
+        kill_list = KillList(
+            project=self.name,
+            environment="production",
+            epoch=1,
+            seq=1,
+            previous=None,
+            issued=NOW - 60,
+            trust=1,
+            kills=kills,
+        )
+        return kill_list._replace(**changes)
+
+    def sealed_kills(self, kills: KillList, *, signers=None, payload_type: str = KILL_PAYLOAD_TYPE) -> bytes:
+        return seal(payload_type, write_kill_list(kills), [self.kill_signer] if signers is None else signers)
+
+    def put_kills(self, remote, *flags: str, **changes) -> KillFloor:
+        """Put a kill list and its copy at a remote, and return what a manifest says to pin it."""
+        data = self.sealed_kills(self.kill_list(*flags, **changes))
+        floor = KillFloor(changes.get("seq", 1), hashlib.sha256(data).hexdigest())
+        remote.put(f"production/kills/{floor.sha256}.json", data)
+        remote.put("production/kill.json", data)
+        return floor
 
 
 class Clock:

@@ -183,6 +183,8 @@ CASES = {
 }
 
 ELSEWHERE = {
+    "malformed-kills": "tests/unit/bundle/test_kill.py",
+    "wrong-kills-digest": "tests/unit/bundle/test_kill.py",
     "threshold-not-met": "tests/unit/bundle/test_envelope.py",
     "unknown-environment": "below",
     "malformed-trust": "tests/unit/bundle/test_trust.py",
