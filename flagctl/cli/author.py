@@ -8,11 +8,14 @@ from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_codes, complete_environments, complete_flags, complete_schemas
 from flagctl.cli.exit_codes import ExitCode
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
+from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
+    from flagctl.diagnostics import Severity
     from flagctl.ops.validate import ValidateResult
 
 _PANEL = "Write flags"
+_FINDING_FORMATS = ("full", "concise", "json", "github", "sarif", "junit", "markdown")
 
 
 def register(app: typer.Typer) -> None:
@@ -45,19 +48,22 @@ def validate(
     stdin_filename: Annotated[
         str | None, typer.Option(metavar="PATH", help="Read this file's content from stdin instead.")
     ] = None,
+    out_summary: OutSummary = None,
+    max_chars: MaxChars = 65_536,
 ) -> None:
     """Find everything that is wrong with the flag files.
 
-    Exits with 1 if there are errors; warnings alone exit with 0 unless --fail-on warning.
+    Exits with 1 if there are errors; warnings alone exit with 0 unless --fail-on warning, and so does everything in SARIF.
     """
     import sys
 
     from flagctl.errors import UsageError
     from flagctl.ops.validate import ValidateOptions, severity_of, validate_and_fix
     from flagctl.ops.validate import validate as run
+    from flagctl.report.markdown import render_findings_markdown
 
     session = session_of(context)
-    session.format("full", "concise", "json", "github")
+    form = session.format(*_FINDING_FORMATS)
     threshold = severity_of(fail_on)
     if fix and stdin_filename is not None:
         raise UsageError("--fix and --stdin-filename do not go together")
@@ -74,9 +80,30 @@ def validate(
         stdin=stdin,
     )
     result = validate_and_fix(options, unsafe=unsafe_fixes) if fix else run(options)
-    _show_findings(session, result)
-    if not exit_zero and result.fails(threshold):
+    if exit_zero:
+        threshold = None
+    append_summary(out_summary, lambda limit: render_findings_markdown(result, limit))
+    if form in {"sarif", "junit"}:
+        session.console.result(_for_services(form, session, result, threshold))
+    elif form == "markdown":
+        session.console.result(render_findings_markdown(result, max_chars))
+    else:
+        _show_findings(session, result)
+    # Who uploads SARIF wants the findings there, not a failed step before the upload.
+    if form != "sarif" and result.fails(threshold):
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _for_services(form: str, session: Session, result: "ValidateResult", threshold: "Severity | None") -> str:
+    prefix = path_in_git(session.root)
+    if form == "junit":
+        from flagctl.report.junit import render_findings_junit
+
+        return render_findings_junit(result, threshold, prefix)
+    from flagctl.lint import all_rules
+    from flagctl.report.sarif import render_findings_sarif
+
+    return render_findings_sarif(result.diagnostics, all_rules(), prefix)
 
 
 def _show_findings(session: Session, result: "ValidateResult") -> None:
@@ -85,7 +112,7 @@ def _show_findings(session: Session, result: "ValidateResult") -> None:
     from flagctl.report.validation import render_clean, render_summary
 
     console, style = session.console, session.style
-    form = session.format("full", "concise", "json", "github")
+    form = session.format(*_FINDING_FORMATS)
     if form == "json":
         console.result(render_json(result))
         return
@@ -128,11 +155,11 @@ def run_test_files(
     """
     from flagctl.ops.contexts import parse_instant_option
     from flagctl.ops.testing import TestOptions, run_tests
-    from flagctl.report import tests
+    from flagctl.report import junit, tests
     from flagctl.report.json_text import render_json
 
     session = session_of(context)
-    form = session.format("full", "concise", "json", "github")
+    form = session.format("full", "concise", "json", "github", "junit")
     options = TestOptions(
         root=session.root,
         now_ms=parse_instant_option(at, now_ms()),
@@ -145,6 +172,8 @@ def run_test_files(
     result = run_tests(options)
     if form == "json":
         session.console.result(render_json(result))
+    elif form == "junit":
+        session.console.result(junit.render_tests_junit(result, path_in_git(session.root)))
     elif form == "github":
         session.console.result(tests.render_tests_github(result, path_in_git(session.root)))
     elif form == "concise":

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flagctl.cli.commands import Command
 from flagctl.cli.exit_codes import ExitCode
-from flagctl.cli.session import joined, now_ms, session_of
+from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
+from flagctl.cli.summary import MaxChars, OutSummary, append_summary
+
+if TYPE_CHECKING:
+    from flagctl.ops.diff import DiffResult
 
 _SECTION = "Review"
+
+
+_DIFF_FORMATS = ("text", "json", "sarif", "junit", "markdown")
 
 
 def register(app: typer.Typer) -> None:
@@ -24,29 +31,65 @@ def register(app: typer.Typer) -> None:
 
 def diff(
     context: typer.Context,
-    base: Annotated[
+    side: Annotated[
         str | None,
         typer.Argument(metavar="BASE", help="Revision, A..B, index, worktree or dir:PATH [default: merge base]."),
     ] = None,
     head: Annotated[str | None, typer.Argument(metavar="HEAD", help="The proposed side [default: worktree].")] = None,
     *,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="The same as BASE; auto is what the pull request, queue or push builds on."),
+    ] = None,
     environments: Annotated[
         list[str] | None, typer.Option("--env", metavar="ENV", help="Only changes in this environment; repeatable.")
     ] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if the meaning changes.")] = False,
     detailed: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 10 if the meaning changes.")] = False,
+    out_summary: OutSummary = None,
+    max_chars: MaxChars = 65_536,
 ) -> None:
     """Show what a change means: per flag, environment and rule, and how many users it moves."""
+    import os
+
+    from flagctl.errors import UsageError
+    from flagctl.ops.ci_base import resolve_base
     from flagctl.ops.diff import DiffOptions
     from flagctl.ops.diff import diff as run
-    from flagctl.report.diff import render_diff
+    from flagctl.report.markdown_review import render_diff_markdown
 
     session = session_of(context)
-    options = DiffOptions(root=session.root, now_ms=now_ms(), base=base, head=head, environments=joined(environments))
+    session.format(*_DIFF_FORMATS)
+    if base is not None:
+        if head is not None:
+            raise UsageError("the base is named twice", hint="flagctl diff --base REV [HEAD]")
+        side, head = resolve_base(base, session.root, os.environ), side
+    options = DiffOptions(root=session.root, now_ms=now_ms(), base=side, head=head, environments=joined(environments))
     result = run(options)
-    session.emit(result, render_diff)
-    if result.diff.changes and (detailed or exit_code):
+    append_summary(out_summary, lambda limit: render_diff_markdown(result, limit))
+    _show_diff(session, result, fails=detailed or exit_code, max_chars=max_chars)
+    if result.diff.changes and (detailed or exit_code) and session.format(*_DIFF_FORMATS) != "sarif":
         raise typer.Exit(ExitCode.CHANGES if detailed else ExitCode.FINDINGS)
+
+
+def _show_diff(session: Session, result: DiffResult, *, fails: bool, max_chars: int) -> None:
+    form = session.format(*_DIFF_FORMATS)
+    if form == "sarif":
+        from flagctl.report.sarif import render_diff_sarif
+
+        session.console.result(render_diff_sarif(result, path_in_git(session.root)))
+    elif form == "junit":
+        from flagctl.report.junit import render_diff_junit
+
+        session.console.result(render_diff_junit(result, path_in_git(session.root), fails=fails))
+    elif form == "markdown":
+        from flagctl.report.markdown_review import render_diff_markdown
+
+        session.console.result(render_diff_markdown(result, max_chars))
+    else:
+        from flagctl.report.diff import render_diff
+
+        session.emit(result, render_diff)
 
 
 _KEY = Annotated[str, typer.Argument(metavar="KEY", help="Key of a flag, segment, experiment or layer.")]

@@ -48,6 +48,7 @@ class DiffResult:
             the change concerns; None where arithmetic can't tell.
         environments: All environments of the proposed side.
         incomplete: Files with errors, which are missing from the comparison: ``(side label, path)``.
+        edges: Who looks at whom directly, among what changed and what it reaches: ``("segment beta", "flag ui")``.
     """
 
     base: str
@@ -56,6 +57,7 @@ class DiffResult:
     diff: RepositoryDiff
     impacts: Mapping[str, Mapping[str, tuple[GroupImpact, ...] | None]]
     incomplete: tuple[tuple[str, str], ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-diff.schema.json`)."""
@@ -111,7 +113,16 @@ def diff(options: DiffOptions) -> DiffResult:
         diff=result,
         impacts=_impacts(result, before, after, options),
         incomplete=incomplete,
+        edges=_edges(result, before, after),
     )
+
+
+def _edges(result: RepositoryDiff, before: Side, after: Side) -> tuple[tuple[str, str], ...]:
+    from flagctl.review.reach import affected_edges
+
+    if not result.reached:
+        return ()
+    return affected_edges(result, *(s.loaded.repository for s in (before, after) if s.loaded.repository is not None))
 
 
 def _impacts(

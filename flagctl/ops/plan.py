@@ -56,6 +56,8 @@ class PlanResult:
         diff: The difference in this environment.
         impacts: Exact impact of every flag on both sides that may answer differently; None where arithmetic can't tell.
         risks: Every flag concerned, gravest first.
+        against: With what it was compared instead of what is live, for people; None normally.
+        edges: Who looks at whom directly, among what changed and what it reaches.
     """
 
     project: str
@@ -68,6 +70,8 @@ class PlanResult:
     diff: RepositoryDiff
     impacts: Mapping[str, tuple[GroupImpact, ...] | None]
     risks: tuple[RatedFlag, ...]
+    against: str | None = None
+    edges: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -87,6 +91,7 @@ class PlanResult:
             "project": self.project,
             "environment": self.environment,
             "url": self.url,
+            "against": self.against,
             "base": self.base.to_dict() if self.base else None,
             "head": {"bundle_sha256": self.bundle_sha256, "commit": self.commit},
             "has_changes": self.has_changes,
@@ -154,6 +159,7 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | No
         UntrustedError: If what is live is not to be trusted.
     """
     from flagctl.evaluator.document import open_bundle
+    from flagctl.review.reach import affected_edges
     from flagctl.review.side import BundleSide, concerned_flags
 
     live = read_live(target, now_ms)
@@ -162,9 +168,8 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | No
     keys = concerned_flags(document, planned)
     commit = live[0].commit if live else None
     source = _source_of(document, commit, keys, origin) if commit is not None else None
-    diff, impacts, risks = _review(
-        BundleSide(document, source, keys), BundleSide(planned, proposal.loaded, keys), target.environment, now_ms
-    )
+    before, after = BundleSide(document, source, keys), BundleSide(planned, proposal.loaded, keys)
+    diff, impacts, risks = _review(before, after, target.environment, now_ms)
     return PlanResult(
         project=target.project,
         environment=target.environment,
@@ -176,6 +181,41 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | No
         diff=diff,
         impacts=impacts,
         risks=risks,
+        edges=affected_edges(diff, before.repository, after.repository),
+    )
+
+
+def plan_against(base: Proposal, proposal: Proposal, environment: str, now_ms: int) -> PlanResult:
+    """Compare two states of the flag files as if the first one were live; nothing is fetched.
+
+    Args:
+        base: What stands for what is live; it has a commit.
+        proposal: What is to be published.
+        environment: Name of the environment.
+        now_ms: Instant at which ramps and schedules are looked at, milliseconds since the epoch.
+    """
+    from flagctl.evaluator.document import open_bundle
+    from flagctl.review.reach import affected_edges
+    from flagctl.review.side import BundleSide, concerned_flags
+
+    documents = (open_bundle(base.bundle.data), open_bundle(proposal.bundle.data))
+    keys = concerned_flags(*documents)
+    before, after = BundleSide(documents[0], base.loaded, keys), BundleSide(documents[1], proposal.loaded, keys)
+    diff, impacts, risks = _review(before, after, environment, now_ms)
+    commit = base.commit or ""
+    return PlanResult(
+        project=proposal.bundle.project,
+        environment=environment,
+        url=f"git:{commit}",
+        base=Base(epoch=0, seq=0, bundle_sha256=base.bundle.sha256, commit=base.commit),
+        bundle_sha256=proposal.bundle.sha256,
+        commit=proposal.commit,
+        created_ms=now_ms,
+        diff=diff,
+        impacts=impacts,
+        risks=risks,
+        against=f"commit {commit[:12]}, not what is live",
+        edges=affected_edges(diff, before.repository, after.repository),
     )
 
 

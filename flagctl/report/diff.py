@@ -54,7 +54,8 @@ def _by_document(changes: Iterable[Change]) -> dict[tuple[str, str], list[Change
     return grouped
 
 
-def _where(environments: tuple[str, ...] | list[str], every: tuple[str, ...]) -> str:
+def where(environments: tuple[str, ...] | list[str], every: tuple[str, ...]) -> str:
+    """Return in which environments something holds, as a suffix; empty if in all."""
     if not environments or len(environments) == len(every):
         return ""
     return f" [{', '.join(environments)}]"
@@ -73,7 +74,7 @@ def _document(kind: str, key: str, changes: list[Change], environments: tuple[st
     lines = [style.paint(f"~ {named}", "bold")]
     for change in changes:
         mark, colours = _MARKS[change.category]
-        text = plain(change.message) + _where(change.environments, environments)
+        text = plain(change.message) + where(change.environments, environments)
         wrapped = wrap(text, style.width, " " * 6, " " * 4 + "  ")
         lines.append("    " + style.paint(mark, *colours) + wrapped[5:])
         written = change.after or change.before
@@ -89,16 +90,17 @@ def _impacts(result: DiffResult, key: str, style: Style) -> list[str]:
             merged.setdefault("who changes depends on the conditions: no exact share", []).append(environment)
             continue
         for group in groups:
-            text = _group(group)
+            text = describe_group(group)
             if text:
                 merged.setdefault(text, []).append(environment)
     return [
-        style.paint(wrap(text + _where(environments, result.environments), style.width, " " * 8, "      ⇒ "), "blue")
+        style.paint(wrap(text + where(environments, result.environments), style.width, " " * 8, "      ⇒ "), "blue")
         for text, environments in merged.items()
     ]
 
 
-def _group(group: GroupImpact) -> str:
+def describe_group(group: GroupImpact) -> str:
+    """Return which units of a group change and how, in one line; empty if none do."""
     if group.switching < _NEGLIGIBLE:
         return ""
     who = f"units of rule {', '.join(group.rules)}" if group.rules else "everybody else"

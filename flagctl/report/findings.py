@@ -145,22 +145,19 @@ def _annotation(command: str, diagnostic: Diagnostic, prefix: str) -> str:
     if diagnostic.span is not None:
         properties["line"] = str(diagnostic.span.line)
         properties["col"] = str(diagnostic.span.column)
-    listed = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items())
+    listed = ",".join(f"{name}={escape_property(value)}" for name, value in properties.items())
     message = diagnostic.message + (f"\n{diagnostic.help}" if diagnostic.help else "")
-    return f"::{command} {listed}::{_escape_data(message)}"
+    return f"::{command} {listed}::{escape_data(message)}"
 
 
 def escape_data(text: str) -> str:
     """Return text as the data of a GitHub workflow command."""
-    return _escape_data(text)
-
-
-def _escape_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _escape_property(text: str) -> str:
-    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
+def escape_property(text: str) -> str:
+    """Return text as the value of a property of a GitHub workflow command."""
+    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _place(path: str, span: Span | None) -> str:

@@ -20,7 +20,9 @@ _MOST_RATED = 20
 
 def render_plan(result: PlanResult, style: Style) -> str:
     """Return the plan as people read it: from what to what, the difference, then what to look at first."""
-    base = "nothing" if result.base is None else f"number {result.base.seq} ({_commit(result.base.commit)})"
+    base = result.against
+    if base is None:
+        base = "nothing" if result.base is None else f"number {result.base.seq} ({_commit(result.base.commit)})"
     head = f"{_commit(result.commit)}, bundle {result.bundle_sha256[:12]}"
     title = style.paint(plain(result.environment), "bold") + f" at {plain(result.url)}"
     if not result.has_changes:

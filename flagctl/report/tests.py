@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flagctl.report.explanation import render_trace_briefly
-from flagctl.report.findings import escape_data
+from flagctl.report.findings import escape_data, escape_property
 from flagctl.report.style import Style, one_line, plain, wrap
 from flagctl.report.table import Column, render_fields, render_table
 from flagctl.report.values import count, show_instant, show_value
@@ -60,10 +60,12 @@ def render_tests_github(result: TestResult, prefix: str) -> str:
     lines = []
     for case in result.failed[:10]:
         text = render_tests_concise_failure(case)
-        title = escape_data(f"{case.flag} in {case.environment}").replace(":", "%3A").replace(",", "%2C")
+        title = escape_property(f"{case.flag} in {case.environment}")
         lines.append(
-            f"::error file={prefix}{case.place.path},line={case.place.line},title={title}::{escape_data(text)}"
+            f"::error file={escape_property(prefix + case.place.path)},line={case.place.line},title={title}::{escape_data(text)}"
         )
+    if len(result.failed) > 10:
+        lines.append(f"{len(result.failed) - 10} more; GitHub shows 10 of each kind. All: flagctl test")
     lines.append(summary_line(result, Style()))
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from flagctl.model import EnvironmentOverride, Flag, Repository
-    from flagctl.review.changes import Change
+    from flagctl.review.changes import Change, RepositoryDiff
 
 Node = tuple[str, str]
 """Kind and key."""
@@ -70,3 +70,23 @@ def reached_flags(changes: Iterable[Change], *repositories: Repository) -> dict[
             if kind == "flag":
                 causes[key].add(f"{source[0]} {source[1]}")
     return {key: tuple(sorted(causes[key])) for key in sorted(causes)}
+
+
+def affected_edges(diff: RepositoryDiff, *repositories: Repository) -> tuple[tuple[str, str], ...]:
+    """Return who looks at whom directly, among what changed, what it reaches, and what lies between.
+
+    Returns:
+        Sorted pairs of what is looked at and who looks, each as ``kind key``.
+    """
+    changed = {(c.kind, c.key) for c in diff.changes if c.category.changes_answers}
+    backward = dependents(*repositories)
+    edges: set[tuple[str, str]] = set()
+    seen, waiting = set(changed), sorted(changed)
+    while waiting:
+        node = waiting.pop()
+        for user in backward.get(node, ()):
+            edges.add((" ".join(node), " ".join(user)))
+            if user not in seen:
+                seen.add(user)
+                waiting.append(user)
+    return tuple(sorted(edges))

@@ -91,6 +91,11 @@ class GitRepository:
         code, _ = run_git_code(self.folder, "merge-base", "--is-ancestor", ancestor, descendant, accept=(0, 1, 128))
         return code == 0
 
+    def parents(self, revision: str) -> tuple[str, ...]:
+        """Return the parents of a commit that this clone has; where its history is cut off, none."""
+        output = run_git(self.folder, "rev-list", "--parents", "--max-count=1", self.resolve(revision))
+        return tuple(output.decode().split()[1:])
+
     def merge_base(self, one: str, other: str) -> str:
         """Return the best common ancestor of two revisions.
 
