@@ -240,7 +240,10 @@ def _draws(outcome: ServeShape | SplitShape) -> list[int]:
 
 
 def _blocks(rules: tuple[RuleShape, ...]) -> Iterator[tuple[str | None, list[RuleShape]]]:
-    """Divide rules into runs that all need one attribute, and the rest."""
+    """Divide rules into runs that all need one attribute, and the rest.
+
+    Nothing that a run reads is read outside of it: variables set in its block could not be used there.
+    """
     run: list[RuleShape] = []
     common: set[str] = set()
     for rule in rules:
@@ -253,11 +256,20 @@ def _blocks(rules: tuple[RuleShape, ...]) -> Iterator[tuple[str | None, list[Rul
             common &= needs
         else:
             if run:
-                yield (min(common) if common and len(run) > 1 else None), run
+                yield _shared_path(run, common, rules), run
             run, common = [], needs
         run.append(rule)
     if run:
-        yield (min(common) if common and len(run) > 1 else None), run
+        yield _shared_path(run, common, rules), run
+
+
+def _shared_path(run: list[RuleShape], common: set[str], rules: tuple[RuleShape, ...]) -> str | None:
+    """Return the attribute that a run of rules can be skipped by, None if it should not be a block."""
+    if len(run) < 2 or not common:
+        return None
+    inside = {test.path for rule in run for test in tests_of(rule.conditions)}
+    outside = {test.path for rule in rules if rule not in run for test in tests_of(rule.conditions)}
+    return None if inside & outside else min(common)
 
 
 def _inside(window: WindowShape) -> ast.expr:

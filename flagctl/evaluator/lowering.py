@@ -25,6 +25,7 @@ from flagctl.evaluator.plan import (
     Window,
 )
 from flagctl.evaluator.shares import (
+    ALL_HASHES,
     ALWAYS,
     read_array,
     read_ramp,
@@ -266,6 +267,8 @@ class _FlagReader:
             slots = read_slots(experiment["slots"])
             intake = Draw(read_salt(experiment["salt"]), self.draw(outcome).path)
             split = self.split(outcome, rule, key)
+            if slots == ALL_HASHES:
+                return split  # every unit is taken in: no need to draw
             return split._replace(intake=intake, slots=slots) if slots else None
         extra = {"split", "salt", "unit"} & outcome.keys()
         if experiment.keys() != {"key", "status"} or extra or status not in ("draft", "completed"):

@@ -17,6 +17,10 @@ ALWAYS: Final = 1 << 33
 """A limit above every hash and above `buckets.NO_HASH`: 100 % needs no unit."""
 
 
+ALL_HASHES: Final = ((0, threshold(BUCKETS)),)
+"""Slots that take every unit in."""
+
+
 def share_limit(share: int) -> int:
     """Return the hash below which a share of units is served: 0 for none, `ALWAYS` for all, units or not."""
     return ALWAYS if share == BUCKETS else threshold(share)
@@ -83,15 +87,18 @@ def read_slots(slots: object) -> tuple[tuple[int, int], ...]:
     """Return slots as ranges of hashes."""
     if type(slots) is not list:
         raise MalformedEntryError("`slots` is an array")
-    found = []
+    found: list[tuple[int, int]] = []
     previous = 0
     for slot in slots:
         if type(slot) is not list or len(slot) != 2 or not all(type(edge) is int for edge in slot):
             raise MalformedEntryError("a slot is [start, end]")
         if not previous <= slot[0] < slot[1] <= BUCKETS:
             raise MalformedEntryError("slots ascend and do not overlap")
+        if found and slot[0] == previous:
+            found[-1] = (found[-1][0], threshold(slot[1]))
+        else:
+            found.append((threshold(slot[0]), threshold(slot[1])))
         previous = slot[1]
-        found.append((threshold(slot[0]), threshold(slot[1])))
     return tuple(found)
 
 
