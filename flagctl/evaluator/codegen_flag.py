@@ -134,7 +134,8 @@ class FlagBody:
             return self.hash(split.draw) + self.arms(split, len(split.arms))
         known = set(self.ready)
         before = self.hash(split.intake)
-        taken = either([_between(self.drawn(split.intake), start, end) for start, end in split.slots])
+        drawn = self.drawn(split.intake)
+        taken = either([_between(drawn, start, end) for start, end in split.slots])
         # A unit that was taken in exists.
         same = self.shape.draws[split.intake].path == self.shape.draws[split.draw].path
         inside = self.hash(split.draw, sure=same)

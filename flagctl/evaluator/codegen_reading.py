@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from flagctl.evaluator.codegen_conditions import tests_of
 from flagctl.evaluator.nodes import (
     assign,
+    branch,
     call,
     choose,
     compare,
@@ -17,8 +18,11 @@ from flagctl.evaluator.nodes import (
     item,
     literal,
     name,
+    negate,
+    not_none,
     type_is,
     walrus,
+    when,
 )
 from flagctl.evaluator.plan import Check, Reading
 
@@ -100,13 +104,26 @@ class Readings:
             if test.reading is not Reading.RAW and self._uses[key] > 1:
                 variable = self._variable("x", key)
                 if variable not in self._set:
+                    before += self._keep(variable, test.path, test.reading)
                     self._set.add(variable)
-                    value, guard = self._read(test.path, test.reading)
-                    absent = name(_NOTHING[test.reading][0]) if key in self._sure else literal(None)
-                    before.append(assign(variable, value if guard is None else choose(guard, value, absent)))
             elif test.reading is Reading.RAW and self._uses[key] > 1:
                 before += self._fetch(test.path)
         return before, maker.all_of(conditions)
+
+    def _keep(self, variable: str, path: Path, reading: str) -> list[ast.stmt]:
+        """Return the statements that put a reading into a variable; quicker than the same as an expression."""
+        value, guard = self._raw(path)
+        sure = (path, reading) in self._sure
+        absent: list[ast.stmt] = [assign(variable, name(_NOTHING[reading][0]) if sure else literal(None))]
+        if reading is Reading.TEXT:
+            careful = call(_NOTHING[reading][1] if sure else reading, name(variable))
+            other = negate(type_is(name(variable), "str"))
+            body = [assign(variable, value), when(other, [assign(variable, careful)])]
+        else:
+            body = [assign(variable, self._read(path, reading)[0])]
+        if type(value) is ast.Name:
+            guard = not_none(value)
+        return body if guard is None else [branch(guard, body, absent)]
 
     def value(self, test: TestShape) -> tuple[ast.expr, ast.expr | None]:
         """Return a test's reading, and a condition that must hold before it can be evaluated."""

@@ -99,6 +99,11 @@ def when(test: ast.expr, body: list[ast.stmt]) -> ast.stmt:
     return ast.If(test, body, [])
 
 
+def branch(test: ast.expr, yes: list[ast.stmt], no: list[ast.stmt]) -> ast.stmt:
+    """`if test: yes` / `else: no`."""
+    return ast.If(test, yes, no)
+
+
 def give(value: ast.expr) -> ast.stmt:
     """`return value`."""
     return ast.Return(value)
