@@ -36,6 +36,9 @@ class Table(Protocol):
     def values(self, path: tuple[str, ...]) -> Sequence[Any]:
         """Return a column's values, None where nothing is there."""
 
+    def column(self, path: tuple[str, ...]) -> Column:
+        """Return the same with its distinct values told apart."""
+
     def cell(self, path: tuple[str, ...], row: int) -> Any:
         """Return one value of a column."""
 
@@ -52,6 +55,7 @@ class Batch:
         self.size = size
         self.odd: NDArray[np.bool_] = np.zeros(size, np.bool_)
         self._columns: dict[Path, Column] = {}
+        self._units_of: dict[Path, list[str | None]] = {}
         self._units: dict[Path, Units] = {}
         self._hashes: dict[tuple[Path, int], NDArray[np.uint64]] = {}
 
@@ -66,11 +70,20 @@ class Batch:
         """Return an attribute of all rows."""
         column = self._columns.get(path)
         if column is None:
-            column = self._columns[path] = Column(self._values(path))
+            column = self._columns[path] = self._column(path)
         return column
+
+    def _column(self, path: Path) -> Column:
+        return Column(self._values(path))
 
     def units(self, path: Path) -> list[str | None]:
         """Return the string form of the unit that an attribute names, for each distinct value of its column."""
+        found = self._units_of.get(path)
+        if found is None:
+            found = self._units_of[path] = self._read_units(path)
+        return found
+
+    def _read_units(self, path: Path) -> list[str | None]:
         column = self.column(path)
         if column.kind is str:
             texts: list[str] = column.distinct
@@ -148,6 +161,10 @@ class TableBatch(Batch):
         for path in self._table.paths:
             put(context, path, self._table.cell(path, row))
         return context
+
+    def _column(self, path: Path) -> Column:
+        steps = path if type(path) is tuple else (str(path),)
+        return self._table.column(steps) if steps in self._table.paths else super()._column(path)
 
     def _values(self, path: Path) -> Sequence[Any]:
         steps = path if type(path) is tuple else (str(path),)

@@ -42,12 +42,15 @@ class Column:
         self.kind: type | None = next(iter(kinds)) if len(kinds) == 1 else None
         self.distinct: list[Any]
         self.codes: NDArray[np.int64] | None
-        if self.kind in _SCALARS:
+        if not kinds:
+            self.distinct, self.codes = [], np.full(len(values), -1, np.int64)
+        elif self.kind in _SCALARS:
             self._tell_apart_plain(values, has_none)
-        else:
+        elif self.kind is not list or not self._tell_apart_lists(values):
             self._tell_apart(values)
 
     def _tell_apart_plain(self, values: Sequence[Any], has_none: bool) -> None:
+        """Tell values of one type apart that compare as they look."""
         places: dict[Any, int] = dict.fromkeys(values, 0)
         if not has_none and len(places) > _MOST_DISTINCT * len(values):
             self.distinct, self.codes = list(values), None
@@ -59,7 +62,21 @@ class Column:
             places[None] = -1
         self.codes = np.fromiter(map(places.__getitem__, values), np.int64, len(values))
 
+    def _tell_apart_lists(self, values: Sequence[Any]) -> bool:
+        """Tell lists of plain data apart; return whether all are."""
+        try:
+            keys = [None if value is None else marshal.dumps(value, 2) for value in values]
+        except ValueError:
+            return False
+        kept = {key: value for key, value in zip(keys, values, strict=True) if key is not None}
+        places: dict[bytes | None, int] = dict(zip(kept, range(len(kept)), strict=True))
+        places[None] = -1
+        self.distinct = list(kept.values())
+        self.codes = np.fromiter(map(places.__getitem__, keys), np.int64, len(values))
+        return True
+
     def _tell_apart(self, values: Sequence[Any]) -> None:
+        """Tell values of any types apart."""
         places: dict[Any, int] = {}
         distinct: list[Any] = []
         codes: list[int] = []
@@ -72,6 +89,15 @@ class Column:
                     distinct.append(value)
             codes.append(place)
         self.distinct, self.codes = distinct, np.array(codes, np.int64)
+
+    @classmethod
+    def encoded(cls, distinct: list[Any], codes: NDArray[np.int64]) -> Column:
+        """Return a column whose distinct values were told apart already; see the attributes."""
+        column = cls(())
+        column.distinct, column.codes = distinct, codes
+        kinds = set(map(type, distinct))
+        column.kind = kinds.pop() if len(kinds) == 1 else None
+        return column
 
     @property
     def folded(self) -> list[str]:

@@ -252,6 +252,8 @@ class BatchRun:
         number = self._flags.numbers(plan.key).of_answer
         numbers = {unit: number(answer) for unit, answer in plan.targets.items()}
         units = self._batch.units(plan.target_path)
+        if numbers.keys().isdisjoint(units):
+            return
         table = np.array([numbers.get(unit, _UNDECIDED) for unit in units] + [_UNDECIDED], np.int32)  # type: ignore[arg-type]
         aimed = self._batch.column(plan.target_path).hand_out(table)
         np.copyto(answers, aimed, where=answers == _UNDECIDED)
@@ -316,11 +318,13 @@ class BatchRun:
         members = np.full(self._batch.size, plan.conditions is not None)
         for part in plan.conditions or ():
             members = members & self._condition(part)
-        for units, belongs in ((plan.include, True), (plan.exclude, False)):
-            if units:
-                column = self._batch.column(_TARGETING_KEY)
-                listed = [unit in units for unit in self._batch.units(_TARGETING_KEY)]
-                members[column.hand_out(np.array([*listed, False], np.bool_))] = belongs
+        if not (plan.include or plan.exclude):
+            return members
+        column, units = self._batch.column(_TARGETING_KEY), self._batch.units(_TARGETING_KEY)
+        for listed, belongs in ((plan.include, True), (plan.exclude, False)):
+            if not listed.isdisjoint(units):
+                table = np.array([*[unit in listed for unit in units], False], np.bool_)
+                members[column.hand_out(table)] = belongs
         return members
 
 

@@ -12,6 +12,7 @@ from flagctl.compiler import compile_environment
 from flagctl.evaluator import FlagSet
 from flagctl.evaluator.document import open_bundle
 from flagctl.population.batch import RowBatch, TableBatch
+from flagctl.population.columns import Column
 from flagctl.population.engine import ColumnFlags
 from tests.generators import vocabulary as v
 from tests.generators.bundles import decoded, focused_cases, harsher, pool_cases, random_bundle, random_instant
@@ -106,6 +107,9 @@ class Cells:
 
     def values(self, path: tuple[str, ...]) -> list[Any]:
         return [self.cell(path, row) for row in range(self.size)]
+
+    def column(self, path: tuple[str, ...]) -> Column:
+        return Column(self.values(path))
 
     def cell(self, path: tuple[str, ...], row: int) -> Any:
         value: Any = self.rows[row]
