@@ -64,7 +64,7 @@ class FlagSet:
         clock: Returns seconds since the epoch; schedules and ramps go by it.
     """
 
-    __slots__ = ("_builder", "_experiments", "_plans")
+    __slots__ = ("_builder", "_experiments", "_plans", "_switches")
 
     def __init__(self, document: Document, clock: Callable[[], float] = time.time) -> None:
         self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)))
@@ -91,11 +91,13 @@ class FlagSet:
     def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
         """Return the value of a boolean flag; False on any error and for flags of other types."""
         try:
-            answer = self._plans[key]
+            switch = self._switches[key]
             if type(context) is dict:
-                if answer:
-                    answer = answer(context, None)
-                return answer.value is True
+                if switch is None:
+                    return True
+                if switch:
+                    return switch(context, None).value is True
+                return False
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -218,8 +220,20 @@ class FlagSet:
     def _start(self, builder: Builder) -> None:
         self._builder = builder
         # Any: a function, which is true, or an `Answer`, which is false.
-        self._plans: dict[str, Any] = {key: built.function or built.answer for key, built in builder.flags.items()}
+        self._plans: dict[str, Any] = {}
+        # The same for `is_enabled`: a function, None for a flag that is always on, False for one that never is.
+        self._switches: dict[str, Any] = {}
+        for key, built in builder.flags.items():
+            self._install(key, built)
         self._experiments: dict[str, str | None] = {}
+
+    def _install(self, key: str, built: BuiltFlag) -> None:
+        """Put a flag on the fast path."""
+        if built.function is not None:
+            self._plans[key] = self._switches[key] = built.function
+        elif built.answer is not None:
+            self._plans[key] = built.answer
+            self._switches[key] = None if built.answer.value is True else False
 
     def _flag_of(self, experiment: str) -> str | None:
         """Return the flag whose rule serves an experiment."""
@@ -254,7 +268,7 @@ class FlagSet:
     def _built(self, key: str) -> BuiltFlag | None:
         built = self._builder.flag(key)
         if built is not None:
-            self._plans[key] = built.function or built.answer
+            self._install(key, built)
             if len(self._plans) == len(self.document.flag_keys()):
                 self._plans = dict(sorted(self._plans.items()))  # complete now: `evaluate_all` goes through it in order
         return built
@@ -283,7 +297,7 @@ class FlagSet:
         self._builder.heat(key)
         built = self._builder.flags.get(key)
         if built is not None:
-            self._plans[key] = built.function or built.answer
+            self._install(key, built)
 
     def compile_all(self) -> None:
         """Build and compile every flag now instead of when it turns out to be hot; for measurements and tests."""
