@@ -11,10 +11,10 @@ from flagctl.cli.completions import complete_environments
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flagctl.bundle.manifest import Manifest
+    from flagctl.bundle.manifest import Manifest, Override
     from flagctl.model import Environment, Repository
+    from flagctl.ops.plan import SavedPlan
+    from flagctl.ops.policy import PolicyGuard, PolicyOptions, PolicyRefusedError
     from flagctl.ops.publish_model import PublishOptions, PublishResult
     from flagctl.ops.publishing import Origin
     from flagctl.ops.target import TargetOverrides
@@ -33,6 +33,10 @@ Remote = Annotated[str | None, typer.Option(metavar="URL", help="Instead of the 
 EndpointUrl = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
 Region = Annotated[str | None, typer.Option(metavar="NAME", help="Region of the bucket.")]
 Trust = Annotated[Path | None, typer.Option(metavar="FILE", help="Root of trust, instead of the one in flagctl.yaml.")]
+Actor = Annotated[
+    str | None,
+    typer.Option(metavar="WHO", help="Login or e-mail of who does this.", envvar=["FLAGCTL_ACTOR", "GITHUB_ACTOR"]),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, write nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking; protected environments need it.")]
 
@@ -59,6 +63,14 @@ def publish(
         bool, typer.Option("--rollback", help="Even if this commit does not build on the published one.")
     ] = False,
     revision: Annotated[str | None, typer.Option(metavar="REV", help="Publish this git revision's flags.")] = None,
+    approvals: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="Who agreed: a file of reviews, or `trailers`; repeatable."),
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option(metavar="RULE=REASON", help="Set a rule of the policy aside; repeatable.")
+    ] = None,
+    actor: Actor = None,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="With uncommitted changes, too.")] = False,
     lifetime: Annotated[int, typer.Option("--lifetime", metavar="DAYS", min=1, help="Until it expires.")] = 30,
     key: Keys = None,
@@ -73,6 +85,7 @@ def publish(
 
     Clients take them over within seconds. Refuses if what is published was not seen by this commit.
     """
+    from flagctl.ops.policy import PolicyOptions
     from flagctl.ops.publish_model import PublishOptions
     from flagctl.ops.publishing import Origin, check_may_publish, find_origin
     from flagctl.ops.target import TargetOverrides
@@ -99,7 +112,14 @@ def publish(
     if heartbeat:
         _renew(session, repository, place, options)
     else:
-        _publish(session, loaded, place, _held_to(plan, options))
+        policy = PolicyOptions(
+            root=session.root,
+            now_ms=now_ms(),
+            approvals=tuple(approvals or ()),
+            overrides=tuple(override or ()),
+            actor=actor,
+        )
+        _publish(session, loaded, place, _Guards(plan=plan, policy=policy, origin=origin, options=options))
 
 
 def rollback(
@@ -208,41 +228,82 @@ def _renew(session: Session, repository: "Repository", place: _Place, options: "
     _show(session, heartbeat(target, signers, options))
 
 
-def _publish(
-    session: Session, loaded: "LoadedRepository", place: _Place, options: "Callable[[str, str], PublishOptions]"
-) -> None:
-    """Compile and publish; `options` are asked for with the environment and the bundle's digest."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guards:
+    """What a publication is held to."""
+
+    plan: Path | None
+    policy: "PolicyOptions"
+    origin: "Origin"
+    options: "PublishOptions"
+
+
+def _publish(session: Session, loaded: "LoadedRepository", place: _Place, guards: _Guards) -> None:
+    """Compile and publish."""
     from flagctl.compiler import compile_environment
     from flagctl.ops.loading import checked
+    from flagctl.ops.policy import PolicyGuard, PolicyRefusedError, Publication
     from flagctl.ops.publish import publish as run
     from flagctl.ops.publishing import find_signers
     from flagctl.ops.target import open_target
 
+    saved = _read_plan(guards.plan, place.env)
     repository = checked(loaded, now_ms())
     compiled = compile_environment(repository, place.env)
     session.console.detail(f"compiled {compiled.flag_count} flags, {len(compiled.data)} bytes, {compiled.sha256}")
     signers = find_signers(session.root, place.env, place.keys)
     target = open_target(session.root, repository.config, place.env, place.overrides)
-    _show(session, run(target, compiled.data, signers, options(place.env, compiled.sha256)))
+    publication = Publication(
+        target=target, loaded=loaded, bundle=compiled.data, sha256=compiled.sha256, origin=guards.origin
+    )
+    guard = PolicyGuard(publication, guards.policy)
+    options = _held_to(saved, guard, place.env, compiled.sha256, guards.options)
+    try:
+        _show(session, run(target, compiled.data, signers, options))
+    except PolicyRefusedError as error:
+        _show_refusals(session, error)
+        raise
+    if guard.result is not None:
+        for rule in guard.result.unused:
+            session.console.warning(f"the override of {rule} was not needed, and is not recorded")
 
 
-def _held_to(plan: Path | None, options: "PublishOptions") -> "Callable[[str, str], PublishOptions]":
-    """Return options that refuse whatever a saved plan does not say."""
-    if plan is None:
-        return lambda _env, _sha256: options
+def _read_plan(path: Path | None, env: str) -> "SavedPlan | None":
+    """Read a saved plan; one for another environment is reported before anything else."""
+    from flagctl.ops.plan import check_environment_of, read_plan
+
+    if path is None:
+        return None
+    saved = read_plan(path)
+    check_environment_of(saved, env)
+    return saved
+
+
+def _held_to(
+    saved: "SavedPlan | None", guard: "PolicyGuard", env: str, sha256: str, options: "PublishOptions"
+) -> "PublishOptions":
+    """Return options that refuse whatever a saved plan does not say, and what the policy does not allow.
+
+    Both are asked in every round of the publication, about what is live in that round.
+    """
     from dataclasses import replace
 
-    from flagctl.ops.plan import base_of, check_plan, read_plan
+    from flagctl.ops.plan import base_of, check_plan
 
-    saved = read_plan(plan)
-
-    def held(env: str, sha256: str) -> "PublishOptions":
-        def check(live: "Manifest | None") -> None:
+    def check(live: "Manifest | None") -> "tuple[Override, ...]":
+        if saved is not None:
             check_plan(saved, env, sha256, base_of(live) if live is not None else None)
+        return guard(live)
 
-        return replace(options, check_live=check)
+    return replace(options, check_live=check)
 
-    return held
+
+def _show_refusals(session: Session, error: "PolicyRefusedError") -> None:
+    """Show everything that the policy said, where there is more than the one refusal that the error names."""
+    from flagctl.report.policy import render_policy
+
+    if session.format("text", "json") == "text":
+        session.console.note(render_policy(error.result, session.console.error_style))
 
 
 def _confirmed(session: Session, environment: "Environment") -> bool:

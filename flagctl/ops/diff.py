@@ -85,19 +85,9 @@ def diff(options: DiffOptions) -> DiffResult:
         UsageError: If a side does not exist or an environment is unknown.
         FindingsError: If a side's configuration cannot be read.
     """
-    from flagctl.ops.sides import WORK_TREE, default_base, load_sides
     from flagctl.review import diff_repositories
-    from flagctl.vcs import GitRepository
 
-    base, head = options.base, options.head
-    if base is not None and head is None and ".." in base and not base.startswith("dir:"):
-        symmetric = "..." in base
-        left, _, right = base.partition("..." if symmetric else "..")
-        head = right or "HEAD"
-        base = GitRepository(options.root).merge_base(left or "HEAD", head) if symmetric else left or "HEAD"
-    if base is None:
-        base = default_base(GitRepository(options.root))
-    before, after = load_sides(base, head or WORK_TREE, options.root)
+    before, after = named_sides(options.base, options.head, options.root)
     result = diff_repositories(before.loaded, after.loaded)
     if options.environments:
         result = _only(result, options.environments, _environments(before.loaded) | _environments(after.loaded))
@@ -115,6 +105,31 @@ def diff(options: DiffOptions) -> DiffResult:
         incomplete=incomplete,
         edges=_edges(result, before, after),
     )
+
+
+def named_sides(base: str | None, head: str | None, root: Path) -> tuple[Side, Side]:
+    """Load the two sides that BASE and HEAD of a command name.
+
+    Args:
+        base: A side; None is the merge base of HEAD and the default branch. ``A..B`` and ``A...B`` name both sides.
+        head: A side; None is the work tree.
+        root: The flag repository's root.
+
+    Raises:
+        UsageError: If a side does not exist.
+        FindingsError: If a side's configuration cannot be read.
+    """
+    from flagctl.ops.sides import WORK_TREE, default_base, load_sides
+    from flagctl.vcs import GitRepository
+
+    if base is not None and head is None and ".." in base and not base.startswith("dir:"):
+        symmetric = "..." in base
+        left, _, right = base.partition("..." if symmetric else "..")
+        head = right or "HEAD"
+        base = GitRepository(root).merge_base(left or "HEAD", head) if symmetric else left or "HEAD"
+    if base is None:
+        base = default_base(GitRepository(root))
+    return load_sides(base, head or WORK_TREE, root)
 
 
 def _edges(result: RepositoryDiff, before: Side, after: Side) -> tuple[tuple[str, str], ...]:

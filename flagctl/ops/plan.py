@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from flagctl.bundle.manifest import Manifest
     from flagctl.compiler import CompiledBundle
     from flagctl.evaluator.document import Document
-    from flagctl.model import Repository
     from flagctl.ops.publishing import Origin
     from flagctl.ops.target import Target
     from flagctl.review import RepositoryDiff
@@ -159,12 +158,13 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | No
         UntrustedError: If what is live is not to be trusted.
     """
     from flagctl.evaluator.document import open_bundle
+    from flagctl.ops.bundle_sides import nothing
     from flagctl.review.reach import affected_edges
     from flagctl.review.side import BundleSide, concerned_flags
 
     live = read_live(target, now_ms)
     planned = open_bundle(proposal.bundle.data)
-    document = open_bundle(_nothing(target)) if live is None else live[1]
+    document = open_bundle(nothing(target)) if live is None else live[1]
     keys = concerned_flags(document, planned)
     commit = live[0].commit if live else None
     source = _source_of(document, commit, keys, origin) if commit is not None else None
@@ -243,49 +243,13 @@ def _source_of(document: Document, commit: str, keys: frozenset[str], origin: Or
 def _review(
     before: BundleSide, after: BundleSide, environment: str, now_ms: int
 ) -> tuple[RepositoryDiff, dict[str, tuple[GroupImpact, ...] | None], tuple[RatedFlag, ...]]:
-    from dataclasses import replace
-
-    from flagctl.review import diff_sides
-    from flagctl.review.impact import exact_impact
+    from flagctl.ops.bundle_sides import difference
+    from flagctl.review.facts import impacts_of
     from flagctl.review.risk import rate
 
-    old, new = before.repository, after.repository
-    diff = diff_sides(before, after)
-    diff = replace(diff, changes=tuple(c for c in diff.changes if _is_told(c.code, c.key, old, new)))
-    concerned = {c.key for c in diff.changes if c.kind == "flag" and c.category.changes_answers} | set(diff.reached)
-    impacts = {
-        key: exact_impact((old.flags[key], old), (new.flags[key], new), environment, now_ms)
-        for key in sorted(concerned)
-        if key in old.flags and key in new.flags
-    }
+    diff = difference(before, after)
+    impacts = impacts_of(diff, before.repository, after.repository, environment, now_ms)
     return diff, impacts, rate(diff, impacts)
-
-
-def _is_told(code: str, key: str, old: Repository, new: Repository) -> bool:
-    """Whether a change is one: a bundle does not say how an experiment that is not running splits."""
-    from flagctl.model import ExperimentStatus
-
-    if code not in {
-        "experiment-variants-changed",
-        "experiment-traffic-changed",
-        "experiment-slots-changed",
-        "experiment-metrics-changed",
-    }:
-        return True
-    both = (old.experiments.get(key), new.experiments.get(key))
-    return all(experiment is not None and experiment.status is ExperimentStatus.RUNNING for experiment in both)
-
-
-def _nothing(target: Target) -> bytes:
-    """Return the bundle of an environment without flags."""
-    from flagctl.compiler import compile_environment
-    from flagctl.model import Environment, Repository, RepositoryConfig
-
-    name = target.environment
-    config = RepositoryConfig(
-        path="flagctl.yaml", version=1, project=target.project, environments={name: Environment(name=name)}
-    )
-    return compile_environment(Repository(config=config), name).data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,12 +311,10 @@ def check_plan(saved: SavedPlan, environment: str, bundle_sha256: str, live: Bas
         live: What is live now.
 
     Raises:
-        ConflictError: If it would not; the message names what moved.
-        UsageError: If the plan is for another environment.
+        ConflictError: If it would not; the message names what moved. A renewal of the same bundle moves nothing.
     """
     again = f"look at the new difference: flagctl plan {environment} --out FILE"
-    if saved.environment != environment:
-        raise UsageError(f"the plan is for '{saved.environment}', not for '{environment}'")
+    check_environment_of(saved, environment)
     if saved.bundle_sha256 != bundle_sha256:
         raise ConflictError(
             "the flags at hand are not those of the plan", hint=f"check out what was planned, or {again}"
@@ -364,6 +326,19 @@ def check_plan(saved: SavedPlan, environment: str, bundle_sha256: str, live: Bas
         raise ConflictError(
             f"'{environment}' moved since the plan: it was made against {planned}, live is number {live.seq}",
             hint=again,
+        )
+
+
+def check_environment_of(saved: SavedPlan, environment: str) -> None:
+    """Check that a plan is for this environment.
+
+    Raises:
+        ConflictError: If it is for another one.
+    """
+    if saved.environment != environment:
+        raise ConflictError(
+            f"the plan is for '{saved.environment}', not for '{environment}'",
+            hint=f"plan this one: flagctl plan {environment} --out FILE",
         )
 
 

@@ -37,7 +37,7 @@ from flagctl.storage.remote import Fetched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flagctl.bundle.manifest import KillFloor
+    from flagctl.bundle.manifest import KillFloor, Override
     from flagctl.ops.publish_base import Base
     from flagctl.ops.target import Target
     from flagctl.signing import Signer
@@ -111,6 +111,7 @@ class _Publisher:
         self._plan = plan
         self._options = options
         self._written: dict[str, _Written] = {}
+        self._overrides: tuple[Override, ...] = ()
         self._floor_warnings: tuple[str, ...] = ()
 
     def run(self) -> PublishResult:
@@ -125,7 +126,7 @@ class _Publisher:
             if attempt > options.attempts:
                 break
             if options.check_live is not None:
-                options.check_live(base.live)
+                self._overrides = tuple(options.check_live(base.live) or ())
             draft = self._plan(base.live)
             if draft is None:
                 return self._unchanged(base, attempt)
@@ -181,6 +182,7 @@ class _Publisher:
                 kill_floor=self._floor(base),
                 min_version=MIN_VERSION,
                 nonce=os.urandom(8).hex(),
+                overrides=self._overrides,
             )
         )
         return parse_manifest(payload), payload
@@ -271,6 +273,7 @@ class _Publisher:
             uploaded=False,
             attempts=attempt,
             log_key=key_of(manifest),
+            overrides=manifest.overrides if draft.action != "unchanged" else (),
             warnings=tuple(warnings),
         )
 

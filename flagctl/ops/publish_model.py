@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from flagctl.bundle.manifest import BundleRef, Manifest
+    from flagctl.bundle.manifest import BundleRef, Manifest, Override
     from flagctl.ops.history import History
 
 FORMAT_VERSION: Final = "1.0"
@@ -30,7 +30,8 @@ class PublishOptions:
         ref: Its git ref, for people.
         history: Answers whether a commit builds on another; needed wherever the current manifest has a commit.
         check_live: Called with the verified current manifest (or None) each time one is read, before anything is written;
-            raises `ConflictError` to refuse, for instance because a saved plan was made against another one.
+            raises `ConflictError` to refuse, for instance because a saved plan was made against another one. What it returns are
+            rules of the policy that were set aside, for the manifest.
         allow_rollback: Publish even if the commit does not build on the published one.
         recover: Replace a manifest that cannot be verified.
         dry_run: Do everything but write.
@@ -44,7 +45,7 @@ class PublishOptions:
     commit: str | None = None
     ref: str | None = None
     history: History | None = None
-    check_live: Callable[[Manifest | None], None] | None = None
+    check_live: Callable[[Manifest | None], Sequence[Override] | None] | None = None
     allow_rollback: bool = False
     recover: bool = False
     dry_run: bool = False
@@ -80,6 +81,7 @@ class PublishResult:
         attempts: Rounds it took.
         log_key: Place of the manifest's copy.
         warnings: What went wrong without spoiling the result.
+        overrides: Rules of the policy that were set aside for it.
     """
 
     action: Action
@@ -102,10 +104,11 @@ class PublishResult:
     attempts: int
     log_key: str
     warnings: tuple[str, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        return result_document(self)
+        return {**result_document(self), "overrides": [override._asdict() for override in self.overrides]}
 
 
 def result_document(result: Any) -> dict[str, Any]:

@@ -16,14 +16,17 @@ from flagctl.ops.target import with_newest_root
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flagctl.bundle.manifest import Manifest
+    from flagctl.bundle.manifest import Manifest, Override
     from flagctl.ops.target import Target
     from flagctl.signing import Signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """A manifest that was published; `live` marks the current one. Instants are RFC 3339."""
+    """A manifest that was published; `live` marks the current one. Instants are RFC 3339.
+
+    `overrides` are the rules of the policy that were set aside for it.
+    """
 
     epoch: int
     seq: int
@@ -34,10 +37,11 @@ class LogEntry:
     issued: str
     expires: str
     live: bool
+    overrides: tuple[Override, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as JSON values."""
-        return result_document(self)
+        return {**result_document(self), "overrides": [override._asdict() for override in self.overrides]}
 
 
 def history(target: Target, *, limit: int = 50) -> tuple[LogEntry, ...]:
@@ -121,4 +125,5 @@ def _entry(manifest: Manifest, *, live: bool) -> LogEntry:
         issued=format_instant(manifest.issued),
         expires=format_instant(manifest.expires),
         live=live,
+        overrides=manifest.overrides,
     )

@@ -10,6 +10,7 @@ from flagctl.report.table import Column, render_fields, render_table
 from flagctl.report.values import show_duration, show_size
 
 if TYPE_CHECKING:
+    from flagctl.bundle.manifest import Override
     from flagctl.ops.publish_model import PublishResult
     from flagctl.ops.rollback import LogEntry
     from flagctl.ops.status import EnvironmentStatus
@@ -39,6 +40,7 @@ def render_publication(result: PublishResult, style: Style) -> str:
         ("commit", result.commit[:12] + (f" ({result.ref})" if result.ref else "") if result.commit else None),
         ("expires", result.expires),
         ("remote", result.url),
+        *(("overridden", _override(override)) for override in result.overrides),
     ]
     return f"{style.paint(plain(result.environment), 'bold')} {head}\n{render_fields(fields, style, indent='  ')}"
 
@@ -48,6 +50,10 @@ def publication_hint(result: PublishResult) -> str | None:
     if result.dry_run or result.action not in {"published", "rolled-back"} or result.previous_seq is None:
         return None
     return f"to go back: flagctl rollback {result.environment} --to {result.previous_seq}"
+
+
+def _override(override: Override) -> str:
+    return f"{override.rule}: {override.reason}" + (f" ({override.by})" if override.by else "")
 
 
 def _numbers(result: PublishResult) -> str:
@@ -89,6 +95,7 @@ def render_log(table: LogTable, style: Style) -> str:
         Column(title="COMMIT", droppable=True),
         Column(title="ISSUED"),
         Column(title="REF", flexible=True, droppable=True),
+        *((Column(title="OVERRIDDEN", flexible=True),) if any(entry.overrides for entry in table.entries) else ()),
     )
     rows = [
         (
@@ -99,6 +106,7 @@ def render_log(table: LogTable, style: Style) -> str:
             (entry.commit or "-")[:12],
             entry.issued,
             entry.ref or "",
+            *(("; ".join(map(_override, entry.overrides)),) if len(columns) > 7 else ()),
         )
         for entry in table.entries
     ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 """How the author of a review must stand to the repository; anybody can review a public one."""
@@ -44,11 +44,13 @@ class Approvals:
         approvers: Those whose last word was yes, in the order of that word.
         objectors: Those whose last word was a request for changes.
         authors: Who wrote the change, as far as that is known.
+        bare: Commits of the change that nobody but their authors agreed to, where commits carry the approvals.
     """
 
     approvers: tuple[Person, ...] = ()
     objectors: tuple[Person, ...] = ()
     authors: tuple[Person, ...] = ()
+    bare: tuple[str, ...] = ()
 
     @property
     def independent(self) -> tuple[Person, ...]:
@@ -77,6 +79,7 @@ def merge(*parts: Approvals) -> Approvals:
         approvers=_distinct(p for part in parts for p in part.approvers),
         objectors=_distinct(p for part in parts for p in part.objectors),
         authors=tuple(dict.fromkeys(p for part in parts for p in part.authors)),
+        bare=tuple(commit for part in parts for commit in part.bare),
     )
 
 
@@ -152,24 +155,54 @@ def _counts(review: Mapping[str, Any]) -> bool:
     return association is None or association in _TRUSTED
 
 
-def parse_trailers(trailers: Iterable[tuple[str, str]], authors: Iterable[str]) -> Approvals:
-    """Read approvals from the trailers of commits.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitTrailers:
+    """What a commit says about who wrote it and who agreed.
 
-    Args:
-        trailers: Name and value of each, such as ``("Approved-by", "Ann <ann@example.com>")``; others than ``Approved-by`` and
-            ``Signed-off-by`` are left out.
-        authors: E-mail addresses of the commits' authors; ``Co-authored-by`` adds to them.
+    Attributes:
+        commit: Its id.
+        email: Of its author.
+        trailers: Name and value of each, such as ``("Approved-by", "Ann <ann@example.com>")``.
+        brought: Ids of the commits that it merges; empty for other commits.
+        touches: Whether it changes flag files itself.
     """
-    approvers, written = [], [person(email=email) for email in authors]
-    for name, value in trailers:
-        match = _TRAILER.match(value)
-        email = match["email"] if match else None
-        login = value.strip() if match is None and re.fullmatch(r"@[A-Za-z0-9-]+", value.strip()) else None
-        if email is None and login is None:
+
+    commit: str
+    email: str
+    trailers: tuple[tuple[str, str], ...]
+    brought: frozenset[str] = frozenset()
+    touches: bool = True
+
+
+def parse_trailers(commits: Iterable[CommitTrailers]) -> Approvals:
+    """Read approvals from the trailers ``Approved-by`` and ``Signed-off-by`` of commits.
+
+    A merge's trailers speak for the commits that it brought. ``Co-authored-by`` names further authors.
+    """
+    everything = tuple(commits)
+    touching = [c for c in everything if c.touches]
+    merges = [c for c in everything if c.brought]
+    approvers: list[Person] = []
+    authors: list[Person] = []
+    bare = []
+    for commit in touching:
+        speaking = [commit, *(merge for merge in merges if commit.commit in merge.brought)]
+        written = [person(email=commit.email), *_people(commit, {"co-authored-by"})]
+        agreed = [one for speaker in speaking for one in _people(speaker, {"approved-by", "signed-off-by"})]
+        own = {name for author in written for name in author.names}
+        if all(one.is_one_of(own) for one in agreed):
+            bare.append(commit.commit[:12])
+        authors += written
+        approvers += agreed
+    return Approvals(approvers=_distinct(approvers), authors=_distinct(authors), bare=tuple(bare))
+
+
+def _people(commit: CommitTrailers, names: set[str]) -> Iterator[Person]:
+    for name, value in commit.trailers:
+        if name.lower() not in names:
             continue
-        someone = person(login=login, email=email)
-        if name.lower() == "co-authored-by":
-            written.append(someone)
-        elif name.lower() in {"approved-by", "signed-off-by"}:
-            approvers.append(someone)
-    return Approvals(approvers=_distinct(approvers), authors=_distinct(written))
+        match = _TRAILER.match(value)
+        if match:
+            yield person(email=match["email"])
+        elif re.fullmatch(r"@[A-Za-z0-9-]+", value.strip()):
+            yield person(login=value.strip())

@@ -33,6 +33,7 @@ class Facts:
         before: What is in force, or live.
         after: What is proposed.
         owners: Who stands behind names of owners.
+        owned: Repositories that say who owns a document; the first one that has an owner for it decides.
         approvals: Who agreed; None if nobody was asked.
         publisher: Who publishes, if that is known.
         tested: Keys of flags with a test case that runs in the environment.
@@ -48,6 +49,7 @@ class Facts:
     after: Repository
     now_ms: int
     owners: Mapping[str, Owner] = field(default_factory=dict)
+    owned: tuple[Repository, ...] = ()
     approvals: Approvals | None = None
     publisher: Person | None = None
     tested: frozenset[str] = frozenset()

@@ -46,6 +46,7 @@ RULES: Final[tuple[PolicyRule, ...]] = (
             "POL201": "too few people agreed",
             "POL202": "no owner of a changed file agreed",
             "POL203": "somebody asks for changes",
+            "POL205": "a commit carries no approval",
         },
         check=check_approvals,
     ),
@@ -113,6 +114,7 @@ class Sides:
         before: What is in force, or live.
         after: What is proposed.
         diff: The difference.
+        owned: Repositories that say who owns a document, the one in force first; empty for `before` and `after`.
         configs: Configurations to be obeyed, the one in force first. The proposed one alone would let a change loosen the rules
             that it is weighed by, the one in force alone would let it pass rules that it brings.
     """
@@ -121,6 +123,7 @@ class Sides:
     after: Repository
     diff: RepositoryDiff
     configs: Sequence[RepositoryConfig]
+    owned: tuple[Repository, ...] = ()
 
 
 def environments_with_policy(configs: Sequence[RepositoryConfig]) -> tuple[str, ...]:
@@ -170,6 +173,7 @@ def evaluate(sides: Sides, environment: str, circumstances: Circumstances) -> tu
             before=sides.before,
             after=sides.after,
             owners=owners,
+            owned=sides.owned or (sides.before, sides.after),
             approvals=circumstances.approvals,
             publisher=circumstances.publisher,
             tested=circumstances.tested.get(environment, frozenset()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flagctl.model import Breaking
 from flagctl.review import words
@@ -10,7 +10,7 @@ from flagctl.review.changes import Category
 from flagctl.review.facts import is_documentation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from flagctl.model import Repository
     from flagctl.review.approvals import Person
@@ -42,7 +42,10 @@ def check_freeze(facts: Facts) -> Iterator[Verdict]:
 
 
 def check_approvals(facts: Facts) -> Iterator[Verdict]:
-    """POL201: enough people agreed. POL202: owners of what changes are among them. POL203: nobody objects."""
+    """POL201: enough people agreed. POL202: owners of what changes are among them. POL203: nobody objects.
+
+    POL205: each commit was agreed to, where the commits carry the approvals.
+    """
     policy = facts.policy.approvals
     changes = [change for change in facts.diff.changes if not is_documentation(change)]
     if policy is None:
@@ -73,13 +76,23 @@ def check_approvals(facts: Facts) -> Iterator[Verdict]:
             f"changes were requested by {objectors}",
             help="settle it with them: a newer approval, or a dismissal of their review, lifts this",
         )
+    if facts.approvals is not None and facts.approvals.bare and required:
+        bare = facts.approvals.bare
+        yield facts.verdict(
+            "POL205",
+            "approvals",
+            f"{len(bare)} without",
+            "each commit",
+            f"nobody but the author agreed to commit {_few(list(bare))}",
+            help="add the trailer `Approved-by: NAME <EMAIL>` to it, or to the merge that brought it",
+        )
     if policy.from_owners:
         yield from _check_owners(facts, changes, given)
 
 
 def _check_owners(facts: Facts, changes: list[Change], given: Iterable[Person]) -> Iterator[Verdict]:
     missing = False
-    concerned = owners_of(changes, facts.before, facts.after)
+    concerned = owners_of(changes, facts.owned)
     for owner, keys in concerned.items():
         problem = lacks_owner(facts, owner, given)
         if problem is not None:
@@ -123,31 +136,33 @@ def lacks_owner(facts: Facts, owner: str, given: Iterable[Person]) -> tuple[str,
     )
 
 
-def owners_of(changes: Iterable[Change], before: Repository, after: Repository) -> dict[str, tuple[str, ...]]:
-    """Return the owners of changed documents with what belongs to them.
+def owners_of(changes: Iterable[Change], owned: Sequence[Repository]) -> dict[str, tuple[str, ...]]:
+    """Return the owners of changed documents with what belongs to them; the first repository that names an owner decides.
 
     The owner before the change counts, so that nobody makes a flag their own to approve it; a new document has its new one.
     """
     found: dict[str, dict[str, None]] = {}
     for change in changes:
-        owner = _owner(change, before) or _owner(change, after)
+        owner = _owner(change, owned)
         if owner is not None:
             name = change.key if change.kind != "config" else "flagctl.yaml"
             found.setdefault(owner, {})[name] = None
     return {owner: tuple(keys) for owner, keys in sorted(found.items())}
 
 
-def _owner(change: Change, repository: Repository) -> str | None:
-    if change.kind == "config":
-        return repository.config.owner
-    kinds: Mapping[str, Mapping[str, object]] = {
-        "flag": repository.flags,
-        "segment": repository.segments,
-        "experiment": repository.experiments,
-        "layer": repository.layers,
-    }
-    owner: str | None = getattr(kinds[change.kind].get(change.key), "owner", None)
-    return owner
+def _owner(change: Change, owned: Sequence[Repository]) -> str | None:
+    for repository in owned:
+        kinds: Mapping[str, Mapping[str, Any]] = {
+            "flag": repository.flags,
+            "segment": repository.segments,
+            "experiment": repository.experiments,
+            "layer": repository.layers,
+            "config": {change.key: repository.config},
+        }
+        item = kinds[change.kind].get(change.key)
+        if item is not None and item.owner:
+            return str(item.owner)
+    return None
 
 
 def check_duties(facts: Facts) -> Iterator[Verdict]:
@@ -207,7 +222,7 @@ def check_breaking(facts: Facts) -> Iterator[Verdict]:
         message = f"{change.key}: {change.message}; calling code may break"
         problem = None
         if mode is Breaking.OWNERS:
-            owner = _owner(change, facts.before)
+            owner = _owner(change, facts.owned)
             if owner is not None:
                 problem = lacks_owner(facts, owner, given)
             elif not given:

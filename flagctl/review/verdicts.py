@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from flagctl.bundle.manifest import MAX_OVERRIDES, Override
 from flagctl.diagnostics import did_you_mean
 from flagctl.errors import UsageError
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 MAX_REASON = 200
 """Most characters of a reason."""
 MAX_REASONS = 1200
-"""Most bytes of all reasons of one publication: they travel in the manifest, which has 4096."""
-MAX_OVERRIDES = 8
+"""Most bytes of all reasons and names of one publication: they travel in the manifest, which has 4096."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +72,6 @@ class Verdict:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
-    """A rule that somebody sets aside, and why. `by` is who, if that is known."""
-
-    rule: str
-    reason: str
-    by: str | None = None
-
-
 def parse_overrides(words: Sequence[str], rules: Mapping[str, str], *, by: str | None = None) -> tuple[Override, ...]:
     """Read ``RULE=reason`` from the command line.
 
@@ -93,6 +84,7 @@ def parse_overrides(words: Sequence[str], rules: Mapping[str, str], *, by: str |
         UsageError: If a rule is unknown or given twice, or a reason is missing or too long.
     """
     found: dict[str, Override] = {}
+    by = "".join(character if character.isprintable() else "?" for character in by)[:100] if by else None
     for word in words:
         name, _, reason = word.partition("=")
         rule = rules.get(name.strip().lower())
@@ -111,7 +103,8 @@ def parse_overrides(words: Sequence[str], rules: Mapping[str, str], *, by: str |
         if rule in found:
             raise UsageError(f"the rule {rule} is overridden twice")
         found[rule] = Override(rule=rule, reason=reason, by=by)
-    if sum(len(override.reason.encode()) for override in found.values()) > MAX_REASONS or len(found) > MAX_OVERRIDES:
+    size = sum(len(override.reason.encode()) + len((override.by or "").encode()) for override in found.values())
+    if size > MAX_REASONS or len(found) > MAX_OVERRIDES:
         raise UsageError(f"at most {MAX_OVERRIDES} overrides with {MAX_REASONS} bytes of reasons fit into a manifest")
     return tuple(found.values())
 

@@ -95,7 +95,7 @@ def test_a_saved_plan_is_published_exactly_or_not_at_all(cli, in_git, commit) ->
     edit(flag, "\nvalue: 200", "\nvalue: 300")
     commit(in_git)
     assert "not those of the plan" in cli("publish", "production", "--plan", "plan.json", exit_code=6).stderr
-    assert "is for 'production'" in cli("publish", "staging", "--plan", "plan.json", exit_code=2).stderr
+    assert "is for 'production'" in cli("publish", "staging", "--plan", "plan.json", exit_code=6).stderr
     assert "is not a plan" in cli("publish", "staging", "--plan", "trust.json", exit_code=2).stderr
 
 
