@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import HealthCheck, settings
 
+from tests.scale import PROFILE
 from tests.simulators.fixtures import fault_proxy, s3_bucket, s3_credentials, s3_server
 
 __all__ = ["fault_proxy", "s3_bucket", "s3_credentials", "s3_server"]
 
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(
-    "thorough",
-    max_examples=5_000,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+for name, examples in (("long", 400), ("thorough", 5_000)):
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+settings.load_profile(PROFILE)
