@@ -127,7 +127,7 @@ def look(source: Source, state: Trusted, *, now: float, tags: Tags = NO_TAGS) ->
         pulled = _pull_manifest(source, state, now, tags)
     except (UntrustedError, LackingError) as error:
         pulled = Pulled(state, tags, problem=error)
-    pulled = _pull_kills(source.remote, pulled)
+    pulled = _pull_kills(source.remote, state, pulled)
     manifest = pulled.state.manifest
     if manifest is None or manifest is state.manifest:
         return pulled
@@ -135,10 +135,14 @@ def look(source: Source, state: Trusted, *, now: float, tags: Tags = NO_TAGS) ->
     if floor is None:
         return pulled
     try:
-        return pulled._replace(state=accept_floor(pulled.state, floor, read_kill_copy(source.remote, manifest, floor)))
+        following = accept_floor(pulled.state, floor, read_kill_copy(source.remote, manifest, floor))
     except (UntrustedError, RemoteError) as error:
         held = state._replace(kills=pulled.state.kills) if pulled.state.kills is not state.kills else state
         return pulled._replace(state=held, tags=tags._replace(kills=pulled.tags.kills), data=None, problem=error)
+    if pulled.kills_problem is None and pulled.tags.kills != tags.kills:
+        older = UntrustedError("the kill list is older than the one that the manifest pins", reason="rollback")
+        pulled = pulled._replace(tags=pulled.tags._replace(kills=None), kills_problem=older)
+    return pulled._replace(state=following)
 
 
 def _pull_manifest(source: Source, state: Trusted, now: float, tags: Tags) -> Pulled:
@@ -161,7 +165,7 @@ def _pull_manifest(source: Source, state: Trusted, now: float, tags: Tags) -> Pu
     return Pulled(following, tags._replace(manifest=fetched.etag), fetched.data, blobs[-1] if blobs else None)
 
 
-def _pull_kills(remote: Remote, pulled: Pulled) -> Pulled:
+def _pull_kills(remote: Remote, held: Trusted, pulled: Pulled) -> Pulled:
     """Read the current kill list. Trouble with it is only noted: what is held goes on counting."""
     state = pulled.state
     if state.root is not None and state.environment not in state.root.kill:
@@ -170,7 +174,8 @@ def _pull_kills(remote: Remote, pulled: Pulled) -> Pulled:
         fetched = remote.get(kill_key(state.environment), etag=pulled.tags.kills, max_bytes=MAX_POINTER)
         if not isinstance(fetched, Fetched):
             return pulled
-        kills = check_kill_list(state, fetched.data)
+        # Held to what was accepted before: the new manifest may yet be refused for the list that it pins.
+        kills = check_kill_list(held, fetched.data)
     except (UntrustedError, RemoteError) as error:
         return pulled._replace(kills_problem=error)
     tags = pulled.tags._replace(kills=fetched.etag)

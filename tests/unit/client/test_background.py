@@ -66,13 +66,13 @@ def test_waits_grow_to_five_minutes_with_jitter_and_fall_back_after_a_success(pr
     assert (low.next_delay(), high.next_delay()) == pytest.approx((8.0, 12.0))
 
 
-def test_each_pass_makes_one_request_for_what_has_not_changed(project, remote, clock):
+def test_each_pass_makes_one_request_for_each_pointer_that_has_not_changed(project, remote, clock):
     project.put(remote, ONE)
     updater = updater_of(project, remote, clock)
     updater.update()
     remote.operations.clear()
     updater.update()
-    assert remote.operations == [("get", "production/manifest.json")]
+    assert remote.operations == [("get", "production/manifest.json"), ("get", "production/kill.json")]
 
 
 def test_a_failing_pass_makes_one_request_too(project, remote, clock):

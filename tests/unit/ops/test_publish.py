@@ -8,7 +8,6 @@ import pytest
 from flagctl.bundle.accept import accept, read_manifest
 from flagctl.bundle.blob import pack
 from flagctl.bundle.envelope import Role
-from flagctl.bundle.manifest import KillFloor
 from flagctl.bundle.names import parse_log_key
 from flagctl.bundle.trust import next_trust
 from flagctl.client.sync import Source, pull
@@ -313,8 +312,7 @@ def test_a_new_epoch_starts_again_at_one(project, remote):
 
 
 def test_the_kill_floor_is_carried_on(project, remote, target):
-
-    floor = KillFloor(3, "d" * 64)
+    floor = project.put_kills(remote, "a", seq=3)
     project.put(remote, ONE, kill_floor=floor, commit=C1)
     publish(target, TWO, project.publishers, options())
     assert live(target).manifest.kill_floor == floor
