@@ -1,0 +1,284 @@
+"""What flags answer to a whole population: one version, or what changes between two."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flagctl.bundle.canonical import canonical_json
+from flagctl.population.counting import Grouping, Tally
+from flagctl.population.engine import ColumnFlags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from flagctl.evaluator.document import Document
+    from flagctl.population.batch import Batch
+    from flagctl.population.counting import Group
+    from flagctl.population.engine import Outcome
+
+    Batches = Iterable[tuple[Batch, float | None]]
+    Progress = Callable[[int, float | None], None]
+    """Told after each batch: contexts so far, and the share of the file that is read (None: unknown)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What applications get.
+
+    Attributes:
+        variant: Name of the variant; None: the caller's default.
+        value: The variant's value.
+        error_code: Why the caller's default is served, if an error is the cause.
+    """
+
+    variant: str | None
+    value: Any
+    error_code: str | None
+
+    @classmethod
+    def by(cls, outcome: Outcome) -> Served:
+        """Return what an outcome serves."""
+        code = None if outcome.error_code is None else outcome.error_code.value
+        return cls(variant=outcome.variant, value=outcome.value, error_code=code)
+
+    @property
+    def identity(self) -> tuple[str | None, bytes, str | None]:
+        """A key that is equal for what is the same to applications."""
+        return self.variant, canonical_json(self.value), self.error_code
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON outputs have it."""
+        return {"variant": self.variant, "value": self.value, "error_code": self.error_code}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredMovement:
+    """How many contexts get one thing before and one after, with a few of them."""
+
+    before: Served
+    after: Served
+    count: int
+    share: float
+    examples: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_change(self) -> bool:
+        """Whether both differ."""
+        return self.before.identity != self.after.identity
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the movement as JSON outputs have it; the share is a fraction."""
+        return {
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "is_change": self.is_change,
+            "count": self.count,
+            "share": self.share,
+            "examples": list(self.examples),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredGroup:
+    """The same for contexts with one value of an attribute; shares are of these contexts."""
+
+    group: Group
+    contexts: int
+    movements: tuple[MeasuredMovement, ...]
+
+    @property
+    def changed(self) -> int:
+        """Contexts whose answer changes."""
+        return sum(m.count for m in self.movements if m.is_change)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the group as JSON outputs have it."""
+        return {
+            **self.group.to_dict(),
+            "contexts": self.contexts,
+            "changed": self.changed,
+            "movements": [_without_examples(m.to_dict()) for m in self.movements],
+        }
+
+
+def _without_examples(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in data.items() if name != "examples"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredFlag:
+    """Who changes when one flag changes in one environment.
+
+    Attributes:
+        key: The flag.
+        environment: Where.
+        contexts: Size of the population.
+        movements: Every (before, after) that occurs, the largest change first, then what stays.
+        by: For each attribute asked for, the groups, the largest first.
+    """
+
+    key: str
+    environment: str
+    contexts: int
+    movements: tuple[MeasuredMovement, ...]
+    by: Mapping[str, tuple[MeasuredGroup, ...]]
+
+    @property
+    def changed(self) -> int:
+        """Contexts whose answer changes."""
+        return sum(m.count for m in self.movements if m.is_change)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measurement as JSON outputs have it."""
+        return {
+            "key": self.key,
+            "environment": self.environment,
+            "contexts": self.contexts,
+            "changed": self.changed,
+            "movements": [movement.to_dict() for movement in self.movements],
+            "by": [
+                {"attribute": attribute, "groups": [group.to_dict() for group in groups]}
+                for attribute, groups in self.by.items()
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What to count besides.
+
+    Attributes:
+        by: Attributes to break numbers down by, as paths.
+        examples: How many contexts to show of each movement.
+        private: Attributes that examples keep to themselves.
+    """
+
+    by: tuple[tuple[str, ...], ...] = ()
+    examples: int = 3
+    private: frozenset[tuple[str, ...]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """Both versions of one environment's flags, and those of them to compare."""
+
+    environment: str
+    before: Document
+    after: Document
+    keys: tuple[str, ...]
+
+
+def compare(
+    versions: Sequence[Versions], batches: Batches, now_ms: int, questions: Questions, progress: Progress
+) -> tuple[MeasuredFlag, ...]:
+    """Evaluate both versions of flags for every context.
+
+    Args:
+        versions: What to compare, for each environment.
+        batches: The population.
+        now_ms: The instant of all evaluations.
+        questions: What to count.
+        progress: Told after each batch.
+    """
+    groupings = [Grouping(path) for path in questions.by]
+    sides = [(ColumnFlags(v.before, now_ms), ColumnFlags(v.after, now_ms)) for v in versions]
+    tallies = {(v.environment, key): Tally(groupings, questions.examples) for v in versions for key in v.keys}
+    done = 0
+    for batch, share in batches:
+        groups = [grouping.numbers(batch) for grouping in groupings]
+        for version, (old, new) in zip(versions, sides, strict=True):
+            before, after = old.on(batch), new.on(batch)
+            for key in version.keys:
+                tally = tallies[version.environment, key]
+                left, right = before.flag(key), after.flag(key)
+                pairs = _pairs(tally, old.outcomes(key), new.outcomes(key))
+                tally.add(batch, pairs[left, right], groups)
+        done += batch.size
+        progress(done, share)
+    return tuple(
+        _measured(key, environment, tally, groupings, questions) for (environment, key), tally in tallies.items()
+    )
+
+
+class _Pair:
+    """What two versions serve, as a class of a tally."""
+
+    __slots__ = ("after", "before")
+
+    def __init__(self, before: Served, after: Served) -> None:
+        self.before = before
+        self.after = after
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Pair) and (self.before.identity, self.after.identity) == (
+            other.before.identity,
+            other.after.identity,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.before.identity, self.after.identity))
+
+
+def _pairs(tally: Tally, before: Sequence[Outcome], after: Sequence[Outcome]) -> Any:
+    """Return the class of each pair of outcomes, shape ``(len(before), len(after))``."""
+    olds, news = [Served.by(outcome) for outcome in before], [Served.by(outcome) for outcome in after]
+    return np.array([[tally.number(_Pair(old, new)) for new in news] for old in olds], np.int64)
+
+
+def _measured(
+    key: str, environment: str, tally: Tally, groupings: Sequence[Grouping], questions: Questions
+) -> MeasuredFlag:
+    def movements(counts: Mapping[int, int], total: int, *, examples: bool) -> tuple[MeasuredMovement, ...]:
+        found = [
+            MeasuredMovement(
+                before=tally.classes[number].before,
+                after=tally.classes[number].after,
+                count=count,
+                share=count / total,
+                examples=tuple(shown(context, questions.private) for context in tally.examples(number))
+                if examples and tally.classes[number].before.identity != tally.classes[number].after.identity
+                else (),
+            )
+            for number, count in counts.items()
+            if count
+        ]
+        return tuple(sorted(found, key=lambda m: (not m.is_change, -m.count)))
+
+    every = {number: tally.count(number) for number in range(len(tally.classes))}
+    by = {}
+    for place, grouping in enumerate(groupings):
+        groups = []
+        for number, counts in tally.by_group(place).items():
+            total = sum(counts.values())
+            part = movements(counts, total, examples=False)
+            groups.append(MeasuredGroup(group=grouping.groups[number], contexts=total, movements=part))
+        by[".".join(grouping.path)] = tuple(groups)
+    return MeasuredFlag(
+        key=key,
+        environment=environment,
+        contexts=tally.total,
+        movements=movements(every, tally.total, examples=True),
+        by=by,
+    )
+
+
+PRIVATE = "(personal data)"
+"""Stands in examples for values of attributes that are declared as personal data."""
+
+
+def shown(context: Any, private: frozenset[tuple[str, ...]]) -> dict[str, Any]:
+    """Return a context as examples show it: plain JSON, without personal data."""
+
+    def visit(value: Any, path: tuple[str, ...]) -> Any:
+        if path in private and value is not None:
+            return PRIVATE
+        if isinstance(value, dict):
+            return {str(key): visit(inner, (*path, str(key))) for key, inner in value.items()}
+        return json.loads(json.dumps(value, default=str))
+
+    result: dict[str, Any] = visit(context, ())
+    return result
