@@ -34,7 +34,7 @@ def main() -> int:
         over = timing.ratio > timing.limit or timing.p99_nanoseconds > P99_LIMIT_NS
         exceeded |= over
         print(
-            f"{timing.case:30} {timing.method:11} {timing.nanoseconds:7.1f} ns  {timing.ratio:5.2f} x {timing.reference}"
+            f"{timing.case:36} {timing.method:11} {timing.nanoseconds:7.1f} ns  {timing.ratio:5.2f} x {timing.reference}"
             f" (limit {timing.limit})  p99 {timing.p99_nanoseconds / 1e3:.1f} µs{'  EXCEEDED' if over else ''}"
         )
     if result.large is not None:

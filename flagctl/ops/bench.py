@@ -112,7 +112,8 @@ CASES: Final = (
     ("five rules of two conditions", "five-rules", False, "call", 7.0),
     ("the same, sparse context", "five-rules", True, "call", 7.0),
     ("50/50 rollout", "rollout", False, "hash", 4.0),
-    ("three-arm experiment", "experiment", False, "call", 7.5),
+    ("three-arm experiment, everybody", "experiment", False, "call", 7.5),
+    ("three-arm experiment, 90 % of units", "experiment-part", False, "call", 7.5),
 )
 
 
@@ -128,7 +129,7 @@ def bench(options: BenchOptions) -> BenchResult:
     large = _measure_apart(options.flags, options.seed) if options.flags else None
     flags = load(case_bundle())
     flags.compile_all()
-    default_of = {"experiment": "none"}
+    default_of = {"experiment": "none", "experiment-part": "none"}
     loops: list[tuple[int, str, Callable[[int], float], Callable[[], object]]] = []
     for number, (_, flag, sparse, _, _) in enumerate(CASES):
         context = SPARSE_CONTEXT if sparse else FULL_CONTEXT

@@ -42,7 +42,7 @@ def case_flags() -> dict[str, Any]:
             )
         )
     ]
-    experiment = {
+    experiment: dict[str, Any] = {
         "id": "test",
         "experiment": {
             "key": "bench-test",
@@ -53,23 +53,27 @@ def case_flags() -> dict[str, Any]:
         "salt": "bench-test",
         "split": [[33_333, 0], [66_666, 1], [100_000, 2]],
     }
+    # The context's unit is taken in by both; the second needs a draw of its own for that.
+    part = {**experiment, "experiment": {**experiment["experiment"], "key": "bench-part", "slots": [[0, 90_000]]}}
+    us = {"id": "us", "serve": 1, "when": [_test("country", "equals", "US")]}
+    three_arms = {
+        "type": "string",
+        "variants": [["a", "one"], ["b", "two"], ["c", "three"]],
+        "default": {"serve": 0},
+        "owner": "team-bench",
+    }
     return {
         "static": {**boolean, "default": {"serve": 0}},
         "five-rules": {**boolean, "default": {"serve": 1}, "rules": rules},
         "rollout": {**boolean, "default": {"split": [[50_000, 0], [100_000, 1]]}},
-        "experiment": {
-            "type": "string",
-            "variants": [["a", "one"], ["b", "two"], ["c", "three"]],
-            "default": {"serve": 0},
-            "rules": [{"id": "us", "serve": 1, "when": [_test("country", "equals", "US")]}, experiment],
-            "owner": "team-bench",
-        },
+        "experiment": {**three_arms, "rules": [us, experiment]},
+        "experiment-part": {**three_arms, "rules": [us, part]},
     }
 
 
 def case_bundle() -> bytes:
     """Return a bundle of the cases."""
-    return _bundle(case_flags(), {}, {"bench-test": {"flag": "experiment"}})
+    return _bundle(case_flags(), {}, {"bench-test": {"flag": "experiment"}, "bench-part": {"flag": "experiment-part"}})
 
 
 def large_bundle(count: int, seed: int) -> bytes:
