@@ -13,6 +13,7 @@ from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
     from flagctl.ops.plan import PlanResult, Proposal
+    from flagctl.ops.target import TargetOverrides
 
 _PANEL = "Publish"
 
@@ -33,6 +34,9 @@ def plan(
     ] = None,
     detailed: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 10 if publishing would change anything.")
+    ] = False,
+    refresh_only: Annotated[
+        bool, typer.Option("--refresh-only", help="Only whether what is live is what its commit and its log say.")
     ] = False,
     base: Annotated[
         str | None,
@@ -61,6 +65,11 @@ def plan(
     from flagctl.report.plan import render_plan
 
     session = session_of(context)
+    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    if refresh_only:
+        given = {"--out": out, "--base": base, "--revision": revision, "--out-summary": out_summary}
+        _refresh(session, env, overrides, given, detailed=detailed)
+        return
     form = session.format("text", "json", "markdown")
     loaded = load(session.root, revision=revision)
     repository = readable(loaded)
@@ -69,7 +78,6 @@ def plan(
     bundle = compile_environment(checked(loaded, now_ms()), env)
     proposal = Proposal(loaded=loaded, bundle=bundle, commit=None if origin.uncommitted else origin.commit)
     if base is None:
-        overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
         target = open_target(session.root, repository.config, env, overrides)
         result = run(target, proposal, now_ms(), origin=origin)
     else:
@@ -83,6 +91,30 @@ def plan(
         write_plan(result, out)
         session.console.hint(f"publish exactly this: flagctl publish {env} --plan {out}")
     if detailed and result.has_changes:
+        raise typer.Exit(ExitCode.CHANGES)
+
+
+def _refresh(
+    session: Session, env: str, overrides: "TargetOverrides", given: dict[str, object], *, detailed: bool
+) -> None:
+    """Show whether what is live is what its own records say; the flags at hand do not matter."""
+    from flagctl.errors import UsageError
+    from flagctl.ops.drift import drift
+    from flagctl.ops.loading import check_environment, load, readable
+    from flagctl.ops.publishing import find_origin
+    from flagctl.ops.target import open_target
+    from flagctl.report.drift import render_drift
+
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(f"--refresh-only proposes nothing, so it does not go with {wrong[0]}")
+    session.format("text", "json")
+    repository = readable(load(session.root))
+    check_environment(repository, env)
+    target = open_target(session.root, repository.config, env, overrides)
+    result = drift(target, find_origin(session.root), now_ms())
+    session.emit(result, render_drift)
+    if detailed and result.has_drift:
         raise typer.Exit(ExitCode.CHANGES)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flagctl.report.findings import escape_data
 from flagctl.report.style import plain, wrap
+from flagctl.report.table import Column, render_table
+from flagctl.review.policy import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,3 +143,19 @@ def render_policy_markdown(result: PolicyResult) -> str:
 
 def _sign(verdict: Verdict) -> str:
     return "✅" if verdict.passed else "⚠️" if verdict.overridden is not None else "❌"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRules:
+    """All rules that a policy can have."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON output (`schemas/output-policy-rules.schema.json`)."""
+        return {"format_version": "1.0", "rules": [{"name": rule.name, "codes": dict(rule.codes)} for rule in RULES]}
+
+
+def render_policy_rules(_: PolicyRules, style: Style) -> str:
+    """Return a line for each code."""
+    columns = (Column(title="RULE", paint=("bold",)), Column(title="CODE"), Column(title="REFUSES WHEN", wraps=True))
+    rows = [(rule.name, code, text) for rule in RULES for code, text in rule.codes.items()]
+    return render_table(columns, rows, style)
