@@ -71,6 +71,10 @@ def init(
         str | None, typer.Option(metavar="URL", help="Where to publish; default: a folder on this machine.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(metavar="URL", help="Of an S3-compatible store.")] = None,
+    ci: Annotated[
+        str | None,
+        typer.Option(metavar="SYSTEM", help="All workflows for github or gitlab; adds them to existing flags, too."),
+    ] = None,
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing.")] = False,
 ) -> None:
     """Make a flag repository: sample flags, tests, keys, CI workflow."""
@@ -80,14 +84,17 @@ def init(
 
     session = session_of(context)
     session.format("text", "json")
-    if session.console.interactive and not no_input:
+    adds_to_existing = ci is not None and (directory / "flagctl.yaml").exists()
+    if session.console.interactive and not no_input and not adds_to_existing:
         project = session.console.ask("Name of the project?", project_name(project, directory.absolute()))
         if remote is None:
             local = "a folder on this machine"
             answer = session.console.ask("Where to publish (s3://bucket/prefix or file:///folder)?", local)
             remote = None if answer == local else answer
     result = run(
-        InitOptions(directory=directory, now_ms=now_ms(), project=project, remote=remote, endpoint_url=endpoint_url)
+        InitOptions(
+            directory=directory, now_ms=now_ms(), project=project, remote=remote, endpoint_url=endpoint_url, ci=ci
+        )
     )
     session.emit(result, render_init)
     for warning in result.warnings:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.errors import UsageError
+from flagctl.ops import init_ci
 from flagctl.ops import init_templates as templates
 from flagctl.ops.publishing import KEY_FOLDER
 from flagctl.resources import data_path
@@ -34,6 +36,7 @@ class InitOptions:
         project: Name; None is the folder's.
         remote: Location; None is a folder below `directory`.
         endpoint_url: Address of an S3-compatible store.
+        ci: Make all workflows for this CI system, also for a flag repository that is there already; None makes only the checks.
     """
 
     directory: Path
@@ -41,6 +44,7 @@ class InitOptions:
     project: str | None = None
     remote: str | None = None
     endpoint_url: str | None = None
+    ci: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ class InitResult:
         kept: Files that were there already and stayed as they are.
         keys: The keys that were made.
         warnings: What needs attention.
+        environments: Names of the environments.
     """
 
     directory: Path
@@ -64,13 +69,14 @@ class InitResult:
     kept: tuple[str, ...]
     keys: tuple[KeyResult, ...]
     warnings: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ENVIRONMENTS
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON output (`schemas/output-init.schema.json`)."""
         return {
             "directory": str(self.directory),
             "project": self.project,
-            "environments": list(ENVIRONMENTS),
+            "environments": list(self.environments),
             "remote": self.remote,
             "created": list(self.created),
             "kept": list(self.kept),
@@ -85,24 +91,32 @@ def init(options: InitOptions) -> InitResult:
     Nothing that exists is overwritten; only lines are added to an existing `.gitignore`.
 
     Raises:
-        UsageError: If there is a flag repository already, or the name or location cannot be used.
+        UsageError: If there is a flag repository already (and no CI system is named), or the name, location or system
+            cannot be used.
     """
     from flagctl.storage import open_remote
 
     directory = options.directory.absolute()
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{options.directory} is not a folder")
+    if options.ci is not None:
+        init_ci.check_system(options.ci)
     if (directory / "flagctl.yaml").exists():
-        raise UsageError(f"{options.directory} is a flag repository already", hint="see what is in it: flagctl list")
+        if options.ci is None:
+            raise UsageError(
+                f"{options.directory} is a flag repository already",
+                hint="see what is in it: flagctl list; workflows can be added: flagctl init --ci github",
+            )
+        return _add_ci(options, options.ci)
     project = project_name(options.project, directory)
     remote = options.remote or (directory / ".flagctl" / "remote").as_uri()
     open_remote(remote)
     others = _other_yaml(directory)
     writer = _Writer(directory)
     _write_files(writer, project, remote, options)
+    warnings = _write_ci(writer, directory, options.ci, ENVIRONMENTS)
     keys = make_keys(directory, project)
     writer.created += ["trust.json"]
-    warnings = []
     if others:
         warnings.append(
             f"there are other YAML files here ({', '.join(others)}): list them under 'exclude' in flagctl.yaml"
@@ -215,7 +229,6 @@ def _write_files(writer: _Writer, project: str, remote: str, options: InitOption
         ("flags/search-ranking.yaml", templates.SEARCH_RANKING),
         ("flags/shop.test.yaml", templates.TESTS),
         ("segments/employees.yaml", templates.EMPLOYEES),
-        (".github/workflows/flags.yml", templates.WORKFLOW),
         (".vscode/settings.json", templates.VSCODE_SETTINGS),
         (".vscode/extensions.json", templates.VSCODE_EXTENSIONS),
     ):
@@ -224,6 +237,40 @@ def _write_files(writer: _Writer, project: str, remote: str, options: InitOption
         name = f"{schema}.schema.json"
         writer.write(f"schemas/{name}", (data_path("schemas") / name).read_text(encoding="utf-8"))
     writer.add_lines(".gitignore", templates.GITIGNORE)
+
+
+def _add_ci(options: InitOptions, system: str) -> InitResult:
+    """Add the workflows to a flag repository that is there already."""
+    from flagctl.ops.loading import load, readable
+
+    directory = options.directory.absolute()
+    config = readable(load(directory)).config
+    environments = tuple(config.environments)
+    writer = _Writer(directory)
+    warnings = _write_ci(writer, directory, system, environments)
+    remotes = [environment.remote for environment in config.environments.values() if environment.remote is not None]
+    return InitResult(
+        directory=options.directory,
+        project=config.project,
+        remote=remotes[-1].url if remotes else "",
+        created=tuple(writer.created),
+        kept=tuple(writer.kept),
+        keys=(),
+        warnings=tuple(warnings),
+        environments=environments,
+    )
+
+
+def _write_ci(writer: _Writer, directory: Path, system: str | None, environments: tuple[str, ...]) -> list[str]:
+    """Write the workflows into the git repository's folder, or only the checks beside the flags if none were asked for."""
+    top = directory.resolve() if system is None else init_ci.git_folder(directory)
+    words = init_ci.ci_words(directory, top, environments)
+    before = os.path.relpath(top, directory.resolve())
+    for name, template in (init_ci.CHECKS if system is None else init_ci.ci_files(system)).items():
+        path = name if before == "." else f"{before}/{name}"
+        writer.write(path, _filled(init_ci.template(template), words))
+    warning = init_ci.include_warning(top) if system == "gitlab" else None
+    return [warning] if warning else []
 
 
 def _filled(template: str, words: dict[str, str]) -> str:

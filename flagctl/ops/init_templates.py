@@ -140,37 +140,6 @@ GITIGNORE: Final = """\
 *.key
 """
 
-WORKFLOW: Final = """\
-name: Flags
-on:
-  pull_request:
-  merge_group:
-  push:
-    branches: [main]
-permissions:
-  contents: read
-concurrency:
-  group: flags-${{ github.ref }}
-  cancel-in-progress: true
-jobs:
-  check:
-    runs-on: ubuntu-latest
-    timeout-minutes: 10
-    steps:
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
-        with:
-          fetch-depth: 0 # flagctl diff compares with the base branch
-          persist-credentials: false
-      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
-        with:
-          python-version: "3.13"
-      - run: pip install "flagctl[cli]>=«version»"
-      - run: flagctl validate
-      - run: flagctl test
-      - run: flagctl diff
-        if: github.event_name == 'pull_request'
-"""
-
 VSCODE_SETTINGS: Final = """\
 {
   "yaml.schemas": {

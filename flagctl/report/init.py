@@ -18,6 +18,9 @@ _ABOUT = {
     "trust.json": "which keys may publish; applications ship it",
     ".flagctl/keys/": "private keys; git ignores them, keep them safe",
     ".github/workflows/flags.yml": "checks every pull request",
+    ".github/workflows/flags-comment.yml": "shows the plans in a comment",
+    ".github/workflows/flags-publish.yml": "makes live what was merged, and renews it daily",
+    ".gitlab": "checks, plans and publishes",
     ".vscode/": "editor settings",
     ".gitignore": None,
 }
@@ -28,16 +31,24 @@ def render_init(result: InitResult, style: Style) -> str:
     fields = [
         (name, about)
         for name, about in _ABOUT.items()
-        if about and (name.startswith(".flagctl") or any(path.startswith(name) for path in result.created))
+        if about
+        and (
+            (name.startswith(".flagctl") and result.keys)
+            or any(path.removeprefix("../").startswith(name) for path in result.created)
+        )
     ]
+    made = "made the flag repository" if result.keys else "added workflows to the flag repository"
     lines = [
-        f"made the flag repository {style.paint(plain(result.project), 'bold')} in {plain(result.directory)}",
+        f"{made} {style.paint(plain(result.project), 'bold')} in {plain(result.directory)}",
         "",
         render_fields(fields, style, indent="  "),
     ]
     if result.kept:
         lines += ["", f"  kept as they were: {', '.join(map(plain, result.kept))}"]
-    lines += ["", "next:", *(f"  {command}" for command in next_commands(result))]
+    if result.keys:
+        lines += ["", "next:", *(f"  {command}" for command in next_commands(result))]
+    elif result.created:
+        lines += ["", "next: give them a key and, for a bucket, a role; docs/ci.md of flagctl says how"]
     return "\n".join(lines)
 
 
