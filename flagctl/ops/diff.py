@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from flagctl.ops.measure import Measured, PopulationOptions
     from flagctl.ops.sides import Side
     from flagctl.review import RepositoryDiff
     from flagctl.review.impact import GroupImpact
@@ -27,6 +28,7 @@ class DiffOptions:
         head: Side that is proposed; None is the work tree.
         environments: Keep only changes that hold in one of these; empty keeps all.
         now_ms: Instant at which ramps and schedules are looked at for the exact impact.
+        population: Contexts to evaluate both sides for.
     """
 
     root: Path
@@ -34,6 +36,7 @@ class DiffOptions:
     base: str | None = None
     head: str | None = None
     environments: tuple[str, ...] = ()
+    population: PopulationOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class DiffResult:
         environments: All environments of the proposed side.
         incomplete: Files with errors, which are missing from the comparison: ``(side label, path)``.
         edges: Who looks at whom directly, among what changed and what it reaches: ``("segment beta", "flag ui")``.
+        measured: What changes for a population, if there is one.
     """
 
     base: str
@@ -58,6 +62,7 @@ class DiffResult:
     impacts: Mapping[str, Mapping[str, tuple[GroupImpact, ...] | None]]
     incomplete: tuple[tuple[str, str], ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
+    measured: Measured | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-diff.schema.json`)."""
@@ -75,6 +80,7 @@ class DiffResult:
                 for key, by_environment in self.impacts.items()
             },
             **self.diff.to_dict(),
+            **({} if self.measured is None else {"measured": self.measured.to_dict()}),
         }
 
 
@@ -87,7 +93,7 @@ def diff(options: DiffOptions) -> DiffResult:
     """
     from flagctl.review import diff_repositories
 
-    before, after = named_sides(options.base, options.head, options.root)
+    before, after = named_sides(options.base, options.head, options.root, complete=options.population is not None)
     result = diff_repositories(before.loaded, after.loaded)
     if options.environments:
         result = _only(result, options.environments, _environments(before.loaded) | _environments(after.loaded))
@@ -104,16 +110,27 @@ def diff(options: DiffOptions) -> DiffResult:
         impacts=_impacts(result, before, after, options),
         incomplete=incomplete,
         edges=_edges(result, before, after),
+        measured=_measured(result, before, after, options),
     )
 
 
-def named_sides(base: str | None, head: str | None, root: Path) -> tuple[Side, Side]:
+def _measured(result: RepositoryDiff, before: Side, after: Side, options: DiffOptions) -> Measured | None:
+    from flagctl.ops.measure import measure_change
+
+    old, new = before.loaded.repository, after.loaded.repository
+    if options.population is None or old is None or new is None:
+        return None
+    return measure_change(result, (old, new), options.population, options.environments, options.now_ms)
+
+
+def named_sides(base: str | None, head: str | None, root: Path, *, complete: bool = False) -> tuple[Side, Side]:
     """Load the two sides that BASE and HEAD of a command name.
 
     Args:
         base: A side; None is the merge base of HEAD and the default branch. ``A..B`` and ``A...B`` name both sides.
         head: A side; None is the work tree.
         root: The flag repository's root.
+        complete: Load everything, not only what the difference reaches.
 
     Raises:
         UsageError: If a side does not exist.
@@ -129,7 +146,7 @@ def named_sides(base: str | None, head: str | None, root: Path) -> tuple[Side, S
         base = GitRepository(root).merge_base(left or "HEAD", head) if symmetric else left or "HEAD"
     if base is None:
         base = default_base(GitRepository(root))
-    return load_sides(base, head or WORK_TREE, root)
+    return load_sides(base, head or WORK_TREE, root, complete=complete)
 
 
 def _edges(result: RepositoryDiff, before: Side, after: Side) -> tuple[tuple[str, str], ...]:

@@ -57,13 +57,14 @@ def default_base(vcs: GitRepository) -> str:
     return vcs.merge_base(branch, "HEAD") if branch else "HEAD"
 
 
-def load_sides(base: str, head: str, root: Path) -> tuple[Side, Side]:
+def load_sides(base: str, head: str, root: Path, *, complete: bool = False) -> tuple[Side, Side]:
     """Load both sides of a comparison.
 
     Args:
         base: A git revision, ``worktree``, ``index``, or ``dir:PATH``.
         head: Likewise.
         root: The flag repository's root in the work tree.
+        complete: Load everything, for what evaluates flags and not only compares them.
 
     Raises:
         UsageError: If there is no such revision or folder.
@@ -71,7 +72,7 @@ def load_sides(base: str, head: str, root: Path) -> tuple[Side, Side]:
         FindingsError: If a side's configuration cannot be read.
     """
     names = (_Name.parse(base, root), _Name.parse(head, root))
-    if all(name.vcs is not None and name.folder is None and not name.is_index for name in names):
+    if not complete and all(name.vcs is not None and name.folder is None and not name.is_index for name in names):
         return _load_difference(names[0], names[1])
     return names[0].side(names[0].everything()), names[1].side(names[1].everything())
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flagctl.population.counting import Grouping, Tally
-from flagctl.population.engine import ColumnFlags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flagctl.evaluator.document import Document
     from flagctl.population.counting import Group
-    from flagctl.population.engine import Outcome
+    from flagctl.population.engine import ColumnFlags, Outcome
     from flagctl.population.measure import Batches, Progress
 
 
@@ -125,25 +123,22 @@ class Steps:
 
 
 def simulate(
-    document: Document,
+    columns: ColumnFlags,
     flags: Mapping[str, Steps],
     batches: Batches,
-    now_ms: int,
     by: Sequence[tuple[str, ...]],
     progress: Progress,
 ) -> tuple[SimulatedFlag, ...]:
     """Evaluate flags for every context.
 
     Args:
-        document: The bundle.
-        flags: Which flags, with what they are made of.
+        columns: The bundle's flags at one instant.
+        flags: Which of them, with what they are made of.
         batches: The population.
-        now_ms: The instant of all evaluations.
         by: Attributes to break numbers down by.
         progress: Told after each batch.
     """
     groupings = [Grouping(path) for path in by]
-    columns = ColumnFlags(document, now_ms)
     tallies = {key: Tally(groupings) for key in flags}
     done = 0
     for batch, share in batches:
@@ -233,7 +228,7 @@ def _rules(
 def _place(audience: RuleAudience, rules: Mapping[str, int]) -> tuple[int, int, str]:
     """Return where a step stands in the order of evaluation: before the rules, a rule, or after them."""
     rule = audience.rule
-    if rule in rules:
+    if rule is not None and rule in rules:
         return 1, rules[rule], ""
     before = audience.reason == "DISABLED" or rule == "target"
     return (0 if before else 2), int(rule == "target"), rule or audience.error_code or ""
