@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import FlagctlError, UsageError
-from flagctl.ops.demo_files import KILL, LIVE_CHANGE, MISTAKE, Replacement, copy_example
+from flagctl.ops.demo_files import LIVE_CHANGE, MISTAKE, Replacement, copy_example
 from flagctl.ops.demo_processes import Application, Processes
 
 if TYPE_CHECKING:
@@ -226,7 +226,11 @@ class _Demo:
         )
         yield from self.command(f"flagctl keys generate {_KEYS}/root.key")
         yield from self.command(f"flagctl keys generate {_KEYS}/publish.key")
-        yield from self.command(f"flagctl trust init --root-key {_KEYS}/root.key --publish-key {_KEYS}/publish.key.pub")
+        yield from self.command(f"flagctl keys generate {_KEYS}/kill.key")
+        yield from self.command(
+            f"flagctl trust init --root-key {_KEYS}/root.key --publish-key {_KEYS}/publish.key.pub "
+            f"--kill-key {_KEYS}/kill.key.pub"
+        )
         yield from self.command("git add . && git commit --quiet -m 'Trust our keys'")
         yield self.step(
             "Publish",
@@ -256,21 +260,29 @@ class _Demo:
         yield from self.command("git checkout --quiet flags")
 
     def kill(self, application: Application) -> Iterator[DemoEvent]:
-        """Turn a flag off."""
+        """Force a flag off, and make that permanent in git."""
         yield self.step(
-            "The kill switch", "The payment service is in trouble: off for everybody, and whatever needs it with it."
+            "The kill switch",
+            "The payment service is in trouble: off for everybody, and whatever needs it with it. A key of its own signs the "
+            "list of what is forced off; no pull request, no compiler, and git need not even work.",
         )
         yield from self.command("flagctl graph payments-v2 --impact")
-        yield self.edit(KILL)
-        yield from self.command("git commit --quiet -am 'Payments v2 off: the service is in trouble'")
-        yield from self.publication("publish the kill switch", "flagctl publish production --yes")
+        yield from self.publication(
+            "force a flag off", "flagctl kill payments-v2 --env production --reason 'payments time out' --until 2h"
+        )
         yield self.seen(application, lambda line: "ada: new-checkout-flow=False (DISABLED)" in line)
+        yield self.step("Git follows", "The command left a branch with the change that makes it permanent.")
+        yield from self.command("git merge --quiet kill/production/payments-v2")
+        yield from self.command("flagctl publish production --yes")
 
     def go_back(self, application: Application) -> Iterator[DemoEvent]:
-        """Roll back."""
+        """Lift the kill and roll back."""
         yield self.step(
-            "Back", "The service is fine again. The bundle before is still there: no compile, no upload, no git."
+            "Back",
+            "The service is fine again: lift the kill, and go back to the bundle before. It is still there: no compile, no "
+            "upload, no git.",
         )
+        yield from self.command("flagctl unkill payments-v2 --env production")
         yield from self.publication("roll back", "flagctl rollback production --yes")
         yield self.seen(application, lambda line: "ada: new-checkout-flow=True" in line)
         yield from self.command("flagctl status production")

@@ -93,9 +93,6 @@ MISTAKE: Final = Replacement(
     old="      - {segment: beta-testers}\n      - {attribute: country,",
     new="      - {segment: beta-testers}\n      - {attribute: contry,",
 )
-KILL: Final = Replacement(
-    path="payments/payments-v2.yaml", old="\ndefault: off\n", new="\nenabled: false\ndefault: off\n"
-)
 
 
 def copy_example(target: Path, remote: str, endpoint_url: str | None) -> int:

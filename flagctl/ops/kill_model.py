@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flagctl.bundle.fields import format_instant
+from flagctl.errors import UsageError
+from flagctl.evaluator.instants import parse_instant
 from flagctl.ops.publish_model import result_document
 
 if TYPE_CHECKING:
@@ -60,6 +63,27 @@ class KillEntry:
     time: str
     until: str | None
     overdue: bool
+
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([mhd])")
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_until(text: str, now: float) -> int:
+    """Return the instant that a person means, in seconds since 1970: ``90m``, ``4h``, ``2d``, or RFC 3339 with a zone.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    duration = _DURATION.fullmatch(text)
+    if duration is not None:
+        return int(now) + int(duration[1]) * _SECONDS[duration[2]]
+    instant = parse_instant(text)
+    if instant is None:
+        raise UsageError(
+            f"'{text[:40]}' is no time", hint="write 90m, 4h, 2d, or an instant such as 2026-12-24T18:00:00+01:00"
+        )
+    return instant // 1_000_000
 
 
 def entry_of(kill: Kill, now: float) -> KillEntry:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "FLAGCTL_PUBLISH_KEY"
 """Environment variable that holds the signing key as PEM, for continuous integration."""
 
+KILL_KEY_VARIABLE = "FLAGCTL_KILL_KEY"
+"""The same for the key that may only force flags off."""
+
 KEY_FOLDER = ".flagctl/keys"
 """Where `flagctl init` puts keys, relative to the root; the folder is ignored by git."""
 
@@ -104,17 +107,51 @@ def find_signers(root: Path, environment: str, specs: Sequence[str]) -> list[Sig
     Raises:
         UsageError: If there is no key, or it cannot be used.
     """
+    return _find(root, environment, specs, ("publish", KEY_VARIABLE))
+
+
+def find_kill_signers(root: Path | None, environment: str, specs: Sequence[str]) -> list[Signer]:
+    """Return the signers of a kill list: as `find_signers`, with FLAGCTL_KILL_KEY and files named after ``kill``.
+
+    Args:
+        root: The flag repository, None outside of one.
+        environment: Name of the environment.
+        specs: Keys named on the command line.
+
+    Raises:
+        UsageError: If there is no key, or it cannot be used.
+    """
+    return _find(root, environment, specs, ("kill", KILL_KEY_VARIABLE))
+
+
+def _find(root: Path | None, environment: str, specs: Sequence[str], role: tuple[str, str]) -> list[Signer]:
     from flagctl.signing import load_signer
 
+    stem, variable = role
     if specs:
         return [load_signer(spec) for spec in specs]
-    if os.environ.get(KEY_VARIABLE):
-        return [load_signer(f"env:{KEY_VARIABLE}")]
-    for name in (f"publish-{environment}.key", "publish.key"):
-        path = root / KEY_FOLDER / name
-        if path.is_file():
+    if os.environ.get(variable):
+        return [load_signer(f"env:{variable}")]
+    for name in (f"{stem}-{environment}.key", f"{stem}.key"):
+        path = root / KEY_FOLDER / name if root is not None else None
+        if path is not None and path.is_file():
             return [load_signer(str(path))]
     raise UsageError(
         "there is no key to sign with",
-        hint=f"--key FILE, or the environment variable {KEY_VARIABLE}, or {KEY_FOLDER}/publish.key",
+        hint=f"--key FILE, or the environment variable {variable}, or {KEY_FOLDER}/{stem}.key",
     )
+
+
+def find_actor(named: str | None) -> str:
+    """Return who acts, for the record: as named, else the actor of a CI job, else the login of this process."""
+    import getpass
+
+    if named:
+        return named
+    for variable in ("FLAGCTL_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container
+        return "unknown"

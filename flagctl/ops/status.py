@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from flagctl.bundle.accept import Terms, is_expired, read_manifest
@@ -12,6 +12,8 @@ from flagctl.bundle.fields import format_instant
 from flagctl.bundle.names import manifest_key
 from flagctl.client.sync import Source, pull
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
+from flagctl.evaluator.document import MalformedEntryError
+from flagctl.ops.kill_model import entry_of
 from flagctl.ops.publish_model import DAY, result_document
 from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
@@ -19,12 +21,37 @@ from flagctl.storage.remote import Fetched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flagctl.bundle.accept import Trusted
     from flagctl.bundle.manifest import Manifest
+    from flagctl.client.sync import Pulled
     from flagctl.ops.target import Target
 
 State = Literal["live", "expired", "missing", "untrusted", "unreachable"]
 
 _TRUST_NOTICE_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillStatus:
+    """A flag that the kill list forces off, and what the published bundle says about it.
+
+    Attributes:
+        flag: Key of the flag.
+        reason: Why.
+        actor: Who did it, as they say.
+        time: When, RFC 3339.
+        until: When somebody should look at it again, RFC 3339.
+        overdue: Whether that time has come.
+        published: ``off`` if the bundle disables it too, ``on`` if not, ``missing`` if it has no such flag.
+    """
+
+    flag: str
+    reason: str
+    actor: str
+    time: str
+    until: str | None
+    overdue: bool
+    published: Literal["on", "off", "missing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +76,8 @@ class EnvironmentStatus:
         expires_in_seconds: Negative once it has expired.
         needs_heartbeat: Whether more than half of its life is over.
         drift: ``in-sync`` or ``differs`` from the bundle that the caller compiled; None if it gave none.
+        kills: Flags that the kill list forces off.
+        kills_seq: Number of the kill list; None if there is none.
         trust_version: Version of the root of trust.
         trust_expires: RFC 3339.
         trust_expired: Whether the root of trust should have been renewed; it goes on being used.
@@ -75,6 +104,8 @@ class EnvironmentStatus:
     expires_in_seconds: int | None = None
     needs_heartbeat: bool = False
     drift: Literal["in-sync", "differs"] | None = None
+    kills: tuple[KillStatus, ...] = ()
+    kills_seq: int | None = None
     trust_version: int
     trust_expires: str
     trust_expired: bool
@@ -113,14 +144,54 @@ def status(
             return replace(result, error=f"nothing is published to '{target.environment}' yet", hint=hint)
         manifest = read_manifest(target.reader(), fetched.data)
         result = _with_manifest(result, manifest, now, local_sha256)
-        state = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now).state
+        pulled = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now)
     except UntrustedError as error:
         return _failed(result, "untrusted", error, reason=error.reason)
     except RemoteError as error:
         return _failed(result, "unreachable", error)
-    if state.document is None:
+    if pulled.state.document is None:
         return result
-    return replace(result, flag_count=len(state.document.flag_keys()))
+    return _with_kills(replace(result, flag_count=len(pulled.state.document.flag_keys())), pulled, now)
+
+
+def _with_kills(result: EnvironmentStatus, pulled: Pulled, now: float) -> EnvironmentStatus:
+    """Add the kill list; it needs attention until git says the same."""
+    state, environment = pulled.state, result.environment
+    warnings = list(result.warnings)
+    if isinstance(pulled.kills_problem, UntrustedError):
+        problem = pulled.kills_problem
+        warnings.append(f"the current kill list is refused ({problem.reason}): {problem.message}")
+    kills = []
+    for kill in state.kills.kills if state.kills is not None else ():
+        entry = entry_of(kill, now)
+        published = _published(state, kill.flag)
+        kills.append(KillStatus(**asdict(entry), published=published))
+        lift = f"flagctl unkill {kill.flag} --env {environment}"
+        if published == "missing":
+            warnings.append(
+                f"'{kill.flag}' is on the kill list, and no longer among the published flags; lift it: {lift}"
+            )
+        elif published == "on":
+            warnings.append(
+                f"'{kill.flag}' is forced off by the kill list, but git still has it on: set enabled: false for "
+                f"{environment} and publish, or lift it: {lift}"
+            )
+        if entry.overdue:
+            warnings.append(f"'{kill.flag}' was to be forced off until {entry.until}; it still is; lift it: {lift}")
+    return replace(
+        result, kills=tuple(kills), kills_seq=state.kills.seq if state.kills else None, warnings=tuple(warnings)
+    )
+
+
+def _published(state: Trusted, flag: str) -> Literal["on", "off", "missing"]:
+    """Return what the published bundle says about a flag."""
+    document = state.document
+    if document is None or not document.has("flags", flag):
+        return "missing"
+    try:
+        return "off" if document.flag(flag).get("enabled") is False else "on"
+    except MalformedEntryError:
+        return "on"
 
 
 def _without_manifest(target: Target, now: float) -> EnvironmentStatus:

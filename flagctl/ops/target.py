@@ -100,6 +100,26 @@ def open_target(
     return target
 
 
+def open_plain_target(url: str, trust: Path, environment: str, overrides: TargetOverrides | None = None) -> Target:
+    """Open the place that an environment is published to, without a flag repository.
+
+    Args:
+        url: Location of the remote.
+        trust: File of the root of trust.
+        environment: Name of the environment.
+        overrides: Address and region of the store.
+
+    Raises:
+        UsageError: If the location cannot be used or the file cannot be read.
+        UntrustedError: If the root of trust is no intact one, or has no such environment.
+    """
+    overrides = overrides or TargetOverrides()
+    options = RemoteOptions(endpoint_url=overrides.endpoint_url, region=overrides.region)
+    target = Target(remote=open_remote(url, options=options), environment=environment, trust=read_trust_file(trust))
+    target.reader()
+    return target
+
+
 def with_newest_root(target: Target) -> Target:
     """Return the target with the newest root of trust that the remote's chain leads to.
 

@@ -154,6 +154,7 @@ def _status(status: EnvironmentStatus, style: Style) -> str:
         ("commit", status.commit[:12] + (f" ({status.ref})" if status.ref else "") if status.commit else None),
         ("issued", status.issued),
         ("expires", expires),
+        ("forced off", ", ".join(plain(kill.flag) for kill in status.kills) or None),
         ("remote", status.url),
     ]
     lines = [

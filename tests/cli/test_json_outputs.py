@@ -36,6 +36,9 @@ CASES = [
     ("publish", ["publish", "staging", "--dry-run"], 0),
     ("status", ["status"], 0),
     ("log", ["rollback", "development", "--list"], 0),
+    ("kill", ["kill", "new-checkout", "--env", "development", "--reason", "test", "--any-flag"], 0),
+    ("kill", ["kills", "--env", "development", "--renew"], 0),
+    ("kills", ["kills", "--env", "development"], 0),
     ("doctor", ["doctor"], 0),
     ("bench", ["bench", "--quick", "--flags", "20"], 0),
 ]
