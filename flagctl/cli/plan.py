@@ -12,6 +12,8 @@ from flagctl.cli.session import Session, now_ms, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flagctl.ops.plan import PlanResult, Proposal
     from flagctl.ops.target import TargetOverrides
 
@@ -95,7 +97,7 @@ def plan(
 
 
 def _refresh(
-    session: Session, env: str, overrides: "TargetOverrides", given: dict[str, object], *, detailed: bool
+    session: Session, env: str, overrides: "TargetOverrides", given: "Mapping[str, object]", *, detailed: bool
 ) -> None:
     """Show whether what is live is what its own records say; the flags at hand do not matter."""
     from flagctl.errors import UsageError

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from flagctl.model import Policy
 from flagctl.review import words
 from flagctl.review.changes import Category, Change
 from flagctl.review.meaning import meaning
@@ -49,6 +51,17 @@ def diff_config(old: Side, new: Side) -> Iterator[Change]:
                 before=old.place(one.path, ("environments", name)),
                 after=new.place(other.path, ("environments", name)),
             )
+    for name in ("policy", "owners", "owner"):
+        if _rules(getattr(one, name)) != _rules(getattr(other, name)):
+            yield Change(
+                code=f"{name}-changed",
+                category=Category.OWNERSHIP,
+                kind="config",
+                key=name,
+                message=f"{name} changed",
+                before=old.place(one.path, (name,)),
+                after=new.place(other.path, (name,)),
+            )
     if one.project != other.project:
         yield Change(
             code="project-changed",
@@ -71,6 +84,14 @@ def diff_config(old: Side, new: Side) -> Iterator[Change]:
             before=old.place(one.path, ("context",)),
             after=new.place(other.path, ("context",)),
         )
+
+
+def _rules(item: Any) -> Any:
+    """Return an image of a part of the configuration that leaves out where it stands."""
+    if isinstance(item, Policy):
+        environments = {name: meaning(rules) for name, rules in item.environments.items()}
+        return environments, frozenset(meaning(window) for window in item.freeze)
+    return {name: meaning(owner) for name, owner in item.items()} if isinstance(item, Mapping) else item
 
 
 def diff_segment(old: Segment, new: Segment, old_side: Side, new_side: Side) -> Iterator[Change]:
