@@ -20,7 +20,8 @@ _ABOUT = {
     ".github/workflows/flags.yml": "checks every pull request",
     ".github/workflows/flags-comment.yml": "shows the plans in a comment",
     ".github/workflows/flags-publish.yml": "makes live what was merged, and renews it daily",
-    ".gitlab": "checks, plans and publishes",
+    ".gitlab-ci.yml": "includes flags.gitlab-ci.yml",
+    ".gitlab/flags.gitlab-ci.yml": "checks, plans and publishes",
     ".vscode/": "editor settings",
     ".gitignore": None,
 }
@@ -28,28 +29,45 @@ _ABOUT = {
 
 def render_init(result: InitResult, style: Style) -> str:
     """Return what was made and what to do next."""
+    if not result.keys:
+        return _render_added(result, style)
     fields = [
         (name, about)
         for name, about in _ABOUT.items()
-        if about
-        and (
-            (name.startswith(".flagctl") and result.keys)
-            or any(path.removeprefix("../").startswith(name) for path in result.created)
-        )
+        if about and (name.startswith(".flagctl") or any(_bare(path).startswith(name) for path in result.created))
     ]
-    made = "made the flag repository" if result.keys else "added workflows to the flag repository"
     lines = [
-        f"{made} {style.paint(plain(result.project), 'bold')} in {plain(result.directory)}",
+        f"made the flag repository {style.paint(plain(result.project), 'bold')} in {plain(result.directory)}",
         "",
         render_fields(fields, style, indent="  "),
     ]
     if result.kept:
         lines += ["", f"  kept as they were: {', '.join(map(plain, result.kept))}"]
-    if result.keys:
-        lines += ["", "next:", *(f"  {command}" for command in next_commands(result))]
-    elif result.created:
-        lines += ["", "next: give them a key and, for a bucket, a role; docs/ci.md of flagctl says how"]
+    lines += ["", "next:", *(f"  {command}" for command in next_commands(result))]
     return "\n".join(lines)
+
+
+def _render_added(result: InitResult, style: Style) -> str:
+    """Return which workflows were added to a flag repository that was there already."""
+    name = style.paint(plain(result.project), "bold")
+    lines = [
+        f"added workflows to the flag repository {name}" if result.created else f"{name} has its workflows already"
+    ]
+    if result.created:
+        fields = [(path, _ABOUT.get(_bare(path)) or "") for path in result.created]
+        lines += ["", render_fields(fields, style, indent="  ")]
+    if result.kept:
+        lines += ["", f"  kept as they were: {', '.join(map(plain, result.kept))}"]
+    if result.created:
+        lines += ["", "next: give them a key and, for a bucket, roles; docs/ci.md of flagctl says how"]
+    return "\n".join(lines)
+
+
+def _bare(path: str) -> str:
+    """Return a path without the way up to the git repository's folder."""
+    while path.startswith("../"):
+        path = path.removeprefix("../")
+    return path
 
 
 def next_commands(result: InitResult) -> list[str]:
