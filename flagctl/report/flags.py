@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flagctl.model import (
-    UNSET,
-    AllOf,
-    AnyOf,
-    AttributeCondition,
-    FixedPercentage,
-    Not,
-    SegmentCondition,
-    SteppedPercentage,
-)
+from flagctl.model import UNSET
 from flagctl.ops.listing import describe_default
 from flagctl.report.style import Style, plain, wrap
 from flagctl.report.table import Column, render_fields, render_table
-from flagctl.report.values import count, show_instant, show_share, show_value
+from flagctl.report.values import count, show_value
+from flagctl.review import words
 
 if TYPE_CHECKING:
-    from flagctl.model import Condition, Flag, FlagState, Percentage, Rule
+    from flagctl.model import Flag, FlagState, Rule
     from flagctl.ops.listing import EnvironmentSummary, FlagSummary, ListResult, ShowResult
 
 
@@ -135,8 +127,8 @@ def _environment(names: str, flag: Flag, state: FlagState, style: Style) -> str:
 def _state_lines(state: FlagState, key: str, style: Style) -> list[str]:
     lines = [] if state.enabled else ["  disabled"] if not key else []
     if state.schedule is not None:
-        start = "-" if state.schedule.from_ms is None else show_instant(state.schedule.from_ms)
-        end = "-" if state.schedule.until_ms is None else show_instant(state.schedule.until_ms)
+        start = "-" if state.schedule.from_ms is None else words.instant(state.schedule.from_ms)
+        end = "-" if state.schedule.until_ms is None else words.instant(state.schedule.until_ms)
         lines.append(f"  only from {start} until {end}")
     lines += [f"  needs {plain(need.flag)} = {plain(' or '.join(need.variants))}" for need in state.prerequisites]
     for target in state.targets:
@@ -144,7 +136,7 @@ def _state_lines(state: FlagState, key: str, style: Style) -> list[str]:
         lines.append(f"  {plain(units)} → {plain(target.variant)}")
     for rule in state.rules:
         head = f"  {style.paint(plain(rule.id), 'bold')}: "
-        when = " and ".join(map(describe_condition, rule.when)) or "always"
+        when = " and ".join(map(words.condition, rule.when)) or "always"
         text = wrap(
             f"{plain(rule.id)}: {plain(when)} → {plain(_outcome(rule))}", style.width, indent="    ", first="  "
         )
@@ -163,42 +155,4 @@ def _outcome(rule: Rule) -> str:
     if rule.rollout is not None:
         return describe_default(rule.rollout) or ""
     served = rule.serve if rule.serve is not None else show_value(None if rule.value is UNSET else rule.value, 60)
-    return served if rule.percentage is None else f"{served} for {describe_percentage(rule.percentage)}"
-
-
-def describe_percentage(percentage: Percentage) -> str:
-    """Return a percentage in a few words."""
-    if isinstance(percentage, FixedPercentage):
-        return show_share(percentage.thousandths)
-    if isinstance(percentage, SteppedPercentage):
-        return ", ".join(
-            f"{show_share(step.thousandths)} from {show_instant(step.from_ms)}" for step in percentage.steps
-        )
-    start, end = show_instant(percentage.from_ms), show_instant(percentage.to_ms)
-    return f"{show_share(percentage.start)} to {show_share(percentage.end)} from {start} to {end}"
-
-
-def describe_condition(condition: Condition) -> str:
-    """Return a condition in a few words."""
-    if isinstance(condition, SegmentCondition):
-        return f"in segment {condition.segment}"
-    if isinstance(condition, Not):
-        return f"not ({describe_condition(condition.condition)})"
-    if isinstance(condition, AllOf):
-        return "(" + " and ".join(map(describe_condition, condition.conditions)) + ")"
-    if isinstance(condition, AnyOf):
-        return "(" + " or ".join(map(describe_condition, condition.conditions)) + ")"
-    return _describe_comparison(condition)
-
-
-def _describe_comparison(condition: AttributeCondition) -> str:
-    name = ".".join(condition.attribute)
-    operator = condition.operator.replace("_", " ")
-    if condition.value is UNSET:
-        return f"{name} {operator}"
-    value = condition.value
-    if isinstance(value, list) and len(value) > 6:
-        text = show_value(value[:6])[:-1] + f", … {len(value) - 6} more]"
-    else:
-        text = show_value(value)
-    return f"{name} {operator} {text}" + (" (any case)" if condition.ignore_case else "")
+    return served if rule.percentage is None else f"{served} for {words.percentage(rule.percentage)}"

@@ -34,7 +34,7 @@ def test_a_flag_is_shown_in_every_environment(cli, example) -> None:
     text = cli("show", "new-checkout-flow").stdout
     assert "employees: in segment employees → on" in text
     assert "needs payments-v2 = on" in text
-    assert "on for 0 % to 50 % from 2026-12-01T08:00:00Z" in text
+    assert "on for 0 % → 50 % from 2026-12-01T08:00:00Z" in text
     assert "used by   checkout-express-buttons" in text
     assert cli("show", "new-checkout-flow", "--source").stdout.startswith("# yaml-language-server")
     assert "did you mean 'new-checkout-flow'?" in cli("show", "new-checkout-flw", exit_code=3).stderr
