@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flagctl.cli import author, bundles, keys, kill, look, plan, policy, publish, review, self_help, start
+from flagctl.cli import author, bundles, keys, kill, look, plan, policy, population, publish, review, self_help, start
 from flagctl.cli.commands import RootGroup
 
 app = typer.Typer(
@@ -19,5 +19,5 @@ app = typer.Typer(
 )
 
 # The order is that of the help: first the way of a flag, then looking around, then helpers.
-for group in (start, author, review, policy, look, bundles, plan, publish, kill, keys, self_help):
+for group in (start, author, review, population, policy, look, bundles, plan, publish, kill, keys, self_help):
     group.register(app)

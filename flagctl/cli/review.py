@@ -8,6 +8,7 @@ import typer
 
 from flagctl.cli.commands import Command
 from flagctl.cli.exit_codes import ExitCode
+from flagctl.cli.population import By, Form, Progress, population_options
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
@@ -44,6 +45,13 @@ def diff(
     environments: Annotated[
         list[str] | None, typer.Option("--env", metavar="ENV", help="Only changes in this environment; repeatable.")
     ] = None,
+    population: Annotated[
+        str | None,
+        typer.Option("--population", metavar="FILE", help="Measure on contexts: JSONL, CSV, Parquet; - is stdin."),
+    ] = None,
+    form: Form = None,
+    by: By = None,
+    examples: Annotated[int, typer.Option(min=0, metavar="N", help="Contexts to show of each movement.")] = 3,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if the meaning changes.")] = False,
     detailed: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 10 if the meaning changes.")] = False,
     out_summary: OutSummary = None,
@@ -64,8 +72,18 @@ def diff(
         if head is not None:
             raise UsageError("the base is named twice", hint="flagctl diff --base REV [HEAD]")
         side, head = resolve_base(base, session.root, os.environ), side
-    options = DiffOptions(root=session.root, now_ms=now_ms(), base=side, head=head, environments=joined(environments))
-    result = run(options)
+    if population is None and (by or form):
+        raise UsageError("which population?", hint="--by and --population-format go with --population FILE")
+    with Progress(session) as progress:
+        options = DiffOptions(
+            root=session.root,
+            now_ms=now_ms(),
+            base=side,
+            head=head,
+            environments=joined(environments),
+            population=None if population is None else population_options(population, form, by, progress, examples),
+        )
+        result = run(options)
     append_summary(out_summary, lambda limit: render_diff_markdown(result, limit))
     _show_diff(session, result, fails=detailed or exit_code, max_chars=max_chars)
     if result.diff.changes and (detailed or exit_code) and session.format(*_DIFF_FORMATS) != "sarif":

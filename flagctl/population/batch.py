@@ -10,9 +10,10 @@ from flagctl.evaluator.buckets import unit_of
 from flagctl.evaluator.readings import walk
 from flagctl.population.columns import Column
 from flagctl.population.hashing import Units
+from flagctl.population.nesting import put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -185,20 +186,3 @@ def _assembled(inner: Sequence[tuple[tuple[str, ...], Sequence[Any]]], row: int)
     for path, values in inner:
         put(result, path, values[row])
     return result or None
-
-
-def put(context: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Set a nested value of a context; None is not set."""
-    if value is None:
-        return
-    for step in path[:-1]:
-        context = context.setdefault(step, {})
-    context[path[-1]] = value
-
-
-def nested(flat: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
-    """Return a context from its values by path."""
-    context: dict[str, Any] = {}
-    for path, value in flat.items():
-        put(context, path, value)
-    return context

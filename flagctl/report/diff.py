@@ -44,6 +44,10 @@ def render_diff(result: DiffResult, style: Style) -> str:
     if result.incomplete:
         lines += ["", style.paint("Left out because of errors (run: flagctl validate):", "bold", "red")]
         lines += [f"  {plain(path)}  {style.paint(plain(side), 'dim')}" for side, path in result.incomplete]
+    if result.measured is not None and result.diff.changes:
+        from flagctl.report.population import render_measured  # noqa: PLC0415 - most differences are not measured
+
+        lines += render_measured(result.measured, style)
     return "\n".join([*lines, *([""] if len(lines) > 2 else []), _summary(result, style)])
 
 

@@ -1,0 +1,171 @@
+"""Commands about populations of contexts: `simulate`, `generate population`; and what `diff` shares with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from flagctl.cli.commands import Command, Group
+from flagctl.cli.completions import complete_environments, complete_flags
+from flagctl.cli.session import Session, joined, now_ms, session_of
+
+if TYPE_CHECKING:
+    from flagctl.ops.measure import PopulationOptions
+
+_PANEL = "Review"
+_PATIENCE = 1.0
+"""Seconds before progress is shown."""
+
+By = Annotated[
+    list[str] | None, typer.Option("--by", metavar="ATTRIBUTE", help="Break numbers down by it; repeatable.")
+]
+Form = Annotated[
+    str | None,
+    typer.Option("--population-format", metavar="FORMAT", help="jsonl, csv or parquet [default: by ending]."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("simulate", cls=Command, rich_help_panel=_PANEL)(simulate)
+    generate = typer.Typer(
+        cls=Group, help="Make things up to try flags on.", no_args_is_help=True, rich_markup_mode=None
+    )
+    generate.callback()(_group)
+    generate.command("population", cls=Command)(population)
+    app.add_typer(generate, name="generate", rich_help_panel=_PANEL)
+
+
+def _group() -> None:
+    """Make things up to try flags on."""
+
+
+def simulate(
+    context: typer.Context,
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY]...", help="Only these flags.", autocompletion=complete_flags),
+    ] = None,
+    *,
+    file: Annotated[
+        str, typer.Option("--population", metavar="FILE", help="Contexts: JSONL, CSV, Parquet; - is stdin.")
+    ],
+    env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Environment.", autocompletion=complete_environments)
+    ] = None,
+    by: By = None,
+    form: Form = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Instant of the evaluations [default: now].")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(metavar="REV", help="Flags as of this git revision.")] = None,
+) -> None:
+    """Show whom each rule and variant reaches in a population of contexts."""
+    from flagctl.ops.contexts import parse_instant_option
+    from flagctl.ops.simulate import SimulateOptions
+    from flagctl.ops.simulate import simulate as run
+    from flagctl.report.population import render_simulation
+
+    session = session_of(context)
+    session.format("text", "json")
+    with Progress(session) as progress:
+        result = run(
+            SimulateOptions(
+                root=session.root,
+                keys=tuple(keys or ()),
+                environment=env,
+                now_ms=parse_instant_option(at, now_ms()),
+                population=population_options(file, form, by, progress),
+                revision=revision,
+            )
+        )
+    session.emit(result, render_simulation)
+
+
+def population_options(
+    file: str, form: str | None, by: list[str] | None, progress: Progress, examples: int = 3
+) -> PopulationOptions:
+    """Return what the options about a population mean."""
+    from flagctl.ops.measure import PopulationOptions
+
+    return PopulationOptions(
+        path=None if file == "-" else Path(file),
+        stream=sys.stdin.buffer if file == "-" else None,
+        form=form,
+        by=joined(by),
+        examples=examples,
+        progress=progress,
+    )
+
+
+class Progress:
+    """A line on stderr that says how far a long run is; only in terminals, and only after a second."""
+
+    def __init__(self, session: Session) -> None:
+        self._wanted = not session.console.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._started = time.monotonic()
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: int, share: float | None) -> None:
+        """Say how many contexts are done, and which share of the file that is, if it is known."""
+        if not self._wanted or time.monotonic() - self._started < _PATIENCE:
+            return
+        self._shown = True
+        part = "" if share is None else f" ({share:.0%})"
+        sys.stderr.write(f"\r{done:,} contexts{part}\x1b[K")
+        sys.stderr.flush()
+
+
+def population(
+    context: typer.Context,
+    *,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="How many contexts.")] = 10_000,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Another one gives other contexts.")] = 0,
+    missing: Annotated[
+        float, typer.Option(min=0, max=100, metavar="PERCENT", help="How often optional attributes are missing.")
+    ] = 10.0,
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="JSONL, CSV or Parquet by its ending; - is stdout.")
+    ] = "-",
+    form: Form = None,
+) -> None:
+    """Make up contexts from the declared context and the constants in flags."""
+    from flagctl.errors import UsageError
+    from flagctl.ops.population import GenerateOptions, generate_population
+    from flagctl.report.json_text import render_json
+    from flagctl.report.values import count as counted
+
+    session = session_of(context)
+    to_stdout = out == "-"
+    as_json = session.format("text", "json") == "json"
+    if to_stdout and as_json:
+        raise UsageError("stdout can't take both the contexts and the result", hint="add -o FILE")
+    result = generate_population(
+        GenerateOptions(
+            root=session.root,
+            count=count,
+            seed=seed,
+            missing=missing / 100,
+            path=None if to_stdout else Path(out),
+            stream=sys.stdout.buffer if to_stdout else None,
+            form=form,
+        )
+    )
+    if as_json:
+        session.console.result(render_json(result))
+    elif not to_stdout:
+        session.console.note(f"{counted(result.count, 'context')} written to {out}")
+        session.console.hint(f"flagctl simulate --env NAME --population {out}")
