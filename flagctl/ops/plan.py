@@ -78,7 +78,7 @@ class PlanResult:
         return self.base is None or self.base.bundle_sha256 != self.bundle_sha256
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as its file and the JSON output have it (`schemas/plan.schema.json`)."""
+        """Return the plan as its file and the JSON output have it (`schemas/output-plan.schema.json`)."""
         from flagctl import __version__
         from flagctl.review.risk import worst
 
