@@ -51,7 +51,7 @@ def diff(
     ] = None,
     form: Form = None,
     by: By = None,
-    examples: Annotated[int, typer.Option(min=0, metavar="N", help="Contexts to show of each movement.")] = 3,
+    examples: Annotated[int, typer.Option(min=0, metavar="N", help="Contexts to show of each movement.")] = 2,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if the meaning changes.")] = False,
     detailed: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 10 if the meaning changes.")] = False,
     out_summary: OutSummary = None,

@@ -171,10 +171,12 @@ def paths_of(names: Iterable[str], schema: ContextSchema) -> tuple[tuple[str, ..
     Raises:
         UsageError: If one is not declared, and the context has no others.
     """
+    from flagctl.population.nesting import path_of
+
     paths = []
     for name in names:
-        path = tuple(name.split("."))
-        if not schema.allows(path):
+        path = path_of(name)
+        if path is None or not schema.allows(path):
             known = [attribute.name for attribute in schema.attributes.values()]
             close = did_you_mean(name, known)
             raise UsageError(

@@ -62,6 +62,7 @@ def generate_population(options: GenerateOptions) -> GenerateResult:
 
     need_numpy()
     from flagctl.population.generate import Generator, Recipe
+    from flagctl.population.nesting import heading
     from flagctl.population.reading import format_of
     from flagctl.population.writing import write_population
 
@@ -79,7 +80,7 @@ def generate_population(options: GenerateOptions) -> GenerateResult:
         path=None if options.path is None else str(options.path),
         count=count,
         seed=options.seed,
-        attributes=tuple(".".join(path) for path in generator.types),
+        attributes=tuple(heading(path) for path in generator.types),
     )
 
 

@@ -24,6 +24,7 @@ from flagctl.evaluator.document import MalformedEntryError, decode_line
 from flagctl.evaluator.flagset import FlagSet
 from flagctl.evaluator.lowering import ALWAYS, Bundle, lower_flag, lower_segment
 from flagctl.evaluator.plan import Check, Member, Reading, Serve, Split, Test
+from flagctl.population.paths import reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -149,6 +150,16 @@ class ColumnFlags:
         except (MalformedEntryError, RecursionError):
             return None
         return plan if all(self.plan(need.flag) is not None for need in plan.prerequisites) else None
+
+    def attributes(self, key: str) -> set[tuple[str, ...]] | None:
+        """Return the attributes that a flag's answer may depend on, through prerequisites too; None: not known."""
+        plan = self.plan(key)
+        if plan is None:
+            return None if self.document.has("flags", key) else set()
+        found = set(reads(plan, self._segments))
+        for need in plan.prerequisites:
+            found |= self.attributes(need.flag) or set()
+        return found
 
     def segment(self, key: str) -> SegmentPlan:
         """Return the plan of a segment that some flag's plan refers to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from flagctl.bundle.canonical import canonical_json
 from flagctl.population.counting import Grouping, Tally
 from flagctl.population.engine import ColumnFlags
+from flagctl.population.nesting import heading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from flagctl.evaluator.document import Document
     from flagctl.population.batch import Batch
@@ -199,9 +201,15 @@ def compare(
                 tally.add(batch, pairs[left, right], groups)
         done += batch.size
         progress(done, share)
-    return tuple(
-        _measured(key, environment, tally, groupings, questions) for (environment, key), tally in tallies.items()
-    )
+    measured = []
+    for version, (old, new) in zip(versions, sides, strict=True):
+        for key in version.keys:
+            parts = (old.attributes(key), new.attributes(key))
+            looked_at = None if None in parts else {_TARGETING_KEY, *(parts[0] or ()), *(parts[1] or ())}
+            tally = tallies[version.environment, key]
+            counted = _Counted(tally, groupings, partial(shown, private=questions.private, only=looked_at))
+            measured.append(counted.flag(key, version.environment))
+    return tuple(measured)
 
 
 class _Pair:
@@ -229,56 +237,81 @@ def _pairs(tally: Tally, before: Sequence[Outcome], after: Sequence[Outcome]) ->
     return np.array([[tally.number(_Pair(old, new)) for new in news] for old in olds], np.int64)
 
 
-def _measured(
-    key: str, environment: str, tally: Tally, groupings: Sequence[Grouping], questions: Questions
-) -> MeasuredFlag:
-    def movements(counts: Mapping[int, int], total: int, *, examples: bool) -> tuple[MeasuredMovement, ...]:
-        found = [
-            MeasuredMovement(
-                before=tally.classes[number].before,
-                after=tally.classes[number].after,
-                count=count,
-                share=count / total,
-                examples=tuple(shown(context, questions.private) for context in tally.examples(number))
-                if examples and tally.classes[number].before.identity != tally.classes[number].after.identity
-                else (),
-            )
-            for number, count in counts.items()
-            if count
-        ]
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A tally on its way to a measurement."""
+
+    tally: Tally
+    groupings: Sequence[Grouping]
+    shown: Callable[[Any], dict[str, Any]]
+
+    def flag(self, key: str, environment: str) -> MeasuredFlag:
+        tally = self.tally
+        every = {number: tally.count(number) for number in range(len(tally.classes))}
+        by = {}
+        for place, grouping in enumerate(self.groupings):
+            groups = []
+            for number, counts in tally.by_group(place).items():
+                total = sum(counts.values())
+                part = self._movements(counts, total, examples=False)
+                groups.append(MeasuredGroup(group=grouping.groups[number], contexts=total, movements=part))
+            by[heading(grouping.path)] = tuple(groups)
+        return MeasuredFlag(
+            key=key,
+            environment=environment,
+            contexts=tally.total,
+            movements=self._movements(every, tally.total, examples=True),
+            by=by,
+        )
+
+    def _movements(self, counts: Mapping[int, int], total: int, *, examples: bool) -> tuple[MeasuredMovement, ...]:
+        """Return what occurs, changes first, the largest first."""
+        found = []
+        for number, count in counts.items():
+            pair: _Pair = self.tally.classes[number]
+            if count:
+                wanted = examples and pair.before.identity != pair.after.identity
+                contexts = self.tally.examples(number) if wanted else ()
+                movement = MeasuredMovement(
+                    before=pair.before,
+                    after=pair.after,
+                    count=count,
+                    share=count / total,
+                    examples=tuple(map(self.shown, contexts)),
+                )
+                found.append(movement)
         return tuple(sorted(found, key=lambda m: (not m.is_change, -m.count)))
 
-    every = {number: tally.count(number) for number in range(len(tally.classes))}
-    by = {}
-    for place, grouping in enumerate(groupings):
-        groups = []
-        for number, counts in tally.by_group(place).items():
-            total = sum(counts.values())
-            part = movements(counts, total, examples=False)
-            groups.append(MeasuredGroup(group=grouping.groups[number], contexts=total, movements=part))
-        by[".".join(grouping.path)] = tuple(groups)
-    return MeasuredFlag(
-        key=key,
-        environment=environment,
-        contexts=tally.total,
-        movements=movements(every, tally.total, examples=True),
-        by=by,
-    )
 
-
+_TARGETING_KEY = ("targeting_key",)
 PRIVATE = "(personal data)"
 """Stands in examples for values of attributes that are declared as personal data."""
 
 
-def shown(context: Any, private: frozenset[tuple[str, ...]]) -> dict[str, Any]:
-    """Return a context as examples show it: plain JSON, without personal data."""
+def shown(
+    context: Any, private: frozenset[tuple[str, ...]], only: Collection[tuple[str, ...]] | None
+) -> dict[str, Any]:
+    """Return a context as examples show it: plain JSON, without personal data.
 
-    def visit(value: Any, path: tuple[str, ...]) -> Any:
+    Args:
+        context: A mapping.
+        private: Attributes that are personal data.
+        only: Leave the others out; None: show all.
+    """
+    wanted = None if only is None else {path[:length] for path in only for length in range(1, len(path) + 1)}
+    whole = frozenset(only or ())
+
+    def visit(value: Any, path: tuple[str, ...], *, everything: bool) -> Any:
         if path in private and value is not None:
             return PRIVATE
         if isinstance(value, dict):
-            return {str(key): visit(inner, (*path, str(key))) for key, inner in value.items()}
+            inner = {(*path, str(key)): part for key, part in value.items()}
+            return {
+                below[-1]: visit(part, below, everything=everything or below in whole)
+                for below, part in inner.items()
+                if everything or wanted is None or below in wanted
+            }
         return json.loads(json.dumps(value, default=str))
 
-    result: dict[str, Any] = visit(context, ())
+    result: dict[str, Any] = visit(context, (), everything=wanted is None)
     return result

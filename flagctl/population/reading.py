@@ -21,6 +21,7 @@ from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.population.batch import BATCH_ROWS, RowBatch, TableBatch
 from flagctl.population.cells import CellError, read_cell
 from flagctl.population.columns import Column
+from flagctl.population.nesting import heading, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -183,19 +184,22 @@ def heading_paths(names: Sequence[str], where: str) -> list[tuple[str, ...]]:
     Raises:
         UsageError: If a name is empty or there twice, or names something inside another column.
     """
-    paths = [tuple(name.split(".")) for name in names]
-    seen: set[tuple[str, ...]] = set()
-    for name, path in zip(names, paths, strict=True):
-        if not all(path):
-            raise UsageError(f"{where}: a column has no attribute for its heading")
-        if path in seen:
+    paths: list[tuple[str, ...]] = []
+    for name in names:
+        path = path_of(name)
+        if path is None:
+            raise UsageError(
+                f"{where}: '{name}' is no attribute that a column can hold",
+                hint='a heading is an attribute such as plan or device.os, or a list of keys such as ["claims", "acme.com"]',
+            )
+        if path in paths:
             raise UsageError(f"{where}: there are two columns '{name}'")
-        seen.add(path)
+        paths.append(path)
     for path in paths:
         for length in range(1, len(path)):
-            if path[:length] in seen:
+            if path[:length] in paths:
                 raise UsageError(
-                    f"{where}: the column '{'.'.join(path)}' lies inside the column '{'.'.join(path[:length])}'"
+                    f"{where}: the column '{heading(path)}' lies inside the column '{heading(path[:length])}'"
                 )
     return paths
 
@@ -226,7 +230,7 @@ class _CsvTable:
                 value = read_cell(cell, attribute)
             except CellError as error:
                 line = self._lines[cells.index(cell)]
-                raise UsageError(f"{self._source.name}:{line}: '{'.'.join(path)}' is '{cell[:60]}': {error}") from None
+                raise UsageError(f"{self._source.name}:{line}: '{heading(path)}' is '{cell[:60]}': {error}") from None
             places[cell] = -1 if value is None else len(kept)
             if value is not None:
                 kept.append(value)

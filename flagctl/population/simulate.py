@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flagctl.population.counting import Grouping, Tally
+from flagctl.population.nesting import heading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,7 +168,7 @@ def _audiences(
                 group=grouping.groups[number], contexts=total, variants=_variants(part, outcomes, total)
             )
             groups.append(audience)
-        by[".".join(grouping.path)] = tuple(groups)
+        by[heading(grouping.path)] = tuple(groups)
     return SimulatedFlag(
         key=key,
         contexts=tally.total,

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 from flagctl.errors import UsageError
 from flagctl.model.config import AttributeType
 from flagctl.population.cells import write_cell
-from flagctl.population.nesting import nested
+from flagctl.population.nesting import heading, nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,7 @@ def _jsonl(stream: IO[bytes], _types: Mapping[Path, AttributeType], batches: Row
 def _csv(stream: IO[bytes], types: Mapping[Path, AttributeType], batches: Rows) -> int:
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([".".join(path) for path in types])
+    writer.writerow([heading(path) for path in types])
     written = 0
     for batch in batches:
         writer.writerows([[write_cell(row.get(path)) for path in types] for row in batch])
@@ -69,7 +69,7 @@ def _parquet(stream: IO[bytes], types: Mapping[Path, AttributeType], batches: Ro
         AttributeType.BOOLEAN: pa.bool_(),
         AttributeType.LIST: pa.list_(pa.string()),
     }
-    schema = pa.schema([(".".join(path), kinds.get(kind, pa.string())) for path, kind in types.items()])
+    schema = pa.schema([(heading(path), kinds.get(kind, pa.string())) for path, kind in types.items()])
     written = 0
     try:
         with parquet.ParquetWriter(stream, schema) as writer:

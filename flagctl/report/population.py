@@ -32,9 +32,8 @@ def percent(share: float) -> str:
     >>> percent(0.25), percent(0.00004), percent(0.123456)
     ('25 %', '0.004 %', '12.35 %')
     """
-    digits = 2 if share >= 0.001 or not share else 4
-    text = f"{share * 100:.{digits}f}".rstrip("0").rstrip(".")
-    return f"{text} %" if text != "0" or not share else "< 0.0001 %"
+    text = f"{share * 100:.2f}".rstrip("0").rstrip(".") if share >= 0.001 or not share else f"{share * 100:.1g}"
+    return f"{text} %"
 
 
 def render_measured(measured: Measured, style: Style) -> list[str]:
