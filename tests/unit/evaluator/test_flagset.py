@@ -69,7 +69,9 @@ def test_an_unknown_flag_answers_the_callers_default():
 
 
 @pytest.mark.parametrize(
-    "key", [None, 5, 5.0, b"static", ["static"], {}, object(), "\ud800", "", float("nan")], ids=repr
+    "key",
+    [None, 5, 5.0, b"static", ["static"], {}, object(), "\ud800", "", float("nan")],
+    ids=lambda value: type(value).__name__,
 )
 def test_a_key_of_a_wrong_type_is_an_unknown_flag(key):
     assert FIXED.evaluate(key, {}, 1).error_code == "FLAG_NOT_FOUND"
@@ -78,7 +80,11 @@ def test_a_key_of_a_wrong_type_is_an_unknown_flag(key):
     assert FIXED.get_variant(key, {}) is None
 
 
-@pytest.mark.parametrize("context", [5, "text", b"x", [], [("a", 1)], (), set(), object(), 1.5, True, type], ids=repr)
+@pytest.mark.parametrize(
+    "context",
+    [5, "text", b"x", [], [("a", 1)], (), set(), object(), 1.5, True, type],
+    ids=lambda value: type(value).__name__,
+)
 def test_a_context_that_is_no_mapping_is_invalid_for_all_flags_but_disabled_ones(context):
     for key in ("static", "rollout", "json"):
         assert FIXED.evaluate(key, context, 7).error_code == "INVALID_CONTEXT"
