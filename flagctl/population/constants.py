@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flagctl.model import TARGETING_KEY, AllOf, AnyOf, AttributeCondition, SegmentCondition, walk_conditions
+from flagctl.model.config import AttributeType
 from flagctl.patterns import PatternError, compile_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from random import Random
 
     from flagctl.model import Condition, EnvironmentOverride, Flag, Repository
@@ -35,6 +36,14 @@ class Constants:
     conditions: dict[Path, list[AttributeCondition]] = field(default_factory=dict)
     units: dict[Path, list[str]] = field(default_factory=dict)
     ways: list[tuple[Condition, ...]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What it takes to lead a context somewhere: the repository, and the types of attributes."""
+
+    repository: Repository
+    types: Mapping[Path, AttributeType]
 
 
 def constants_of(repository: Repository) -> Constants:
@@ -65,20 +74,21 @@ def _collect(conditions: tuple[Condition, ...], found: Constants) -> None:
             found.conditions.setdefault(condition.attribute, []).append(condition)
 
 
-def way_in(conditions: Iterable[Condition], repository: Repository, rng: Random) -> dict[Path, Any]:
+def way_in(conditions: Iterable[Condition], world: World, rng: Random) -> dict[Path, Any]:
     """Return attributes that meet conditions, as far as one value for each attribute can; negated ones are left to chance."""
+    repository = world.repository
     values: dict[Path, Any] = {}
     for condition in conditions:
         match condition:
             case AttributeCondition(attribute=path) if not condition.operator.startswith("not_"):
-                values.setdefault(path, satisfying(condition, rng))
+                values.setdefault(path, satisfying(condition, world.types.get(path), rng))
             case AllOf(conditions=parts):
-                values = {**way_in(parts, repository, rng), **values}
+                values = {**way_in(parts, world, rng), **values}
             case AnyOf(conditions=parts):
-                values = {**way_in((rng.choice(parts),), repository, rng), **values}
+                values = {**way_in((rng.choice(parts),), world, rng), **values}
             case SegmentCondition(segment=key) if key in repository.segments:
                 segment = repository.segments[key]
-                inside = way_in(segment.when or (), repository, rng)
+                inside = way_in(segment.when or (), world, rng)
                 if segment.when is None and segment.include:
                     inside = {TARGETING_KEY: rng.choice(segment.include)}
                 values = {**inside, **values}
@@ -87,8 +97,8 @@ def way_in(conditions: Iterable[Condition], repository: Repository, rng: Random)
     return {path: value for path, value in values.items() if value is not None}
 
 
-def satisfying(condition: AttributeCondition, rng: Random) -> Any:
-    """Return a value for which a condition holds (of a negated one: its twin), or None if none was found."""
+def satisfying(condition: AttributeCondition, kind: AttributeType | None, rng: Random) -> Any:
+    """Return a value of some type for which a condition holds (of a negated one: its twin), or None if none was found."""
     operator = condition.operator.removeprefix("not_")
     value: Any = condition.value
     if operator == "contains_all":
@@ -99,7 +109,7 @@ def satisfying(condition: AttributeCondition, rng: Random) -> Any:
         case "equals" | "in":
             return value
         case "contains":
-            return f"a{value}b" if isinstance(value, str) and rng.random() < 0.5 else [value]
+            return [value] if kind is AttributeType.LIST or not isinstance(value, str) else f"a{value}b"
         case "contains_any":
             return [value]
         case "starts_with":

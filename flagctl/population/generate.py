@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.model import TARGETING_KEY
 from flagctl.model.config import Attribute, AttributeType
-from flagctl.population.constants import Constants, constants_of, satisfying, way_in
+from flagctl.population.constants import Constants, World, constants_of, satisfying, way_in
 from flagctl.population.nesting import nested
 from flagctl.population.steps import instant_at, version_near
 
@@ -71,13 +71,13 @@ class Generator:
     """
 
     def __init__(self, repository: Repository, recipe: Recipe) -> None:
-        self._repository = repository
         self._recipe = recipe
         self._constants = constants_of(repository)
         self._makers = [
             self._maker(path, attribute) for path, attribute in _attributes(repository, self._constants).items()
         ]
         self.types = {maker.path: maker.type for maker in self._makers}
+        self._world = World(repository=repository, types=self.types)
 
     def batches(self) -> Iterator[list[dict[Path, Any]]]:
         """Yield contexts, by path, some thousand at a time; missing attributes are left out."""
@@ -109,7 +109,7 @@ class Generator:
         return [None if rng.random() < maker.missing else value for value in values]
 
     def _led(self, rng: Random) -> dict[Path, Any]:
-        found = way_in(rng.choice(self._constants.ways), self._repository, rng)
+        found = way_in(rng.choice(self._constants.ways), self._world, rng)
         return {path: _as_declared(value, self.types[path]) for path, value in found.items() if path in self.types}
 
     def _listed(self, rng: Random) -> dict[int, dict[Path, Any]]:
@@ -208,7 +208,7 @@ def _near(attribute: Attribute, conditions: Sequence[AttributeCondition], rng: R
     found: list[Any] = []
     for condition in conditions:
         for _ in range(max(_POOL // (4 * len(conditions)), 2)):
-            value = satisfying(condition, rng)
+            value = satisfying(condition, attribute.type, rng)
             if value is not None:
                 found.append(value)
         found += _other_side(attribute.type, condition, rng)
