@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flagctl.model import FULL, ExperimentStatus, Rollout, SteppedPercentage
+from flagctl.model import FULL, UNSET, ExperimentStatus, Rollout, SteppedPercentage
 from flagctl.review.facts import percent
 from flagctl.review.impact import percentage_at
-from flagctl.review.meaning import meaning
+from flagctl.review.meaning import json_meaning, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flagctl.model import Experiment, Flag, FlagState, Percentage, Repository, Rule
     from flagctl.review.changes import Place
     from flagctl.review.facts import Facts
+    from flagctl.review.impact import GroupImpact
     from flagctl.review.verdicts import Verdict
 
 _NOISE = 5e-6
@@ -145,28 +146,48 @@ def check_switching(facts: Facts) -> Iterator[Verdict]:
             )
             continue
         for group in groups:
-            most = max(most, group.switching)
-            if group.switching <= limit / FULL + _NOISE:
+            switching = _switching(facts, key, group)
+            most = max(most, switching)
+            if switching <= limit / FULL + _NOISE:
                 continue
             refused = True
             who = f"units of rule {', '.join(group.rules)}" if group.rules else "units that no other rule takes"
-            less = (
-                f"the new shares need only {percent(group.minimum)}: keep salt and order, or pin ranges"
-                if group.switching - group.minimum > _NOISE
-                else "go in smaller steps"
-            )
+            if switching > group.switching + _NOISE:
+                what, less = "get another value", "bring the new value in as a variant of its own, and in smaller steps"
+            elif group.switching - group.minimum > _NOISE:
+                less = f"the new shares need only {percent(group.minimum)}: keep salt and order, or pin ranges"
+                what = "switch variant"
+            else:
+                what, less = "switch variant", "go in smaller steps"
             yield facts.verdict(
                 "POL302",
                 "max_switching",
-                percent(group.switching),
+                percent(switching),
                 shown,
-                f"{key}: {percent(group.switching)} of the {who} switch variant",
+                f"{key}: {percent(switching)} of the {who} {what}",
                 subject=key,
                 place=facts.place_of(key) or _cause(facts, key),
                 help=f"{less}; if it must be: --override max_switching='why'",
             )
     if not refused:
         yield facts.verdict("POL302", "max_switching", percent(most), shown, "no larger share of a group switches")
+
+
+def _switching(facts: Facts, key: str, group: GroupImpact) -> float:
+    """Return the share of a group that gets another variant, or another value under the same name."""
+    before = _values(facts.before.flags[key], facts.environment)
+    after = _values(facts.after.flags[key], facts.environment)
+    return sum(
+        m.share
+        for m in group.movements
+        if m.before != m.after or (m.before is not None and before.get(m.before) != after.get(m.before))
+    )
+
+
+def _values(flag: Flag, environment: str) -> dict[str, Any]:
+    state = flag.in_environment(environment)
+    values = {rule.id: json_meaning(rule.value) for rule in state.rules if rule.value is not UNSET}
+    return values | {variant.name: json_meaning(variant.value) for variant in state.variants}
 
 
 def _cause(facts: Facts, key: str) -> Place | None:

@@ -192,6 +192,12 @@ def test_switching_within_the_limit_passes_with_its_figure() -> None:
     assert only(weigh("{max_switching: 30}", TREE, GROWN)).measured == "27 %"  # a tenth had b from the other rule
 
 
+def test_another_value_under_the_same_name_is_a_switch() -> None:
+    verdict = only(weigh("{max_switching: 75}", TREE, edited("f.yaml", ("c: c}", "c: cc}"))))
+    assert (verdict.measured, verdict.subject) == ("80 %", "f")
+    assert verdict.message == "f: 80 % of the units that no other rule takes get another value"
+
+
 def test_what_cannot_be_computed_is_refused_unless_everything_may_switch() -> None:
     after = edited("f.yaml", ("[DE, AT]", "[DE]"))
     verdict = only(weigh("{max_switching: 99}", TREE, after))
