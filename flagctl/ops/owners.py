@@ -213,7 +213,7 @@ def _block(text: str, path: Path) -> tuple[int, int] | None:
     ends = [match.end() for match in re.finditer(rf"^{re.escape(END)}[^\n]*(\n|\Z)", text, re.MULTILINE)]
     if not starts and not ends:
         return None
-    if len(starts) != 1 or len(ends) != 1 or starts[0] > ends[0]:
+    if len(starts) != 1 or len(ends) != 1 or starts[0] >= ends[0]:
         raise UsageError(
             f"the markers of flagctl's block in {path} do not come in one pair",
             hint=f"leave one line '{_BEGIN}' and, below it, one line '{END}'",
