@@ -137,6 +137,26 @@ def seal(payload_type: str, payload: bytes, signers: Iterable[EnvelopeSigner]) -
     return json.dumps(document, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
+def add_signatures(data: bytes, signers: Iterable[EnvelopeSigner]) -> bytes:
+    """Return an envelope with further signatures over the same payload, for people who sign one after the other.
+
+    Raises:
+        UntrustedError: As `parse_envelope`.
+    """
+    envelope = parse_envelope(data)
+    added = json.loads(seal(envelope.payload_type, envelope.payload, signers))
+    present = [{"keyid": item.keyid, "sig": _encode(item.value)} for item in envelope.signatures]
+    added["signatures"] = [*present, *added["signatures"]]
+    return json.dumps(added, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def valid_signers(envelope: Envelope, keys: Sequence[PublicKey]) -> frozenset[str]:
+    """Return the ids of those of the keys that have signed an envelope."""
+    message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    signed = (_signed_by(signature, message, keys) for signature in envelope.signatures)
+    return frozenset(key.keyid for key in signed if key is not None)
+
+
 def parse_envelope(data: bytes, *, what: str = "the envelope") -> Envelope:
     """Parse an envelope without trusting it.
 

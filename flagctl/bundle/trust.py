@@ -116,12 +116,21 @@ def read_trust(data: bytes) -> TrustRoot:
         UntrustedError: ``malformed-trust``, ``wrong-payload-type`` or a code of `parse_envelope`, `verify_signatures`
             or `check_kind`.
     """
+    root = read_draft(data)
+    verify_signatures(parse_envelope(data, what=_WHAT), root.root, what=_WHAT)
+    return root
+
+
+def read_draft(data: bytes) -> TrustRoot:
+    """Read a root that is being made: nobody may have signed it yet, so nothing may be trusted because of it.
+
+    Raises:
+        UntrustedError: As `read_trust`, but for those of `verify_signatures`.
+    """
     envelope = parse_envelope(data, what=_WHAT)
     if envelope.payload_type != PAYLOAD_TYPE:
         raise UntrustedError("the envelope does not hold a trust root", reason="wrong-payload-type")
-    root = _parse(envelope.payload)._replace(data=data)
-    verify_signatures(envelope, root.root, what=_WHAT)
-    return root
+    return _parse(envelope.payload)._replace(data=data)
 
 
 def next_trust(current: TrustRoot, data: bytes) -> TrustRoot:

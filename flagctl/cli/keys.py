@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flagctl.cli import trust_next
 from flagctl.cli.commands import Command, Group
 from flagctl.cli.publish import EndpointUrl, Region
 from flagctl.cli.session import session_of
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     )
     trust.command("init", cls=Command)(init)
     trust.command("show", cls=Command)(show_trust)
+    trust_next.register(trust)
     trust.command("push", cls=Command)(push)
     app.add_typer(trust, name="trust", rich_help_panel=_PANEL)
 
@@ -111,12 +113,20 @@ def show_trust(
     path: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Default: trust.json of the flag repository.")
     ] = None,
+    *,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="The next root of trust, and whose signatures it lacks.")
+    ] = False,
 ) -> None:
     """Show who may publish where."""
     from flagctl.ops.trust import show_trust as run
-    from flagctl.report.keys import render_trust
+    from flagctl.ops.trust_next import show_draft
+    from flagctl.report.keys import render_draft, render_trust
 
     session = session_of(context)
+    if draft:
+        session.emit(show_draft(trust_next.place_of(session, path, None)), render_draft)
+        return
     session.emit(run(session.root / "trust.json" if path is None else path), render_trust)
 
 
@@ -136,7 +146,12 @@ def push(
 
     session = session_of(context)
     opened = open_remote(remote, options=RemoteOptions(endpoint_url=endpoint_url, region=region))
-    session.emit(push_trust(opened, session.root / "trust.json" if path is None else path), render_trust)
+    result = push_trust(opened, session.root / "trust.json" if path is None else path)
+    session.emit(result, render_trust)
+    if result.version > 1:
+        session.console.hint(
+            "clients and publishers follow it by themselves; then: flagctl kills --renew, flagctl publish"
+        )
 
 
 def _by_environment(words: list[str]) -> dict[str, tuple[Path, ...]]:

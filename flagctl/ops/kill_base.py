@@ -104,19 +104,16 @@ def live_floor(target: Target) -> KillFloor | None:
         return None
 
 
-def next_floor(
-    target: Target, before: KillFloor | None, *, write: bool, recover: bool
-) -> tuple[KillFloor | None, tuple[str, ...]]:
+def next_floor(target: Target, before: KillFloor | None, *, write: bool) -> tuple[KillFloor | None, tuple[str, ...]]:
     """Return which kill list the next manifest should pin, and what is wrong.
 
     Args:
         target: Environment, remote, and the newest root of trust.
         before: What the manifest before pins.
         write: Whether to write the copy that readers need, if it is missing.
-        recover: Let flags come back that a list of an ended epoch forces off.
 
     Raises:
-        ConflictError: If flags would come back that a list of an ended epoch forces off.
+        ConflictError: If flags would come back that a list of an ended epoch forces off, or the pinned list is lost.
         RemoteError: If the remote cannot be reached.
     """
     if target.environment not in target.trust.kill:
@@ -126,30 +123,28 @@ def next_floor(
     try:
         fetched = target.remote.get(kill_key(target.environment), max_bytes=MAX_POINTER)
         if not isinstance(fetched, Fetched):
-            return _carried(target, before, f"the kill list is missing; write it again: {renew}", recover=recover)
+            return _carried(target, before, f"the kill list is missing; write it again: {renew}")
         kills = read_kill_list(target.reader(), fetched.data)
     except UntrustedError as error:
         ended = _ended(target, fetched.data) if error.reason == "wrong-epoch" and isinstance(fetched, Fetched) else None
-        if ended is not None and ended.kills and before is None and not recover:
+        if ended is not None and ended.kills and before is None:
             raise ConflictError(
                 f"the kill list of epoch {ended.epoch}, which has ended, forces off {', '.join(sorted(ended.flags))}: "
                 "a manifest of the new epoch would bring that back",
-                hint=f"sign the list again: {renew}; or publish with --recover",
+                hint=f"sign the list again: {renew}",
             ) from error
         warning = f"the current kill list is not pinned, because it cannot be verified ({error.reason}); see: {renew}"
-        pinned, warnings = _carried(target, before, warning, recover=recover)
+        pinned, warnings = _carried(target, before, warning)
         return pinned, warnings or (warning,)
     if before is not None and kills.seq < before.seq:
         warning = f"somebody put kill list {kills.seq} back, which is older than {before.seq}; see: {renew}"
-        return _carried(target, before, warning, recover=recover)
+        return _carried(target, before, warning)
     if write:
         write_copy(target, kills)
     return kills.floor, ()
 
 
-def _carried(
-    target: Target, before: KillFloor | None, warning: str, *, recover: bool
-) -> tuple[KillFloor | None, tuple[str, ...]]:
+def _carried(target: Target, before: KillFloor | None, warning: str) -> tuple[KillFloor | None, tuple[str, ...]]:
     """Go on pinning what was pinned before, as long as readers can get it."""
     if before is None:
         return None, ()
@@ -160,8 +155,6 @@ def _carried(
         kills = None
     if kills is not None and kills.floor == before:
         return before, (warning,)
-    if recover:
-        return None, (warning, "the kill list that was pinned before is lost, and nothing is pinned now")
     raise ConflictError(
         f"kill list {before.seq} of '{target.environment}', which the manifest pins, is lost: new readers refuse all that "
         "is published",

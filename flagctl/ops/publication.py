@@ -190,10 +190,7 @@ class _Publisher:
     def _floor(self, base: Base) -> KillFloor | None:
         """Return the newest verified kill list, so that whoever deletes it brings nothing back."""
         before = base.newest.kill_floor if base.newest else None
-        options = self._options
-        floor, self._floor_warnings = next_floor(
-            self._target, before, write=not options.dry_run, recover=options.recover
-        )
+        floor, self._floor_warnings = next_floor(self._target, before, write=not self._options.dry_run)
         return floor
 
     def _prepare(self, base: Base, draft: Draft, manifest: Manifest, payload: bytes, result: PublishResult) -> _Written:

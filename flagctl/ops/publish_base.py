@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from flagctl.bundle.accept import read_manifest
 from flagctl.bundle.envelope import parse_envelope
 from flagctl.bundle.manifest import Manifest, parse_manifest
-from flagctl.bundle.names import manifest_key
+from flagctl.bundle.names import log_prefix, manifest_key, parse_log_key
 from flagctl.errors import ConflictError, UntrustedError
 from flagctl.ops.manifest_log import newest_entry
 from flagctl.storage.remote import Fetched
@@ -76,6 +76,8 @@ def _without_trust(target: Target, fetched: Fetched, error: UntrustedError, *, r
             f"the current manifest of '{target.environment}' cannot be verified ({error.reason}): {error.message}",
             hint=f"find out who wrote it; then replace it: flagctl publish {target.environment} --recover",
         ) from error
+    if newest is None and _is_new_epoch(target, fetched.data):
+        return _from_log(fetched.etag, None)
     if newest is None:
         raise ConflictError(
             f"the log of '{target.environment}' has no verified manifest of epoch {target.trust.epoch} to go on from",
@@ -84,6 +86,18 @@ def _without_trust(target: Target, fetched: Fetched, error: UntrustedError, *, r
     base = _from_log(fetched.etag, newest)
     # One number is left out: a publisher may have died between its manifest and the log, and readers may hold that one.
     return base._replace(next_seq=base.next_seq + 1)
+
+
+def _is_new_epoch(target: Target, data: bytes) -> bool:
+    """Return whether nothing claims to be of this epoch: it was raised, and this is its first publication."""
+    epoch = target.trust.epoch
+    claims = (parse_log_key(key) for key in target.remote.list(log_prefix(target.environment)))
+    if epoch == 1 or any(claim is not None and claim[0] == epoch for claim in claims):
+        return False
+    try:
+        return parse_manifest(parse_envelope(data).payload).epoch != epoch
+    except UntrustedError:
+        return True
 
 
 def _from_log(etag: str | None, newest: Manifest | None) -> Base:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.bundle.envelope import MAX_POINTER, Role
 from flagctl.bundle.fields import NAME, format_instant
 from flagctl.bundle.names import trust_key
-from flagctl.bundle.trust import TrustRoot, read_trust, write_trust
+from flagctl.bundle.trust import TrustRoot, next_trust, read_trust, write_trust
 from flagctl.errors import ConflictError, UsageError
 from flagctl.ops.publish_model import DAY, result_document
 from flagctl.ops.target import read_trust_file
@@ -132,10 +132,12 @@ def push_trust(remote: Remote, path: Path, *, clock: Callable[[], float] = time.
         ConflictError: If another root of the same version is there.
         RemoteError: If the remote cannot be reached.
         UsageError: If the file cannot be read.
-        UntrustedError: If it is no intact root of trust.
+        UntrustedError: If it is no intact root of trust, or does not follow on the version before, so that readers would
+            refuse it: a version is never replaced, so they would be stuck.
     """
     root = read_trust_file(path)
     key = trust_key(root.version)
+    _check_follows(remote, root)
     try:
         remote.put(key, root.data, if_none_match=True)
     except ConflictError as error:
@@ -147,6 +149,13 @@ def push_trust(remote: Remote, path: Path, *, clock: Callable[[], float] = time.
             ) from error
     result = _result(str(path), root, clock())
     return replace(result, pushed_to=f"{remote.url.rstrip('/')}/{key}")
+
+
+def _check_follows(remote: Remote, root: TrustRoot) -> None:
+    """Check a root against the version before, if the remote has it."""
+    before = remote.get(trust_key(root.version - 1), max_bytes=MAX_POINTER) if root.version > 1 else None
+    if isinstance(before, Fetched):
+        next_trust(read_trust(before.data), root.data)
 
 
 def _roles(options: TrustInit, files: Mapping[str, tuple[Path, ...]], name: str, threshold: int) -> dict[str, Role]:
@@ -190,7 +199,9 @@ def _create(path: Path, data: bytes) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _result(path: str, root: TrustRoot, now: float) -> TrustResult:
+def roles_of(root: TrustRoot) -> tuple[RoleResult, ...]:
+    """Return the roles of a root of trust as results show them."""
+
     def role(name: str, environment: str | None, value: Role) -> RoleResult:
         return RoleResult(
             role=name,
@@ -199,6 +210,14 @@ def _result(path: str, root: TrustRoot, now: float) -> TrustResult:
             keyids=tuple(key.keyid for key in value.keys),
         )
 
+    return (
+        role("root", None, root.root),
+        *(role("publish", name, value) for name, value in root.publish.items()),
+        *(role("kill", name, value) for name, value in root.kill.items()),
+    )
+
+
+def _result(path: str, root: TrustRoot, now: float) -> TrustResult:
     return TrustResult(
         path=path,
         project=root.project,
@@ -206,9 +225,5 @@ def _result(path: str, root: TrustRoot, now: float) -> TrustResult:
         epoch=root.epoch,
         expires=format_instant(root.expires),
         expired=now >= root.expires,
-        roles=(
-            role("root", None, root.root),
-            *(role("publish", name, value) for name, value in root.publish.items()),
-            *(role("kill", name, value) for name, value in root.kill.items()),
-        ),
+        roles=roles_of(root),
     )

@@ -9,8 +9,11 @@ from flagctl.report.style import Style, plain
 from flagctl.report.table import Column, render_fields, render_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flagctl.ops.keys import KeyResult
-    from flagctl.ops.trust import TrustResult
+    from flagctl.ops.trust import RoleResult, TrustResult
+    from flagctl.ops.trust_next import DraftResult
 
 
 def render_key(key: KeyResult, style: Style) -> str:
@@ -73,6 +76,34 @@ def render_trust(result: TrustResult, style: Style) -> str:
         ],
         style,
     )
+    return f"{fields}{expired}\n\n{_roles(result.roles, style)}"
+
+
+def render_draft(result: DraftResult, style: Style) -> str:
+    """Return what the next root of trust changes, and whose signatures it lacks."""
+    state = (
+        style.paint("complete", "bold", "green") if result.complete else style.paint("not complete", "bold", "yellow")
+    )
+    fields = render_fields(
+        [
+            ("file", result.path),
+            ("project", result.project),
+            ("version", f"{result.version} (epoch {result.epoch})"),
+            ("expires", result.expires),
+        ],
+        style,
+    )
+    lines = [f"next root of trust: {state}", fields, "", _roles(result.roles, style), ""]
+    lines += [f"  {plain(change)}" for change in result.changes]
+    for needed in result.needed:
+        lines.append(
+            f"signed by {len(needed.signed)} of the {needed.threshold} root keys of the {needed.of} version needed"
+        )
+        lines += [f"  {keyid[:16]}  {'signed' if keyid in needed.signed else '-'}" for keyid in needed.keyids]
+    return "\n".join(lines)
+
+
+def _roles(roles: Sequence[RoleResult], style: Style) -> str:
     columns = (
         Column(title="ROLE", paint=("bold",)),
         Column(title="ENVIRONMENT"),
@@ -86,6 +117,6 @@ def render_trust(result: TrustResult, style: Style) -> str:
             f"{role.threshold} of {len(role.keyids)}",
             ", ".join(keyid[:16] for keyid in role.keyids),
         )
-        for role in result.roles
+        for role in roles
     ]
-    return f"{fields}{expired}\n\n{render_table(columns, rows, style)}"
+    return render_table(columns, rows, style)

@@ -32,6 +32,7 @@ CASES = [
     ("key", ["keys", "show", ".flagctl/keys/publish.key"], 0),
     ("key", ["keys", "generate", "other.key"], 0),
     ("trust", ["trust", "show"], 0),
+    ("trust-draft", ["trust", "new-version", "--raise-epoch", "--threshold", "kill:production=1"], 0),
     ("publish", ["publish", "development"], 0),
     ("publish", ["publish", "staging", "--dry-run"], 0),
     ("status", ["status"], 0),
