@@ -64,12 +64,13 @@ def show(
     """Show one flag: what it is in each environment."""
     from flagctl.ops.listing import show_flag
     from flagctl.report.flags import render_show
+    from flagctl.report.highlight import highlight_yaml
 
     session = session_of(context)
     session.format("text", "json")
     result = show_flag(session.root, key)
     if source:
-        session.console.result(result.text.rstrip("\n"))
+        session.console.result(highlight_yaml(result.text.rstrip("\n"), session.style))
     else:
         session.emit(result, render_show)
 

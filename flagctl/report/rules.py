@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flagctl.report.highlight import highlight_yaml
 from flagctl.report.style import Style, plain, wrap
 from flagctl.report.table import Column, render_table
 
@@ -47,12 +48,13 @@ def _rule(rule: RuleInfo, style: Style) -> str:
         f"{style.paint(rule.code, 'bold')} {style.paint(rule.name, 'bold')}  ({rule.severity.value}{fix})",
         wrap(plain(rule.summary), style.width),
         wrap(plain(rule.why), style.width),
-        f"{style.paint('Bad', 'red')}\n{_code(rule.bad)}",
-        f"{style.paint('Good', 'green')}\n{_code(rule.good)}",
+        f"{style.paint('Bad', 'red')}\n{_code(rule.bad, style)}",
+        f"{style.paint('Good', 'green')}\n{_code(rule.good, style)}",
         wrap(f"To allow it in one place: # flagctl: ignore[{rule.code}] reason", style.width),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _code(text: str) -> str:
-    return "\n".join(f"    {line}".rstrip() for line in plain(text).strip("\n").split("\n"))
+def _code(text: str, style: Style) -> str:
+    lines = highlight_yaml(text.strip("\n"), style).split("\n")
+    return "\n".join(f"    {line}".rstrip() for line in lines)
