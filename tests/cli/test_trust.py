@@ -49,11 +49,7 @@ def test_mistakes_are_told(cli, repo) -> None:
         "there is no role 'boss'"
         in cli("trust", "add-key", f"{KEYS}/root.key.pub", "--role", "boss", exit_code=2).stderr
     )
-    assert "in neither root role" in "".join(
-        (
-            cli("trust", "new-version").stderr,
-            cli("trust", "sign", "--key", f"{KEYS}/publish.key", exit_code=2).stderr,
-        )
-    )
+    cli("trust", "new-version")
+    assert "in neither root role" in cli("trust", "sign", "--key", f"{KEYS}/publish.key", exit_code=2).stderr
     cli("trust", "sign", "--key", f"{KEYS}/root.key")
     assert "1 signatures were made for other content" in cli("trust", "new-version").stderr
