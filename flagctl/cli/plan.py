@@ -91,6 +91,7 @@ def plan(
         session.emit(result, render_plan)
     if out is not None:
         write_plan(result, out)
+    if out is not None and base is None:
         session.console.hint(f"publish exactly this: flagctl publish {env} --plan {out}")
     if detailed and result.has_changes:
         raise typer.Exit(ExitCode.CHANGES)

@@ -63,7 +63,7 @@ class _Review:
                 (len(self.diff.changed), f"{count(len(self.diff.changed), 'flag')} changed"),
                 (len(self.diff.added), f"{len(self.diff.added)} added"),
                 (len(self.diff.removed), f"{len(self.diff.removed)} removed"),
-                (others, f"{count(others, 'other document')} changed"),
+                (others, count(others, "other document")),
                 (len(self.reached), f"{count(len(self.reached), 'more flag')} reached"),
             )
             if number

@@ -1,0 +1,444 @@
+"""The workflows that `flagctl init --ci` writes, and the actions, from a pull request to a publication: every script runs for real."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flagctl.report.markdown import COMMENT_LIMIT
+from tests.cli.conftest import Cli, git
+from tests.simulators.actions import ROOT, Ran, Runner
+from tests.unit.report.formats import checked_junit, checked_sarif
+
+HEAD = "feature/raise-it"
+
+
+class Project:
+    """A flag repository on a forge, with its workflows and an open pull request that raises a percentage.
+
+    Attributes:
+        origin: The repository on the forge.
+        remote: Where flags are published.
+        first: The commit of `main`.
+        change: The pull request's commit.
+        merge: Its test merge.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.origin = folder / "origin"
+        self.remote = folder / "remote"
+        Cli()(
+            "init",
+            str(self.origin),
+            "--no-input",
+            "--project",
+            "shop",
+            "--remote",
+            self.remote.as_uri(),
+            "--ci",
+            "github",
+        )
+        Cli()("init", str(self.origin), "--ci", "gitlab")
+        self.key = (self.origin / ".flagctl" / "keys" / "publish.key").read_text()
+        git(self.origin, "init", "--quiet", "--initial-branch", "main")
+        self.first = self.commit("First flags")
+        git(self.origin, "switch", "--quiet", "-c", HEAD)
+        self.edit("flags/new-checkout.yaml", "percentage: 25", "percentage: 40")
+        self.change = self.commit("Raise it")
+        git(self.origin, "switch", "--quiet", "--detach", "main")
+        git(self.origin, "merge", "--quiet", "--no-ff", "-m", "Test merge", HEAD)
+        self.merge = git(self.origin, "rev-parse", "HEAD").strip()
+        git(self.origin, "switch", "--quiet", "main")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.origin / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    def commit(self, message: str) -> str:
+        git(self.origin, "add", ".")
+        git(self.origin, "commit", "--quiet", "-m", message)
+        return git(self.origin, "rev-parse", "HEAD").strip()
+
+    def runner(self, commit: str, event_name: str, event: dict[str, Any]) -> Runner:
+        """Return a machine with this commit checked out; all machines of a project see the same GitHub."""
+        machine = self.folder / "machine"
+        checkout = machine / "checkout"
+        shutil.rmtree(checkout, ignore_errors=True)
+        git(self.folder, "clone", "--quiet", self.origin.as_uri(), str(checkout))
+        git(checkout, "fetch", "--quiet", "origin", commit)
+        git(checkout, "checkout", "--quiet", "--detach", commit)
+        return Runner(machine, checkout, event_name, event)
+
+    def pull_request(self, *, fork: bool = False) -> Runner:
+        head = {
+            "sha": self.change,
+            "ref": HEAD,
+            "repo": {"full_name": "eve/shop" if fork else "acme/shop", "fork": fork},
+        }
+        runner = self.runner(self.merge, "pull_request", {"pull_request": {"base": {"sha": self.first}, "head": head}})
+        runner.ref, runner.protected = "refs/pull/7/merge", False
+        return runner
+
+    def push(self, commit: str, before: str) -> Runner:
+        runner = self.runner(commit, "push", {"before": before, "after": commit})
+        runner.secrets = {"FLAGCTL_PUBLISH_KEY": self.key}
+        return runner
+
+    def after_run(self) -> Runner:
+        """Return the machine that comments once a run for the pull request is over."""
+        run = {
+            "id": 99,
+            "event": "pull_request",
+            "conclusion": "success",
+            "head_sha": self.change,
+            "head_branch": HEAD,
+            "head_repository": {"full_name": "eve/shop", "owner": {"login": "eve"}},
+        }
+        runner = self.runner(self.first, "workflow_run", {"workflow_run": run})
+        pull = {"number": 7, "head": {"sha": self.change, "owner": "eve", "ref": HEAD}}
+        runner.change_gh(pulls=[pull], runs={"99": str(runner.artifacts)})
+        return runner
+
+    def workflow(self, name: str) -> Path:
+        return self.origin / ".github" / "workflows" / name
+
+    def live(self, environment: str = "production") -> dict[str, Any]:
+        (status,) = Cli().json("status", environment, "--root", str(self.origin))["environments"]
+        return dict(status)
+
+    def publish(self, environment: str = "production") -> None:
+        Cli()("publish", environment, "--yes", "--root", str(self.origin))
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("FLAGCTL_", "GITHUB_", "GIT_", "CI_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def ok(ran: Ran | None) -> Ran:
+    assert ran is not None, "the job's condition does not hold"
+    assert ran.code == 0, ran.log
+    return ran
+
+
+# ------------------------------------------------------------------------------------------------ pull requests
+
+
+def test_a_pull_request_is_checked_and_its_summary_says_what_it_means(project) -> None:
+    ran = ok(project.pull_request().job(project.workflow("flags.yml"), "check"))
+    assert "25 % → 40 %" in ran.summary
+    assert "<!-- flagctl:validate -->" in ran.summary
+    assert "25 %" not in ran.log, "text of flags in the log could be commands to the runner"
+    assert "::" not in ran.log
+
+
+def test_a_pull_request_with_an_error_fails_with_an_annotation(project) -> None:
+    project.edit("flags/new-checkout.yaml", "segment: employees", "segment: employes")
+    wrong = project.commit("Break it")
+    runner = project.push(wrong, project.first)
+    ran = runner.job(project.workflow("flags.yml"), "check")
+    assert ran is not None
+    assert ran.code == 1
+    assert "::error file=flags/new-checkout.yaml," in ran.log
+    assert "REF102" in ran.summary
+
+
+def test_the_merge_queue_is_checked_but_not_planned(project) -> None:
+    event = {"merge_group": {"base_sha": project.first, "head_sha": project.merge}}
+    runner = project.runner(project.merge, "merge_group", event)
+    assert "25 % → 40 %" in ok(runner.job(project.workflow("flags.yml"), "check")).summary
+    assert runner.job(project.workflow("flags.yml"), "plan", matrix={"environment": "production"}) is None
+
+
+def test_without_a_role_a_plan_is_compared_with_the_target_branch(project) -> None:
+    runner = project.pull_request()
+    ran = ok(runner.job(project.workflow("flags.yml"), "plan", matrix={"environment": "production"}))
+    assert "not what is live" in ran.summary
+    left = runner.artifacts / "flagctl-plan-production"
+    assert json.loads((left / "plan.json").read_text())["risk"] == "medium"
+    assert (left / "comment.md").read_text().startswith("<!-- flagctl:plan:production -->\n")
+
+
+def test_with_a_role_a_plan_is_compared_with_what_is_live_but_not_for_a_fork(project) -> None:
+    for fork in (False, True):
+        runner = project.pull_request(fork=fork)
+        runner.vars = {"FLAGS_PLAN_ROLE": "arn:aws:iam::123456789012:role/plan"}
+        ran = ok(runner.job(project.workflow("flags.yml"), "plan", matrix={"environment": "production"}))
+        assert ("nothing published yet" in ran.summary) is not fork
+        assert ("not what is live" in ran.summary) is fork
+        roles = [given["role-to-assume"] for name, given in ran.used if name.startswith("aws-actions/")]
+        assert roles == ([] if fork else ["arn:aws:iam::123456789012:role/plan"])
+
+
+# ------------------------------------------------------------------------------------------------ comments
+
+
+@pytest.fixture
+def planned(project) -> Project:
+    """A project whose pull request was planned for two environments."""
+    runner = project.pull_request(fork=True)
+    for environment in ("staging", "production"):
+        ok(runner.job(project.workflow("flags.yml"), "plan", matrix={"environment": environment}))
+    return project
+
+
+def test_each_environment_has_one_comment_which_later_runs_update(planned) -> None:
+    runner = planned.after_run()
+    ok(runner.job(planned.workflow("flags-comment.yml"), "comment"))
+    first = runner.gh["comments"]
+    assert sorted(c["body"].splitlines()[0] for c in first) == [
+        "<!-- flagctl:plan:production -->",
+        "<!-- flagctl:plan:staging -->",
+    ]
+    assert {c["pull"] for c in first} == {7}
+    body = runner.artifacts / "flagctl-plan-staging" / "comment.md"
+    body.write_text(body.read_text().replace("Flags in staging", "Flags in staging, again"))
+    ok(runner.job(planned.workflow("flags-comment.yml"), "comment"))
+    second = runner.gh["comments"]
+    assert [c["id"] for c in second] == [c["id"] for c in first]
+    assert any("Flags in staging, again" in c["body"] for c in second)
+
+
+def test_a_comment_of_somebody_else_with_the_marker_is_left_alone(planned) -> None:
+    runner = planned.after_run()
+    theirs = {"id": 1, "pull": 7, "user": {"login": "eve"}, "body": "<!-- flagctl:plan:production -->\nmine"}
+    runner.change_gh(comments=[theirs])
+    ok(runner.job(planned.workflow("flags-comment.yml"), "comment"))
+    assert runner.gh["comments"][0] == theirs
+    assert len(runner.gh["comments"]) == 3
+
+
+@pytest.mark.parametrize(
+    "forged", ["hello\n", "<!-- flagctl:plan:x --> y\n", "<!-- flagctl:plan:x -->\n" + "y" * COMMENT_LIMIT]
+)
+def test_what_is_not_a_plans_comment_is_not_posted(planned, forged) -> None:
+    runner = planned.after_run()
+    for folder in runner.artifacts.iterdir():
+        (folder / "comment.md").write_text(forged)
+    ran = runner.job(planned.workflow("flags-comment.yml"), "comment")
+    assert ran is not None
+    assert ran.code == 1
+    assert runner.gh["comments"] == []
+
+
+def test_no_comment_is_made_when_the_pull_request_moved_on_or_left_no_plan(planned) -> None:
+    runner = planned.after_run()
+    runner.change_gh(pulls=[{"number": 7, "head": {"sha": "f" * 40, "owner": "eve", "ref": HEAD}}])
+    assert "no open pull request" in ok(runner.job(planned.workflow("flags-comment.yml"), "comment")).log
+    runner = planned.after_run()
+    runner.change_gh(runs={})
+    assert "left no plan" in ok(runner.job(planned.workflow("flags-comment.yml"), "comment")).log
+    assert runner.gh["comments"] == []
+
+
+# ------------------------------------------------------------------------------------------------ publication
+
+
+def publish(project: Project, runner: Runner, plan: str = "success") -> Ran | None:
+    needs = {"plan": {"result": plan}}
+    return runner.job(
+        project.workflow("flags-publish.yml"), "publish", matrix={"environment": "production"}, needs=needs
+    )
+
+
+def plan(project: Project, runner: Runner) -> Ran:
+    return ok(runner.job(project.workflow("flags-publish.yml"), "plan", matrix={"environment": "production"}))
+
+
+def test_what_is_merged_is_planned_published_and_renewed_daily(project) -> None:
+    runner = project.push(project.first, "0" * 40)
+    plan(project, runner)
+    ran = ok(publish(project, runner))
+    assert "production published" in ran.summary
+    live = project.live()
+    assert (live["seq"], live["commit"], live["drift"]) == (1, project.first, "in-sync")
+
+    daily = project.runner(project.first, "schedule", {})
+    daily.secrets = {"FLAGCTL_PUBLISH_KEY": project.key}
+    matrix = {"environment": "production"}
+    assert daily.job(project.workflow("flags-publish.yml"), "plan", matrix=matrix) is None
+    assert "renewed" in ok(publish(project, daily, "skipped")).summary
+    assert project.live()["seq"] == 2
+
+
+def test_nothing_is_published_if_the_plan_failed(project) -> None:
+    assert publish(project, project.push(project.first, "0" * 40), "failure") is None
+
+
+def test_nothing_is_published_if_what_is_live_moved_after_the_plan(project) -> None:
+    runner = project.push(project.merge, project.first)
+    plan(project, runner)
+    project.publish()
+    ran = publish(project, runner)
+    assert ran is not None
+    assert ran.code == 6
+    assert "moved since the plan" in ran.log
+    assert project.live()["seq"] == 1
+
+
+def test_an_unprotected_branch_does_not_publish(project) -> None:
+    runner = project.push(project.first, "0" * 40)
+    plan(project, runner)
+    runner.protected = False
+    ran = publish(project, runner)
+    assert ran is not None
+    assert ran.code == 6
+    assert "::error title=not a protected branch::" in ran.log
+    assert project.live()["state"] == "missing"
+
+
+# ------------------------------------------------------------------------------------------------ composite actions
+
+
+def test_the_actions_do_the_same_for_a_pull_request(project) -> None:
+    runner = project.pull_request()
+    checked = ok(runner.action("validate", {"sarif": "findings.sarif"}))
+    assert "25 % → 40 %" in checked.summary
+    checked_sarif((runner.workspace / "findings.sarif").read_text())
+    planned = ok(runner.action("plan", {"environment": "production", "base": "auto"}))
+    assert planned.outputs["changes"] == "true"
+    assert planned.outputs["risk"] == "medium"
+    assert (runner.artifacts / "flagctl-plan-production" / "plan.json").is_file()
+    ok(runner.action("comment", {"pull-request": "7", "folder": planned.outputs["folder"]}))
+    (comment,) = runner.gh["comments"]
+    assert comment["body"].startswith("<!-- flagctl:plan:production -->")
+
+
+def test_the_validate_action_uploads_findings_even_if_it_fails(project) -> None:
+    project.edit("flags/new-checkout.yaml", "segment: employees", "segment: employes")
+    runner = project.push(project.commit("Break it"), project.first)
+    ran = runner.action("validate", {"sarif": "findings.sarif", "upload-sarif": "true"})
+    assert ran.code == 1
+    (sent,) = runner.gh["sarifs"]
+    assert sent["ref"] == "refs/heads/main"
+    run = checked_sarif(gzip.decompress(base64.b64decode(sent["sarif"])).decode())
+    assert [result["ruleId"] for result in run["results"]] == ["REF102"]
+
+
+def test_the_validate_action_uploads_nothing_for_a_fork(project) -> None:
+    runner = project.pull_request(fork=True)
+    ok(runner.action("validate", {"sarif": "findings.sarif", "upload-sarif": "true", "diff": "false", "test": "false"}))
+    assert runner.gh["sarifs"] == []
+
+
+def test_the_publish_action_applies_the_plan_actions_plan(project) -> None:
+    runner = project.push(project.first, "0" * 40)
+    planned = ok(runner.action("plan", {"environment": "production", "artifact": "false"}))
+    assert runner.artifacts.exists()
+    assert list(runner.artifacts.iterdir()) == []
+    saved = str(Path(planned.outputs["folder"]) / "plan.json")
+    given = {"environment": "production", "key": project.key, "plan": saved}
+    assert "production published" in ok(runner.action("publish", given)).summary
+    again = {"environment": "production", "key": project.key, "heartbeat": "true"}
+    assert "renewed" in ok(runner.action("publish", again)).summary
+    runner.protected = False
+    assert runner.action("publish", again).code == 6
+
+
+def test_the_setup_action_installs_itself_or_a_version(project) -> None:
+    runner = project.pull_request()
+    ran = ok(runner.action("setup", {}))
+    assert ran.outputs["version"].startswith("flagctl 0.")
+    ok(runner.action("setup", {"version": "0.1.0"}))
+    assert runner.installed == [f"-m pip install --quiet {ROOT}[cli]", "-m pip install --quiet flagctl[cli]==0.1.0"]
+
+
+def test_inputs_are_never_run(project) -> None:
+    evil = "$(touch pwned) `touch pwned` \"; touch pwned; \" '; touch pwned; '\ntouch pwned"
+    runner = project.push(project.first, "0" * 40)
+    runner.action("plan", {"environment": evil})
+    runner.action("publish", {"environment": evil, "key": evil, "plan": evil})
+    runner.action("validate", {"fail-on": evil, "root": evil})
+    runner.action("comment", {"pull-request": evil, "folder": evil, "author": evil})
+    runner.action("setup", {"version": evil})
+    assert not (runner.workspace / "pwned").exists()
+
+
+# ------------------------------------------------------------------------------------------------ the reusable workflow
+
+
+def test_the_reusable_workflow_checks_plans_and_publishes(project) -> None:
+    flow = ROOT / ".github" / "workflows" / "flags.yml"
+    inputs = {"environments": '["staging", "production"]', "root": ".", "version": "==0.1.0"}
+    given = {"inputs": inputs, "matrix": {"environment": "production"}}
+    review = project.pull_request()
+    assert "25 % → 40 %" in ok(review.job(flow, "check", **given)).summary
+    assert "not what is live" in ok(review.job(flow, "plan", **given)).summary
+    assert review.job(flow, "plan-publication", **given) is None
+    runner = project.push(project.first, "0" * 40)
+    ok(runner.job(flow, "plan-publication", **given))
+    ok(runner.job(flow, "publish", **given, needs={"plan-publication": {"result": "success"}}))
+    assert project.live()["commit"] == project.first
+    assert set(runner.installed) == {"install flagctl[cli]==0.1.0"}
+
+
+# ------------------------------------------------------------------------------------------------ GitLab
+
+
+def gitlab(project: Project, job: str, commit: str, **variables: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Run the script of a job of the GitLab template."""
+    runner = project.runner(commit, "", {})
+    document = yaml.load((project.origin / ".gitlab" / "flags.gitlab-ci.yml").read_text(), GitlabLoader)  # noqa: S506
+    lines = [line for line in document[job]["script"] if isinstance(line, str)]
+    tools = f"{runner.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {"HOME": str(runner.folder), "PATH": tools, "CI": "true", "FLAGCTL_ROOT": ".", **variables}
+    script = "\n".join(lines)
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script],
+        cwd=runner.workspace,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done, runner.workspace
+
+
+class GitlabLoader(yaml.SafeLoader):
+    """Knows GitLab's tag for references."""
+
+
+GitlabLoader.add_constructor("!reference", lambda loader, node: loader.construct_sequence(node))
+
+
+def test_gitlab_checks_plans_publishes_and_renews(project) -> None:
+    done, folder = gitlab(project, "flags:check", project.merge, CI_MERGE_REQUEST_DIFF_BASE_SHA=project.first)
+    assert done.returncode == 0, done.stderr
+    assert "25 % → 40 %" in (folder / "flags-diff.md").read_text()
+    checked_junit((folder / "flags-validate.xml").read_text())
+    checked_junit((folder / "flags-test.xml").read_text())
+    own = {"FLAGS_ENVIRONMENT": "production", "FLAGCTL_PUBLISH_KEY": project.key}
+    done, folder = gitlab(project, "flags:plan", project.merge, **own, CI_MERGE_REQUEST_DIFF_BASE_SHA=project.first)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "plan.json").read_text())["risk"] == "medium"
+    done, _ = gitlab(project, "flags:publish", project.first, **own)
+    assert done.returncode == 0, done.stderr
+    done, _ = gitlab(project, "flags:heartbeat", project.first, **own)
+    assert done.returncode == 0, done.stderr
+    assert project.live()["seq"] == 2
+
+
+def test_gitlabs_check_keeps_its_reports_when_it_fails(project) -> None:
+    project.edit("flags/api-rate-limit.yaml", "value: 5000", "value: 5001")
+    done, folder = gitlab(project, "flags:check", project.commit("Break a test"), CI_COMMIT_BEFORE_SHA=project.first)
+    assert done.returncode == 1
+    assert checked_junit((folder / "flags-test.xml").read_text()).attrib["failures"] != "0"
