@@ -10,6 +10,7 @@ from flagctl.cli.completions import complete_environments
 from flagctl.cli.exit_codes import ExitCode
 from flagctl.cli.publish import Actor
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
+from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
     from flagctl.ops.policy import PolicyResult
@@ -52,6 +53,8 @@ def check(
         str | None, typer.Option("--at", metavar="TIME", help="Instant of the change [default: now].")
     ] = None,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever was found.")] = False,
+    out_summary: OutSummary = None,
+    max_chars: MaxChars = 65_536,
 ) -> None:
     """Weigh a change against the policy, offline.
 
@@ -62,6 +65,7 @@ def check(
     from flagctl.ops.ci_base import resolve_base
     from flagctl.ops.contexts import parse_instant_option
     from flagctl.ops.policy import PolicyOptions, check_policy
+    from flagctl.report.policy import render_policy_markdown
 
     session = session_of(context)
     session.format("text", "json", "github", "markdown")
@@ -76,17 +80,18 @@ def check(
         actor=actor,
     )
     result = check_policy(options)
-    _show(session, result)
+    append_summary(out_summary, lambda limit: render_policy_markdown(result, limit))
+    _show(session, result, max_chars)
     if not result.passed and not exit_zero:
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _show(session: Session, result: "PolicyResult") -> None:
+def _show(session: Session, result: "PolicyResult", limit: int) -> None:
     from flagctl.report.policy import render_policy, render_policy_github, render_policy_markdown
 
     form = session.format("text", "json", "github", "markdown")
     if form == "markdown":
-        session.console.result(render_policy_markdown(result))
+        session.console.result(render_policy_markdown(result, limit))
         return
     if form == "github":
         session.console.result(render_policy_github(result, path_in_git(session.root)))

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _ANNOTATIONS = 10
 """GitHub shows so many errors of a step."""
-_ROWS = 200
-"""Rows of a Markdown table; a comment has room for some 65 000 characters."""
 
 
 def render_policy(result: PolicyResult, style: Style) -> str:
@@ -99,46 +97,48 @@ def _annotations(command: str, verdicts: Iterable[Verdict], prefix: str) -> list
     return found
 
 
-def render_policy_markdown(result: PolicyResult) -> str:
-    """Return a page for a summary or a comment: what is refused first, then a folded table of everything."""
-    from flagctl.report.markdown import md  # noqa: PLC0415  only this format needs it
+def render_policy_markdown(result: PolicyResult, limit: int = 65_536) -> str:
+    """Return a page for a summary or a comment: what is refused with how to proceed, then everything that was looked at, folded.
+
+    Args:
+        result: The verdicts.
+        limit: Most bytes.
+    """
+    from flagctl.report.markdown import Folded, Page, md  # noqa: PLC0415  only this format needs it
 
     title = (
         "✅ The policy allows this change"
         if result.passed
         else f"❌ {_count(len(result.refusals), 'refusal')} by policy"
     )
-    lines = [f"### {title}", "", f"{md(result.base)} → {md(result.head)}", ""]
-    for verdict in result.refusals[:_ROWS]:
-        place = f" — {md(str(verdict.place))}" if verdict.place else ""
-        lines.append(
-            f"- **{verdict.code} {md(verdict.rule)}** in {md(verdict.environment)}: {md(verdict.message)}{place}"
-        )
-        lines.append(f"  <br>{md(verdict.help or '')}")
-    shown = result.verdicts[:_ROWS]
-    rows = [
-        f"| {_sign(v)} | {v.code} {md(v.rule)} | {md(v.environment)} | {md(v.subject or '')} | {md(v.measured)} | {md(v.limit)} |"
-        for v in shown
-    ]
-    more = [f"\n{len(result.verdicts) - len(shown)} more."] if len(result.verdicts) > len(shown) else []
-    overrides = [
-        f"- {md(o.rule)} was overridden: {md(o.reason)}" + (f" ({md(o.by)})" if o.by else "") for o in result.overrides
-    ]
-    return "\n".join(
-        [
-            *lines,
-            *overrides,
-            "",
-            "<details><summary>Everything that was checked</summary>",
-            "",
-            "| | rule | environment | about | measured | limit |",
-            "|---|---|---|---|---|---|",
-            *rows,
-            *more,
-            "",
-            "</details>",
-        ]
-    )
+    aside = [v for v in result.verdicts if v.overridden is not None]
+    return Page(
+        marker="flagctl:policy",
+        head=(f"### {title}", "", f"{md(result.base)} → {md(result.head)}"),
+        header=("", "rule", "environment", "found", "how to proceed"),
+        rows=tuple(
+            (_sign(v), f"{v.code} `{v.rule}`", md(v.environment), _found(v), md(v.overridden or v.help or ""))
+            for v in (*result.refusals, *aside)
+        ),
+        noun="refusals and overrides",
+        folded=(
+            Folded(
+                title="Everything that was checked",
+                lines=tuple(
+                    f"- {_sign(v)} {v.code} `{v.rule}` in {md(v.environment)}: {_found(v)} ({md(v.measured)}; {md(v.limit)})"
+                    for v in result.verdicts
+                ),
+                noun="verdicts",
+            ),
+        ),
+        command="flagctl policy check",
+    ).render(limit)
+
+
+def _found(verdict: Verdict) -> str:
+    from flagctl.report.markdown import md  # noqa: PLC0415  only this format needs it
+
+    return md(verdict.message) + (f"<br>{md(str(verdict.place))}" if verdict.place and not verdict.passed else "")
 
 
 def _sign(verdict: Verdict) -> str:

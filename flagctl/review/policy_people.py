@@ -54,7 +54,8 @@ def check_approvals(facts: Facts) -> Iterator[Verdict]:
     given = facts.approvals.independent if facts.approvals is not None else ()
     shown = f"{len(given)} ({_names(given)})" if given else "0"
     if len(given) >= required:
-        yield facts.verdict("POL201", "approvals", shown, f"at least {required}", "enough people agreed")
+        message = "enough people agreed" if changes else "nothing changes that needs an approval"
+        yield facts.verdict("POL201", "approvals", shown, f"at least {required}", message)
     else:
         what = "approval" if required == 1 else "approvals"
         found = _NOT_GIVEN if facts.approvals is None else f"there is {shown}" if given else "there is none"

@@ -109,7 +109,7 @@ def test_every_format_says_the_same(cli, ruled, monkeypatch) -> None:
     assert "file=flags/api-rate-limit.yaml,line=" in github.stdout
     page = cli("policy", "check", "--output-format", "markdown", exit_code=1).stdout
     assert "### ❌ 2 refusals by policy" in page
-    assert "| ❌ | POL201 approvals | production |" in page
+    assert "| ❌ | POL201 `approvals` | production |" in page
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_WORKFLOW", "flags")
     assert "::error" in cli("policy", "check", exit_code=1).stdout
