@@ -221,6 +221,8 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 def test_control_c_ends_with_130_and_no_traceback(tmp_path) -> None:
     code = (
+        # a process started in the background may have inherited that Ctrl-C is ignored
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import flagctl.ops.listing as listing, time, sys\n"
         "def wait(*_):\n    print('waiting', flush=True); time.sleep(30)\n"
         "listing.list_flags = wait\n"
