@@ -33,6 +33,7 @@ Form = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("simulate", cls=Command, rich_help_panel=_PANEL)(simulate)
+    app.command("rebalance", cls=Command, rich_help_panel=_PANEL)(rebalance)
     generate = typer.Typer(
         cls=Group, help="Make things up to try flags on.", no_args_is_help=True, rich_markup_mode=None
     )
@@ -169,3 +170,32 @@ def population(
     elif not to_stdout:
         session.console.note(f"{counted(result.count, 'context')} written to {out}")
         session.console.hint(f"flagctl simulate --env NAME --population {out}")
+
+
+def rebalance(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Key of the flag.", autocompletion=complete_flags)],
+    *,
+    weights: Annotated[list[str], typer.Option(metavar="A=20,B=80", help="New share of each variant in percent.")],
+    env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its rollout there.", autocompletion=complete_environments)
+    ] = None,
+    rule: Annotated[str | None, typer.Option(metavar="ID", help="Of this rule; `default` is the default's.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the edit and write nothing.")] = False,
+) -> None:
+    """Give a rollout new shares by pinned ranges, so that the fewest units move."""
+    from flagctl.ops.rebalance import RebalanceOptions
+    from flagctl.ops.rebalance import rebalance as run
+    from flagctl.report.rebalance import render_rebalance
+
+    session = session_of(context)
+    session.format("text", "json")
+    options = RebalanceOptions(
+        root=session.root, key=key, weights=joined(weights), environment=env, rule=rule, dry_run=dry_run
+    )
+    result = run(options)
+    session.emit(result, render_rebalance)
+    if result.written:
+        session.console.hint("flagctl diff shows what it means")
+    elif result.patch:
+        session.console.note("nothing was written")
