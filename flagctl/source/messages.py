@@ -217,10 +217,13 @@ def _type_detail(document: SourceDocument, names: list[str], value: Any, route: 
 
 def _no_match(error: ValidationError, route: Route) -> Message:
     name = str(route[-1]) if route else ""
+    if route[:1] == ("owners",):
+        advice = _PATTERNS["owners"]
+        return "SCH106", f"'{shortened(str(error.instance))}' is not a handle", Detail(help=advice)
     return (
         "SCH106",
         f"'{shortened(str(error.instance))}' is not a valid {name if isinstance(route[-1], str) else 'value'}",
-        Detail(help=_PATTERNS.get("owners" if route[:1] == ("owners",) else name)),
+        Detail(help=_PATTERNS.get(name)),
     )
 
 
