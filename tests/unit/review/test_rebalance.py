@@ -60,7 +60,7 @@ def test_what_stays_the_same_stays_where_it_is() -> None:
     ],
 )
 def test_what_covers_not_all_buckets_is_refused(before, given) -> None:
-    with pytest.raises(ValueError, match="cover|add up"):
+    with pytest.raises(ValueError, match=r"cover|add up"):
         rebalanced(before, given)
 
 
