@@ -8,6 +8,7 @@ import typer
 from flagctl.cli.commands import Command, Group
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.exit_codes import ExitCode
+from flagctl.cli.population import Form, Progress, population_options
 from flagctl.cli.publish import Actor
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary
@@ -49,6 +50,11 @@ def check(
         list[str] | None, typer.Option(metavar="RULE=REASON", help="Set a rule aside; repeatable.")
     ] = None,
     actor: Actor = None,
+    population: Annotated[
+        str | None,
+        typer.Option("--population", metavar="FILE", help="Measure on contexts what cannot be computed; - is stdin."),
+    ] = None,
+    form: Form = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Instant of the change [default: now].")
     ] = None,
@@ -69,17 +75,19 @@ def check(
 
     session = session_of(context)
     session.format("text", "json", "github", "markdown")
-    options = PolicyOptions(
-        root=session.root,
-        now_ms=parse_instant_option(at, now_ms()),
-        base=resolve_base(base, session.root, os.environ),
-        head=head,
-        environments=joined(env),
-        approvals=tuple(approvals or ()),
-        overrides=tuple(override or ()),
-        actor=actor,
-    )
-    result = check_policy(options)
+    with Progress(session) as progress:
+        options = PolicyOptions(
+            root=session.root,
+            now_ms=parse_instant_option(at, now_ms()),
+            base=resolve_base(base, session.root, os.environ),
+            head=head,
+            environments=joined(env),
+            approvals=tuple(approvals or ()),
+            overrides=tuple(override or ()),
+            actor=actor,
+            population=None if population is None else population_options(population, form, None, progress),
+        )
+        result = check_policy(options)
     append_summary(out_summary, lambda limit: render_policy_markdown(result, limit))
     _show(session, result, max_chars)
     if not result.passed and not exit_zero:

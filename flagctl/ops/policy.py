@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from flagctl.bundle.manifest import Manifest, Override
     from flagctl.evaluator.document import Document
     from flagctl.model import RepositoryConfig
+    from flagctl.ops.measure import PopulationOptions
     from flagctl.ops.publishing import Origin
     from flagctl.ops.target import Target
     from flagctl.review.approvals import Approvals
-    from flagctl.review.policy import Circumstances
+    from flagctl.review.policy import Circumstances, Sides
     from flagctl.review.verdicts import Verdict
     from flagctl.source import LoadedRepository
 
@@ -40,6 +41,7 @@ class PolicyOptions:
         approvals: Files with a pull request's reviews, or ``trailers``; empty: nobody was asked.
         overrides: ``RULE=reason`` each.
         actor: Login or e-mail address of whoever does this, if it is known.
+        population: Contexts to measure on what arithmetic cannot tell; None measures nothing.
     """
 
     root: Path
@@ -50,6 +52,7 @@ class PolicyOptions:
     approvals: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     actor: str | None = None
+    population: PopulationOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +118,7 @@ def check_policy(options: PolicyOptions) -> PolicyResult:
     from flagctl.review import diff_repositories
     from flagctl.review.policy import Circumstances, Sides, environments_with_policy, evaluate
 
-    before, after = named_sides(options.base, options.head, options.root)
+    before, after = named_sides(options.base, options.head, options.root, complete=options.population is not None)
     old, new = before.loaded.repository, after.loaded.repository
     if old is None or new is None:  # pragma: no cover  named_sides has refused it
         raise UsageError("flagctl.yaml cannot be read")
@@ -127,15 +130,29 @@ def check_policy(options: PolicyOptions) -> PolicyResult:
     sides = Sides(
         before=old, after=new, diff=diff_repositories(before.loaded, after.loaded), configs=configs, owned=(old, new)
     )
+    environments = _selected(options.environments, configs, environments_with_policy(configs))
     circumstances = Circumstances(
         now_ms=options.now_ms,
         approvals=read_approvals(options.approvals, options.root, before.commit, after.commit or "HEAD"),
         publisher=_person(options.actor),
         tested=tested_flags(after.loaded),
+        measured=_measured(sides, options, environments),
     )
-    environments = _selected(options.environments, configs, environments_with_policy(configs))
     found = [verdict for name in environments for verdict in evaluate(sides, name, circumstances)]
     return _result((before.label, after.label), environments, found, overrides)
+
+
+def _measured(sides: Sides, options: PolicyOptions, environments: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Return the share of the population whose answer changes, by environment and flag."""
+    if options.population is None or not environments:
+        return {}
+    from flagctl.ops.measure import measure_change
+
+    measured = measure_change(sides.diff, (sides.before, sides.after), options.population, environments, options.now_ms)
+    found: dict[str, dict[str, float]] = {}
+    for flag in measured.flags:
+        found.setdefault(flag.environment, {})[flag.key] = flag.changed / flag.contexts
+    return found
 
 
 def _result(

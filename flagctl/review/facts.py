@@ -37,6 +37,7 @@ class Facts:
         approvals: Who agreed; None if nobody was asked.
         publisher: Who publishes, if that is known.
         tested: Keys of flags with a test case that runs in the environment.
+        measured: Share of a population's contexts whose answer changes, by flag, where that was measured.
         now_ms: Instant of the change, milliseconds since the epoch.
     """
 
@@ -53,6 +54,7 @@ class Facts:
     approvals: Approvals | None = None
     publisher: Person | None = None
     tested: frozenset[str] = frozenset()
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def answering(self) -> tuple[str, ...]:

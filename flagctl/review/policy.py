@@ -98,12 +98,14 @@ class Circumstances:
         approvals: Who agreed; None if nobody was asked.
         publisher: Who publishes, if that is known.
         tested: Keys of flags with test cases, by environment.
+        measured: Share of a population's contexts whose answer changes, by environment and flag.
     """
 
     now_ms: int
     approvals: Approvals | None = None
     publisher: Person | None = None
     tested: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,7 @@ def evaluate(sides: Sides, environment: str, circumstances: Circumstances) -> tu
             approvals=circumstances.approvals,
             publisher=circumstances.publisher,
             tested=circumstances.tested.get(environment, frozenset()),
+            measured=circumstances.measured.get(environment, {}),
             now_ms=circumstances.now_ms,
         )
         for rule in RULES:

@@ -126,23 +126,30 @@ def check_switching(facts: Facts) -> Iterator[Verdict]:
     if limit is None:
         return
     shown, most, refused = f"at most {percent(limit / FULL)}", 0.0, False
+    measure = "measure it with a sample of your users: flagctl policy check --population FILE"
     for key in facts.answering:
         if key not in facts.impacts:
             continue  # gone: that is the business of `breaking`
         groups = facts.impacts[key]
         if groups is None:
-            if limit >= FULL:
+            share = facts.measured.get(key)
+            most = max(most, share or 0.0)
+            if limit >= FULL or (share is not None and share <= limit / FULL):
                 continue
             refused = True
             yield facts.verdict(
-                "POL303",
+                "POL303" if share is None else "POL302",
                 "max_switching",
-                "unknown",
+                "unknown" if share is None else percent(share),
                 shown,
-                f"{key}: how many units switch depends on conditions, so it cannot be computed",
+                f"{key}: how many units switch depends on conditions, so it cannot be computed"
+                if share is None
+                else f"{key}: {percent(share)} of the population get another answer",
                 subject=key,
                 place=facts.place_of(key) or _cause(facts, key),
-                help="measure it with a sample of your users, then --override max_switching='what was measured'",
+                help=f"{measure}; to publish: --override max_switching='what was measured'"
+                if share is None
+                else "narrow the conditions; if it must be: --override max_switching='why'",
             )
             continue
         for group in groups:

@@ -124,6 +124,19 @@ def test_only_some_environments_are_asked_for(cli, ruled) -> None:
     cli("policy", "check", "--exit-zero")
 
 
+def test_what_cannot_be_computed_is_measured_on_a_population(cli, ruled) -> None:
+    edit(next(ruled.rglob("employees.yaml")), "@example.com", "@example.org")
+    given = ("--approvals", reviews("r.json", "pat"))
+    assert "POL303" in cli("policy", "check", *given, exit_code=1).stdout
+    contexts = [{"targeting_key": f"u{n}", "email": f"u{n}@example.com" if n < 3 else "x@y.z"} for n in range(30)]
+    Path("users.jsonl").write_text("".join(json.dumps(context) + "\n" for context in contexts))
+    measured = ("--population", "users.jsonl")
+    assert "(10 %; at most 25 %)" in cli("policy", "check", *given, *measured).stdout
+    edit(ruled / "flagctl.yaml", "max_switching: 25", "max_switching: 5")
+    refused = cli("policy", "check", *given, *measured, exit_code=1).stdout
+    assert "POL302 max_switching: new-checkout: 10 % of the population get another answer" in refused
+
+
 def test_a_freeze_is_looked_at_for_the_given_instant(cli, ruled) -> None:
     window = "  freeze:\n    - {from: 2026-12-20T00:00:00Z, until: 2027-01-04T00:00:00Z, reason: Holidays}\n"
     edit(ruled / "flagctl.yaml", "policy:\n", "policy:\n" + window)
