@@ -172,8 +172,8 @@ def _thousandths(text: str) -> int:
     try:
         share = Decimal(text.strip().removesuffix("%").strip()) * 1000
     except InvalidOperation:
-        share = Decimal(-1)
-    if not (0 <= share <= FULL and share == share.to_integral_value()):
+        share = Decimal("NaN")
+    if not share.is_finite() or not (0 <= share <= FULL and share == share.to_integral_value()):
         raise UsageError(f"'{text}' is no weight", hint="a weight is 0 to 100 with at most three decimals")
     return int(share)
 
@@ -256,7 +256,6 @@ def _check(
     arms: Mapping[str, tuple[tuple[int, int], ...]],
 ) -> None:
     """Read the edited file back, and refuse to write one that says anything else than what was meant."""
-    from flagctl.review.meaning import meaning
     from flagctl.source import load_tree
 
     wanted = replace(
@@ -266,8 +265,15 @@ def _check(
     found = again.repository.flags.get(flag.key) if again.repository else None
     if found is None or len(again.diagnostics) > len(loaded.diagnostics):
         raise FindingsError(f"the edited {flag.path} could not be read, so nothing was written")
-    if meaning(found) != meaning(_with(flag, place.rollout, wanted)):
+    if _meaning(found) != _meaning(_with(flag, place.rollout, wanted)):
         raise FindingsError(f"the edited {flag.path} would mean something else, so nothing was written")
+
+
+def _meaning(flag: Flag) -> Any:
+    from flagctl.review.meaning import meaning
+
+    overrides = {name: meaning(override) for name, override in flag.environments.items()}
+    return meaning(replace(flag, environments={})), overrides
 
 
 def _with(flag: Flag, old: Rollout, new: Rollout) -> Flag:
