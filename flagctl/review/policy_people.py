@@ -140,6 +140,7 @@ def lacks_owner(facts: Facts, owner: str, given: Iterable[Person]) -> tuple[str,
 def owners_of(changes: Iterable[Change], owned: Sequence[Repository]) -> dict[str, tuple[str, ...]]:
     """Return the owners of changed documents with what belongs to them; the first repository that names an owner decides.
 
+    What has no owner of its own is the business of whoever owns `flagctl.yaml`.
     The owner before the change counts, so that nobody makes a flag their own to approve it; a new document has its new one.
     """
     found: dict[str, dict[str, None]] = {}
@@ -163,7 +164,7 @@ def _owner(change: Change, owned: Sequence[Repository]) -> str | None:
         item = kinds[change.kind].get(change.key)
         if item is not None and item.owner:
             return str(item.owner)
-    return None
+    return next((repository.config.owner for repository in owned if repository.config.owner), None)
 
 
 def check_duties(facts: Facts) -> Iterator[Verdict]:

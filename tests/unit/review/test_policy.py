@@ -371,6 +371,56 @@ def test_an_owner_without_known_people_is_no_loophole(owner: str, words: str) ->
     assert f"owners: {{{owner}:" in str(found[1].help)
 
 
+def test_what_has_no_owner_is_the_business_of_whoever_owns_the_configuration() -> None:
+    segment = {"s.yaml": "kind: segment\nkey: s\ninclude: [u1]\n", "t.yaml": "kind: segment\nkey: t\ninclude: [u1]\n"}
+    after = {path: text.replace("[u1]", "[u2]") for path, text in segment.items()}
+    found = weigh("{approvals: {from_owners: true}}", segment, after, approvals=approvals("ann"))
+    assert refused(found) == ["POL202"]
+    assert found[1].message.startswith("s, t belong to platform")
+    assert found[1].subject is None
+    assert refused(weigh("{approvals: {from_owners: true}}", segment, after, approvals=approvals("pat"))) == []
+
+
+def test_what_breaks_and_belongs_to_nobody_needs_the_owner_of_the_configuration() -> None:
+    bare = {**TREE, "flagctl.yaml": "", "f.yaml": TREE["f.yaml"].replace("owner: web\n", "")}
+    del bare["flagctl.yaml"]
+    gone = {path: text for path, text in bare.items() if path != "f.yaml"}
+    assert refused(weigh("{breaking: owners}", bare, gone, approvals=approvals("zoe"))) == ["BRK101"]
+    assert refused(weigh("{breaking: owners}", bare, gone, approvals=approvals("pat"))) == []
+
+
+def test_a_flag_that_stays_off_grows_nothing() -> None:
+    before = edited("f.yaml", ("default: a\n", "default: a\nenabled: false\n"))
+    after = {**before, "f.yaml": before["f.yaml"].replace("percentage: 10", "percentage: 90")}
+    assert only(weigh("{max_percentage_step: 5}", before, after)).measured == "0 points"
+
+
+def test_a_rollout_in_the_default_counts_too() -> None:
+    before = edited("f.yaml", ("default: a\n", "default: {rollout: {a: 90, b: 10}, salt: f/default}\n"))
+    after = {**before, "f.yaml": before["f.yaml"].replace("{a: 90, b: 10}", "{a: 50, b: 50}")}
+    verdict = only(weigh("{max_percentage_step: 20}", before, after))
+    assert verdict.message == "f: in the default, b grows from 10 % to 50 %, 40 points at once"
+
+
+LAYER = {"l.yaml": "kind: layer\nkey: l\nowner: data\n"}
+SLOTS = EXPERIMENT.replace("traffic: 20", "layer: l\nslots: [[0, 10000], [10000, 20000]]")
+
+
+@pytest.mark.parametrize(
+    ("slots", "problem"),
+    [
+        ("layer: l\nslots: [[0, 30000]]", None),
+        ("layer: l\nslots: [[5000, 30000]]", "units that are in would fall out"),
+        ("traffic: 20", "it is allocated with another salt"),
+    ],
+)
+def test_slots_of_a_layer_may_grow_and_not_move(slots: str, problem: str | None) -> None:
+    before = {**TREE, **LAYER, "x.yaml": SLOTS}
+    after = {**before, "x.yaml": EXPERIMENT.replace("traffic: 20", slots)}
+    found = only(weigh("{locked_experiments: true}", before, after))
+    assert (None if found.passed else found.measured) == problem
+
+
 def test_author_approver_and_publisher_are_different_people() -> None:
     policy = "{separation_of_duties: true}"
     assert refused(weigh(policy, TREE, GROWN)) == ["POL204"]
