@@ -34,7 +34,7 @@ def diff(
     context: typer.Context,
     side: Annotated[
         str | None,
-        typer.Argument(metavar="BASE", help="Revision, A..B, index, worktree or dir:PATH [default: merge base]."),
+        typer.Argument(metavar="BASE", help="Revision, A..B, index, worktree, dir:PATH, auto [default: merge base]."),
     ] = None,
     head: Annotated[str | None, typer.Argument(metavar="HEAD", help="The proposed side [default: worktree].")] = None,
     *,
@@ -71,7 +71,8 @@ def diff(
     if base is not None:
         if head is not None:
             raise UsageError("the base is named twice", hint="flagctl diff --base REV [HEAD]")
-        side, head = resolve_base(base, session.root, os.environ), side
+        side, head = base, side
+    side = resolve_base(side, session.root, os.environ)
     if population is None and (by or form):
         raise UsageError("which population?", hint="--by and --population-format go with --population FILE")
     with Progress(session) as progress:

@@ -128,9 +128,11 @@ def test_commands_in_scripts_are_commands_of_flagctl(written) -> None:
         for script in scripts(load(path)):
             for name, *words in commands(script):
                 command = root.commands[name]
+                if hasattr(command, "commands"):
+                    command = command.commands[words.pop(0)]
                 command.make_context(name, words, resilient_parsing=False, obj=None)
                 names.add(name)
-    assert names >= {"validate", "test", "diff", "plan", "publish", "version"}
+    assert names >= {"validate", "test", "diff", "policy", "plan", "publish", "version"}
 
 
 def test_options_collected_in_variables_are_options_of_flagctl(written) -> None:
@@ -176,7 +178,7 @@ def test_publication_is_held_to_an_environment_one_at_a_time(written) -> None:
         job = load(path)["jobs"]["publish"]
         assert job["environment"] == "${{ matrix.environment }}"
         assert job["concurrency"] == {"group": "flags-publish-${{ matrix.environment }}", "cancel-in-progress": False}
-        assert job["permissions"] == {"contents": "read", "id-token": "write"}
+        assert job["permissions"] == {"contents": "read", "id-token": "write", "pull-requests": "read"}
         assert load(path)["permissions"] == {"contents": "read"}
 
 

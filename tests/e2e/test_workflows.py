@@ -117,6 +117,10 @@ class Project:
         (status,) = Cli().json("status", environment, "--root", str(self.origin))["environments"]
         return dict(status)
 
+    def publish_first(self) -> None:
+        """Publish what has no predecessor, whatever the policy asks for."""
+        Cli()("publish", "production", "--yes", "--root", str(self.origin), "--override", "approvals=the first one")
+
     def publish(self, environment: str = "production") -> None:
         Cli()("publish", environment, "--yes", "--root", str(self.origin))
 
@@ -303,6 +307,57 @@ def test_an_unprotected_branch_does_not_publish(project) -> None:
     assert ran.code == 6
     assert "::error title=not a protected branch::" in ran.log
     assert project.live()["state"] == "missing"
+
+
+# ------------------------------------------------------------------------------------------------ policy
+
+
+@pytest.fixture
+def guarded(project) -> Project:
+    """A project whose policy asks for somebody else's approval, with the change merged."""
+    config = project.origin / "flagctl.yaml"
+    config.write_text(config.read_text() + "policy: {environments: {production: {approvals: {required: 1}}}}\n")
+    project.first = project.commit("Ask for approvals")
+    project.publish_first()
+    git(project.origin, "merge", "--quiet", "--no-ff", "-m", "Raise it", HEAD)
+    project.merge = git(project.origin, "rev-parse", "HEAD").strip()
+    return project
+
+
+def review(state: str = "APPROVED") -> dict[str, Any]:
+    return {
+        "author": {"login": "ben"},
+        "authorAssociation": "MEMBER",
+        "state": state,
+        "submittedAt": "2026-11-20T10:00:00Z",
+        "commit": {"oid": "a" * 40},
+    }
+
+
+@pytest.mark.parametrize("reviews", [[], [review()], [review("CHANGES_REQUESTED")]], ids=["none", "yes", "no"])
+def test_the_policy_weighs_a_pull_request_with_its_reviews(guarded, reviews) -> None:
+    for event_name in ("pull_request", "pull_request_review"):
+        runner = guarded.pull_request()
+        runner.event_name = event_name
+        pull = {"number": 7, "author": {"login": "ada"}, "reviews": reviews, "head": {}}
+        runner.change_gh(pulls=[pull])
+        runner.event["pull_request"]["number"] = 7
+        ran = runner.job(guarded.workflow("flags.yml"), "policy")
+        assert ran is not None
+        assert ran.code == (0 if reviews == [review()] else 1), ran.log
+    assert runner.job(guarded.workflow("flags.yml"), "check") is None
+
+
+@pytest.mark.parametrize("reviews", [[], [review()]], ids=["none", "yes"])
+def test_publication_hands_the_merged_pull_requests_reviews_to_the_policy(guarded, reviews) -> None:
+    runner = guarded.push(guarded.merge, guarded.first)
+    pull = {"number": 7, "author": {"login": "ada"}, "reviews": reviews, "merge_commit_sha": guarded.merge}
+    runner.change_gh(pulls=[pull])
+    plan(guarded, runner)
+    ran = publish(guarded, runner)
+    assert ran is not None
+    assert ran.code == (0 if reviews else 6), ran.log
+    assert guarded.live()["commit"] == (guarded.merge if reviews else guarded.first)
 
 
 # ------------------------------------------------------------------------------------------------ composite actions

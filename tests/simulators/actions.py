@@ -63,6 +63,8 @@ class Runner:
         self.ref = "refs/heads/main"
         self.protected = True
         self.repository = "acme/shop"
+        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, capture_output=True, text=True, check=True)
+        self.commit = told.stdout.strip()
         self.artifacts = folder / "artifacts"
         self.gh_state = folder / "gh.json"
         self._files = 0
@@ -194,7 +196,7 @@ class Runner:
             "GITHUB_REF": self.ref,
             "GITHUB_REF_NAME": self.ref.removeprefix("refs/heads/"),
             "GITHUB_REF_PROTECTED": text_of(self.protected),
-            "GITHUB_SHA": "c" * 40,
+            "GITHUB_SHA": self.commit,
             "GITHUB_STEP_SUMMARY": str(summary),
             "GITHUB_OUTPUT": str(output),
             "RUNNER_TEMP": str(self._temp()),

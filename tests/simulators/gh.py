@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
         return 4
     state: State = json.loads(path.read_text(encoding="utf-8"))
     state["calls"].append(words)
-    code = api(words[1:], state) if words[0] == "api" else download(words, state)
+    code = {"api": api, "run": download, "pr": view}[words[0]](words, state)
     path.write_text(json.dumps(state), encoding="utf-8")
     return code
 
@@ -46,10 +46,22 @@ def download(words: list[str], state: State) -> int:
     return 0
 
 
+def view(words: list[str], state: State) -> int:
+    """`gh pr view NUMBER --repo NAME --json reviews,author`."""
+    assert words[:2] == ["pr", "view"], words
+    assert words[3:] == ["--repo", state["repository"], "--json", "reviews,author"], words
+    found = [pull for pull in state["pulls"] if str(pull["number"]) == words[2]]
+    if not found:
+        sys.stderr.write("GraphQL: Could not resolve to a PullRequest\n")
+        return 1
+    sys.stdout.write(json.dumps({"author": found[0]["author"], "reviews": found[0]["reviews"]}) + "\n")
+    return 0
+
+
 def api(words: list[str], state: State) -> int:
     """`gh api PATH` with the options that we use."""
     method, path, program, fields, silent = "GET", "", None, {}, False
-    rest = iter(words)
+    rest = iter(words[1:])
     for word in rest:
         if word == "--method":
             method = next(rest)
@@ -81,6 +93,9 @@ def respond(method: str, path: str, fields: dict[str, str], state: State) -> Any
     if (method, path) == ("POST", f"{repository}/code-scanning/sarifs"):
         state["sarifs"].append(fields)
         return {"id": "1"}
+    merged = re.fullmatch(re.escape(repository) + r"/commits/([0-9a-f]{40})/pulls", path)
+    if merged:
+        return [p for p in state["pulls"] if p.get("merge_commit_sha") == merged[1]]
     thread = re.fullmatch(re.escape(repository) + r"/issues/(\d+)/comments", path)
     if thread:
         if method == "GET":
