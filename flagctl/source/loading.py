@@ -46,6 +46,9 @@ _KIND_LINE: Final = re.compile(r"^kind[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _KEY_LINE: Final = re.compile(r"^key[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
 
+_FROZEN_AT_START: Final = gc.get_freeze_count()
+"""Python 3.12 starts with a few frozen objects of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedRepository:
@@ -87,7 +90,7 @@ def _without_garbage_collection() -> Iterator[None]:
         if enabled:
             # Through the permanent generation all new objects get into the oldest one without being looked at. What a
             # caller has frozen for good must stay there.
-            movable = gc.get_freeze_count() == 0
+            movable = gc.get_freeze_count() <= _FROZEN_AT_START
             if movable:
                 gc.freeze()
             gc.enable()
