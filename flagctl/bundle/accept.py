@@ -8,7 +8,7 @@ The order of the checks is part of the protocol::
     bundle       stored size → stored digest → unpacking, capped → size → digest
                  → structure of the document → project, environment
     kill list    as the manifest, with a role and a sequence of its own and no expiry; never older than the one that the
-                 manifest pins
+                 manifest pins                                                           (flagctl.bundle.accept_kills)
 
 Everything here is a pure function of its arguments. A `Trusted` value is a state; each function returns the next state or
 raises `UntrustedError` with a stable `reason`, and the old state goes on being good::
@@ -27,17 +27,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.bundle.blob import unpack
 from flagctl.bundle.envelope import parse_envelope, verify_signatures
-from flagctl.bundle.kill import PAYLOAD_TYPE as KILL_PAYLOAD_TYPE
-from flagctl.bundle.kill import KillList, parse_kill_list
 from flagctl.bundle.manifest import PAYLOAD_TYPE, Manifest, parse_manifest
 from flagctl.bundle.trust import TrustRoot, next_trust
-from flagctl.errors import BundleFormatError, UntrustedError
+from flagctl.errors import BundleFormatError, RemoteError, UntrustedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flagctl.bundle.envelope import Role
-    from flagctl.bundle.manifest import KillFloor
+    from flagctl.bundle.kill import KillList
+    from flagctl.bundle.manifest import Delta
     from flagctl.evaluator.document import Document
 
 
@@ -157,12 +156,16 @@ def read_manifest(state: Trusted, data: bytes) -> Manifest:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise UntrustedError("the envelope does not hold a manifest", reason="wrong-payload-type")
     manifest = parse_manifest(envelope.payload)
-    _check_place(state, manifest, "the manifest")
+    check_place(state, manifest, "the manifest")
     return manifest
 
 
-def _check_place(state: Trusted, pointer: Manifest | KillList, what: str) -> None:
-    """Check that a signed document is of the configured project and environment, and of the root's epoch."""
+def check_place(state: Trusted, pointer: Manifest | KillList, what: str) -> None:
+    """Check that a signed document is of the configured project and environment, and of the root's epoch.
+
+    Raises:
+        UntrustedError: ``wrong-project``, ``wrong-environment`` or ``wrong-epoch``.
+    """
     if state.project is not None and pointer.project != state.project:
         raise UntrustedError(
             f"{what} is of the project '{pointer.project}', not of '{state.project}'", reason="wrong-project"
@@ -177,96 +180,6 @@ def _check_place(state: Trusted, pointer: Manifest | KillList, what: str) -> Non
         raise UntrustedError(
             f"{what} is of epoch {pointer.epoch}, the trust root of epoch {root.epoch}", reason="wrong-epoch"
         )
-
-
-def read_kill_list(state: Trusted, data: bytes) -> KillList:
-    """Check everything about a kill list that does not depend on what is held.
-
-    Raises:
-        UntrustedError: As `check_kill_list`, but for ``rollback`` and ``equivocation``.
-    """
-    envelope = parse_envelope(data, what="the kill list")
-    if state.root is not None:
-        verify_signatures(envelope, _killers(state.root, state.environment), what="the kill list")
-    if envelope.payload_type != KILL_PAYLOAD_TYPE:
-        raise UntrustedError("the envelope does not hold a kill list", reason="wrong-payload-type")
-    kills = parse_kill_list(envelope.payload)._replace(data=data)
-    _check_place(state, kills, "the kill list")
-    return kills
-
-
-def check_kill_list(state: Trusted, data: bytes) -> KillList | None:
-    """Check a kill list against the state.
-
-    Args:
-        state: What is held.
-        data: The kill list's envelope, as received.
-
-    Returns:
-        The kill list, or None if it is the held one.
-
-    Raises:
-        UntrustedError: With the first reason in the order of this module's table; ``rollback`` also for a list that is
-            older than the one which the held manifest pins.
-    """
-    kills = read_kill_list(state, data)
-    held = state.kills
-    if held is not None and held.epoch == kills.epoch:
-        if kills.seq < held.seq:
-            raise UntrustedError(
-                f"kill list {kills.seq} is older than kill list {held.seq}, which was seen already", reason="rollback"
-            )
-        if kills.seq == held.seq:
-            if kills.digest == held.digest:
-                return None
-            raise UntrustedError(
-                f"there are two different kill lists with number {kills.seq}: somebody who holds the kill key has "
-                "signed both",
-                reason="equivocation",
-            )
-    manifest = state.manifest
-    floor = manifest.kill_floor if manifest is not None and manifest.epoch == kills.epoch else None
-    if floor is not None and kills.seq < floor.seq:
-        raise UntrustedError(
-            f"kill list {kills.seq} is older than kill list {floor.seq}, which the manifest pins", reason="rollback"
-        )
-    return kills
-
-
-def missing_floor(state: Trusted, manifest: Manifest) -> KillFloor | None:
-    """Return which kill list a reader of `manifest` still needs: the pinned one, unless a newer one is held."""
-    floor, held = manifest.kill_floor, state.kills
-    if floor is None or (held is not None and held.epoch == manifest.epoch and _covers(held, floor)):
-        return None
-    return floor
-
-
-def accept_floor(state: Trusted, floor: KillFloor, data: bytes) -> Trusted:
-    """Hold the kill list that a manifest pins.
-
-    Args:
-        state: What is held.
-        floor: What the manifest says.
-        data: The pinned copy, as received.
-
-    Raises:
-        UntrustedError: ``wrong-kills-digest``, or as `check_kill_list`.
-    """
-    if hashlib.sha256(data).hexdigest() != floor.sha256:
-        raise UntrustedError("the copy of the kill list is not the one in the manifest", reason="wrong-kills-digest")
-    kills = check_kill_list(state, data)
-    if kills is None:
-        return state
-    if kills.seq != floor.seq:
-        raise UntrustedError(
-            f"the manifest pins kill list {floor.seq}, and its copy is number {kills.seq}", reason="wrong-kills-digest"
-        )
-    return state._replace(kills=kills)
-
-
-def _covers(held: KillList, floor: KillFloor) -> bool:
-    """Return whether a held list makes fetching the pinned one needless: it is newer, or the very same."""
-    return held.seq > floor.seq or held.floor == floor
 
 
 def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes, *, terms: Terms = STRICT) -> Trusted:
@@ -286,6 +199,10 @@ def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes, *, terms: Ter
     document = open_bundle(unpack(manifest.bundle, blob))
     if not terms.accepted_before:
         check_structure(document)
+    return _hold(state, manifest, document)
+
+
+def _hold(state: Trusted, manifest: Manifest, document: Document) -> Trusted:
     header = document.header
     if header.project != manifest.project or header.env != manifest.environment:
         raise BundleFormatError(
@@ -294,13 +211,29 @@ def accept_bundle(state: Trusted, manifest: Manifest, blob: bytes, *, terms: Ter
     return state._replace(manifest=manifest, document=document)
 
 
-def accept(
+class Shortcuts(NamedTuple):
+    """Other ways to a bundle than its stored form, tried first; each may raise, and the stored form is fetched.
+
+    Attributes:
+        delta: Returns a stored delta.
+        plain: Returns the plain bundle, from a copy of one's own.
+    """
+
+    delta: Callable[[Manifest, Delta], bytes] | None = None
+    plain: Callable[[Manifest], bytes | None] | None = None
+
+
+NO_SHORTCUTS: Final = Shortcuts()
+
+
+def accept(  # noqa: PLR0913 - the state, the update, and where to get the rest of it
     state: Trusted,
     data: bytes,
     read_blob: Callable[[Manifest], bytes],
     *,
     now: float,
     terms: Terms = STRICT,
+    shortcuts: Shortcuts = NO_SHORTCUTS,
 ) -> Trusted:
     """Accept an update: a manifest and, if it is another one than the held, its bundle.
 
@@ -310,6 +243,7 @@ def accept(
         read_blob: Returns the stored bundle of a manifest; only called when the bundle is not the held one.
         now: Seconds since 1970.
         terms: What the update's source is allowed.
+        shortcuts: Quicker ways to the bundle.
 
     Returns:
         The next state; the same object if the manifest is the held one.
@@ -323,22 +257,49 @@ def accept(
     held = state.manifest
     if held is not None and state.document is not None and held.bundle.sha256 == manifest.bundle.sha256:
         return state._replace(manifest=manifest)
+    document = _by_delta(state, manifest, shortcuts) or _from_copy(manifest, shortcuts, terms)
+    if document is not None:
+        return _hold(state, manifest, document)
     return accept_bundle(state, manifest, read_blob(manifest), terms=terms)
+
+
+def _by_delta(state: Trusted, manifest: Manifest, shortcuts: Shortcuts) -> Document | None:
+    """Return the bundle, patched from the held one; None if there is no way, or anything is wrong with it."""
+    held = state.document
+    delta = next((item for item in manifest.deltas if held is not None and item.source == held.sha256), None)
+    if held is None or delta is None or shortcuts.delta is None:
+        return None
+    from flagctl.bundle.delta import apply, read_delta  # noqa: PLC0415 - only running clients get here
+    from flagctl.evaluator.document import check_changes  # noqa: PLC0415
+
+    reference = manifest.bundle
+    try:
+        document = apply(held, read_delta(delta, reference.sha256, shortcuts.delta(manifest, delta)))
+        if document.size != reference.size:
+            return None
+        check_changes(held, document)
+    except (UntrustedError, RemoteError):
+        return None
+    return document
+
+
+def _from_copy(manifest: Manifest, shortcuts: Shortcuts, terms: Terms) -> Document | None:
+    """Return the bundle from a plain copy; None if there is none, or it is not the one in the manifest."""
+    data = shortcuts.plain(manifest) if shortcuts.plain is not None else None
+    reference = manifest.bundle
+    if data is None or len(data) != reference.size or hashlib.sha256(data).hexdigest() != reference.sha256:
+        return None
+    from flagctl.evaluator.document import check_structure, open_bundle  # noqa: PLC0415
+
+    document = open_bundle(data)
+    if not terms.accepted_before:
+        check_structure(document)
+    return document
 
 
 def is_expired(manifest: Manifest, now: float) -> bool:
     """Return whether a manifest's time is over at `now` (seconds since 1970)."""
     return now >= manifest.expires
-
-
-def _killers(root: TrustRoot, environment: str) -> Role:
-    role = root.kill.get(environment)
-    if role is None:
-        raise UntrustedError(
-            f"the trust root of '{root.project}' lists no key that may force flags of '{environment}' off",
-            reason="unknown-key",
-        )
-    return role
 
 
 def _publishers(root: TrustRoot, environment: str) -> Role:

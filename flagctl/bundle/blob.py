@@ -42,7 +42,7 @@ def unpack(reference: BundleRef, blob: bytes) -> bytes:
         raise UntrustedError("the stored bundle is not the one in the manifest", reason="wrong-blob-digest")
     if reference.enc != GZIP:
         raise UntrustedError(f"the bundle is packed with '{reference.enc}'", reason="unknown-encoding")
-    data = _inflate(blob, reference.size)
+    data = inflate(blob, reference.size)
     if len(data) != reference.size:
         raise UntrustedError(
             f"the unpacked bundle does not have the {reference.size} bytes that the manifest says",
@@ -53,8 +53,12 @@ def unpack(reference: BundleRef, blob: bytes) -> bytes:
     return data
 
 
-def _inflate(blob: bytes, size: int) -> bytes:
-    """Unpack at most one byte more than `size`, however much the bytes would unpack to."""
+def inflate(blob: bytes, size: int) -> bytes:
+    """Unpack at most one byte more than `size`, however much the bytes would unpack to.
+
+    Raises:
+        UntrustedError: ``bad-compression``.
+    """
     unpacker = zlib.decompressobj(_GZIP_WINDOW)
     try:
         data = unpacker.decompress(blob, size + 1)

@@ -27,6 +27,11 @@ def blob_key(environment: str, blob_sha256: str) -> str:
     return f"{environment}/blobs/{blob_sha256}.gz"
 
 
+def delta_key(environment: str, source: str, result: str) -> str:
+    """Return the place of a delta, named by the SHA-256 of the plain bundles that it leads from and to."""
+    return f"{environment}/deltas/{source}-{result}.gz"
+
+
 def kill_key(environment: str) -> str:
     """Return the place of an environment's current kill list."""
     return f"{environment}/kill.json"

@@ -16,21 +16,22 @@ import time
 from typing import TYPE_CHECKING, Final, final
 from urllib.parse import quote
 
-from flagctl.bundle.accept import Terms, read_kill_list, read_manifest
+from flagctl.bundle.accept import Terms, read_manifest
+from flagctl.bundle.accept_kills import read_kill_list
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.names import blob_key, kill_key, manifest_key, trust_key
 from flagctl.client.sync import Pulled, Source, follow_chain, pull
 from flagctl.errors import ConflictError, UntrustedError
+from flagctl.evaluator.document import plain_bytes
 from flagctl.storage.file import FileRemote
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flagctl.bundle.accept import Trusted
     from flagctl.bundle.manifest import Manifest
     from flagctl.bundle.trust import TrustRoot
 
+_PLAIN: Final = "plain/"
 _UNSIGNED: Final = "_unsigned"
 _KEEP_SECONDS: Final = 3600.0
 _BAD_SUFFIX: Final = ".bad"
@@ -70,7 +71,8 @@ class LastKnownGood:
             return Pulled(state)
         state, _ = follow_chain(self._remote, state)
         try:
-            pulled = pull(Source(self._remote, Terms(expired=True, accepted_before=True)), state, now=now)
+            source = Source(self._remote, Terms(expired=True, accepted_before=True), self._plain)
+            pulled = pull(source, state, now=now)
         except UntrustedError as error:
             # Older than a bundle that came with the image: nothing is wrong with it.
             if error.reason != "rollback":
@@ -80,13 +82,12 @@ class LastKnownGood:
             self._put_aside(kill_key(self._environment))
         return pulled
 
-    def save(self, state: Trusted, pulled: Pulled, read_blob: Callable[[], bytes]) -> None:
+    def save(self, state: Trusted, pulled: Pulled) -> None:
         """Keep an accepted update, unless the copy is as new already.
 
         Args:
             state: The state that holds the update.
             pulled: The update.
-            read_blob: Returns its stored bundle; asked if neither the update nor the folder has it.
 
         Raises:
             RemoteError: If the disk is full or read-only.
@@ -101,7 +102,7 @@ class LastKnownGood:
             etag = present.etag
             if self._is_as_new(state, present.data, manifest):
                 return
-        self._ensure_bundle(manifest, pulled.blob, read_blob)
+        self._ensure_bundle(state, manifest, pulled.blob)
         try:
             self._remote.put(key, pulled.data, if_match=etag, if_none_match=etag is None)
         except ConflictError:
@@ -140,14 +141,26 @@ class LastKnownGood:
         """
         self._remote.put(trust_key(root.version), root.data)
 
-    def _ensure_bundle(self, manifest: Manifest, blob: bytes | None, read_blob: Callable[[], bytes]) -> None:
+    def _ensure_bundle(self, state: Trusted, manifest: Manifest, blob: bytes | None) -> None:
+        """Keep the bundle: as it is stored at the remote if it came from there, else plain."""
         key = blob_key(self._environment, manifest.bundle.blob_sha256)
-        if blob is None:
-            # A renewed manifest comes without its bundle; the folder may be younger than the bundle.
-            if self._remote.list(key):
-                return
-            blob = read_blob()
-        self._remote.put(key, blob)
+        if blob is not None:
+            self._remote.put(key, blob)
+            return
+        # A renewed manifest comes without its bundle, and one that a delta led to was never packed.
+        plain = self._plain_key(manifest)
+        if state.document is not None and not self._remote.list(key) and not self._remote.list(plain):
+            self._remote.put(plain, plain_bytes(state.document))
+
+    def _plain_key(self, manifest: Manifest) -> str:
+        return f"{self._environment}/{_PLAIN}{manifest.bundle.sha256}.json"
+
+    def _plain(self, manifest: Manifest) -> bytes | None:
+        try:
+            fetched = self._remote.get(self._plain_key(manifest), max_bytes=manifest.bundle.size)
+        except UntrustedError:
+            return None  # longer than it should be
+        return fetched.data if isinstance(fetched, Fetched) else None
 
     @staticmethod
     def _is_as_new(state: Trusted, data: bytes, manifest: Manifest) -> bool:
@@ -165,11 +178,12 @@ class LastKnownGood:
             return  # a read-only folder: it will be refused again
 
     def _remove_old_bundles(self, manifest: Manifest) -> None:
-        keep = blob_key(self._environment, manifest.bundle.blob_sha256)
-        for key in self._remote.list(f"{self._environment}/blobs/"):
+        keep = {blob_key(self._environment, manifest.bundle.blob_sha256), self._plain_key(manifest)}
+        kept = [*self._remote.list(f"{self._environment}/blobs/"), *self._remote.list(f"{self._environment}/{_PLAIN}")]
+        for key in kept:
             path = os.path.join(self._root, *key.split("/"))
             try:
-                if key != keep and time.time() - os.stat(path).st_mtime > _KEEP_SECONDS:
+                if key not in keep and time.time() - os.stat(path).st_mtime > _KEEP_SECONDS:
                     os.unlink(path)
             except OSError:
                 continue  # another process has removed it

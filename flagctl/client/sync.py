@@ -8,23 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flagctl.bundle.accept import (
-    STRICT,
-    Terms,
-    Trusted,
-    accept,
-    accept_floor,
-    accept_trust,
-    check_kill_list,
-    missing_floor,
-)
+from flagctl.bundle.accept import STRICT, Shortcuts, Terms, Trusted, accept, accept_trust
+from flagctl.bundle.accept_kills import accept_floor, check_kill_list, missing_floor
 from flagctl.bundle.envelope import MAX_POINTER
-from flagctl.bundle.names import blob_key, kill_copy_key, kill_key, manifest_key, trust_key
+from flagctl.bundle.names import blob_key, delta_key, kill_copy_key, kill_key, manifest_key, trust_key
 from flagctl.errors import RemoteError, UntrustedError
 from flagctl.storage.remote import Fetched, NotModified
 
 if TYPE_CHECKING:
-    from flagctl.bundle.manifest import KillFloor, Manifest
+    from collections.abc import Callable
+
+    from flagctl.bundle.manifest import Delta, KillFloor, Manifest
     from flagctl.errors import FlagctlError
     from flagctl.storage.remote import Remote
 
@@ -67,10 +61,17 @@ class LackingError(RemoteError):
 
 
 class Source(NamedTuple):
-    """Where updates come from, and what is allowed there."""
+    """Where updates come from, and what is allowed there.
+
+    Attributes:
+        remote: The place.
+        terms: What is allowed there.
+        plain: Returns the plain bundle of a manifest if the place keeps it so.
+    """
 
     remote: Remote
     terms: Terms = STRICT
+    plain: Callable[[Manifest], bytes | None] | None = None
 
 
 def follow_chain(remote: Remote, state: Trusted) -> tuple[Trusted, UntrustedError | None]:
@@ -161,7 +162,15 @@ def _pull_manifest(source: Source, state: Trusted, now: float, tags: Tags) -> Pu
         blobs.append(read_stored_bundle(remote, manifest))
         return blobs[-1]
 
-    following = accept(state, fetched.data, read_blob, now=now, terms=source.terms)
+    def read_delta(manifest: Manifest, delta: Delta) -> bytes:
+        key = delta_key(manifest.environment, delta.source, manifest.bundle.sha256)
+        found = remote.get(key, max_bytes=delta.size)
+        if not isinstance(found, Fetched):
+            raise LackingError(f"the delta that the manifest names is missing: {remote.url.rstrip('/')}/{key}")
+        return found.data
+
+    shortcuts = Shortcuts(read_delta, source.plain)
+    following = accept(state, fetched.data, read_blob, now=now, terms=source.terms, shortcuts=shortcuts)
     return Pulled(following, tags._replace(manifest=fetched.etag), fetched.data, blobs[-1] if blobs else None)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 from flagctl.bundle.accept import Trusted, is_expired
 from flagctl.bundle.fields import format_instant
 from flagctl.client.status import ClientStatus
-from flagctl.client.sync import NO_TAGS, Pulled, Source, Tags, follow_chain, look, read_stored_bundle
+from flagctl.client.sync import NO_TAGS, Pulled, Source, Tags, follow_chain, look
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 
 if TYPE_CHECKING:
@@ -279,15 +279,15 @@ class Updater:
     def _pull(self) -> None:
         held = self._held
         pulled = look(Source(self._remote), held.state, now=self._clocks.wall(), tags=held.tags)
-        state, manifest = pulled.state, pulled.state.manifest
+        state = pulled.state
         self._note_kills(pulled)
         if state is not held.state:
             self._swap(state, "remote" if state.manifest is not held.state.manifest else held.source)
             self._updates += 1
         if state.kills is not held.state.kills:
             self._keep(lambda copy: copy.save_kills(state))
-        if pulled.data is not None and manifest is not None:
-            self._keep(lambda copy: copy.save(state, pulled, lambda: read_stored_bundle(self._remote, manifest)))
+        if pulled.data is not None:
+            self._keep(lambda copy: copy.save(state, pulled))
         self._held = self._held._replace(tags=pulled.tags)
         if pulled.problem is not None:
             raise pulled.problem

@@ -265,7 +265,11 @@ class Builder:
         builder.budget = self.budget
         same = _SameEntries(self.document, document)
         flipped = frozenset(("flags", key) for key in killed ^ self.killed)
+        old, new = self.document.raw_lines("flags"), document.raw_lines("flags")
         for key, flag in list(self.flags.items()):
+            if not flag.reach and not flipped and old[key] is new.get(key) and not _is_broken(flag):
+                builder.flags[key] = flag  # most flags, most of the time: worth a short cut
+                continue
             keeps = same.entry("flags", key) and all(same.entry(*part) for part in flag.reach)
             if keeps and ("flags", key) not in flipped and not flag.reach & flipped and not _is_broken(flag):
                 builder.flags[key] = flag
@@ -287,7 +291,13 @@ class _SameEntries:
 
     def entry(self, section: str, key: str) -> bool:
         old, new = self._old, self._new
-        return old is new or (new.has(section, key) and old.line(section, key) == new.line(section, key))
+        if old is new:
+            return True
+        # Bundles that share most lines share the objects too: that is what a patch leaves.
+        before, after = old.raw_lines(section).get(key), new.raw_lines(section).get(key)
+        if before is after or before is None or after is None:
+            return before is after
+        return before.removesuffix(b",") == after.removesuffix(b",")
 
 
 def _reach(

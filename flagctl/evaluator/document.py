@@ -12,11 +12,14 @@ import re
 import sys
 import zlib
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.errors import BundleFormatError
 from flagctl.evaluator.details import line_digest
 from flagctl.evaluator.operators import OPERATORS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT: Final = 1
 """The newest format this reader knows."""
@@ -58,14 +61,18 @@ class Document:
 
     Attributes:
         header: What the bundle says about itself.
+        first_line: The line that says so.
         sha256: Of the plain bytes, 64 hexadecimal digits: the bundle's id.
         size: Plain bytes.
     """
 
-    __slots__ = ("_flag_keys", "_lines", "header", "sha256", "size")
+    __slots__ = ("_flag_keys", "_lines", "first_line", "header", "sha256", "size")
 
-    def __init__(self, header: Header, lines: dict[str, dict[str, bytes]], sha256: str, size: int) -> None:
+    def __init__(
+        self, header: Header, first_line: bytes, lines: dict[str, dict[str, bytes]], sha256: str, size: int
+    ) -> None:
         self.header = header
+        self.first_line = first_line
         self.sha256 = sha256
         self.size = size
         self._lines = lines
@@ -94,6 +101,10 @@ class Document:
     def raw_line(self, section: str, key: str) -> bytes:
         """Return an entry's line with its comma, if it has one; KeyError if there is no such entry."""
         return self._lines[section][key]
+
+    def raw_lines(self, section: str) -> dict[str, bytes]:
+        """Return a section's lines by key, each with its comma, if it has one; not to be changed."""
+        return self._lines[section]
 
     def entry(self, section: str, key: str) -> dict[str, Any]:
         """Decode an entry.
@@ -167,7 +178,37 @@ def open_bundle(data: bytes) -> Document:
     if len(lines) < 6 or lines.pop() != b"":
         raise BundleFormatError("this is no bundle: it is cut off or was never one")
     header = _header(lines[0])
-    return Document(header, _index(lines), sha256(data).hexdigest(), len(data))
+    return Document(header, lines[0], _index(lines), sha256(data).hexdigest(), len(data))
+
+
+def with_lines(before: Document, first_line: bytes, lines: dict[str, dict[str, bytes]]) -> Document:
+    """Open a bundle whose lines are at hand already, most of them another bundle's.
+
+    Args:
+        before: Another bundle; its header is taken over if the first line is the same.
+        first_line: The first line.
+        lines: The entry lines of every section by key, ascending, with their commas.
+
+    Raises:
+        BundleFormatError: The first line is no header, or needs a newer flagctl.
+    """
+    data = _joined(first_line, lines)
+    header = before.header if first_line == before.first_line else _header(first_line)
+    return Document(header, first_line, lines, sha256(data).hexdigest(), len(data))
+
+
+def plain_bytes(document: Document) -> bytes:
+    """Return the bytes that a document was opened from."""
+    return _joined(document.first_line, {section: document.raw_lines(section) for section in SECTIONS})
+
+
+def _joined(first_line: bytes, lines: Mapping[str, Mapping[str, bytes]]) -> bytes:
+    parts = [first_line]
+    for section in SECTIONS:
+        if section != SECTIONS[0]:
+            parts.append(b'},"%s":{' % section.encode())
+        parts += lines[section].values()
+    return b"\n".join([*parts, b"}}", b""])
 
 
 def _expand(data: bytes) -> bytes:
@@ -240,6 +281,15 @@ def _index(lines: list[bytes]) -> dict[str, dict[str, bytes]]:
     return sections
 
 
+def key_of_line(section: str, line: bytes) -> str:
+    """Return the key that an entry line begins with.
+
+    Raises:
+        BundleFormatError: It begins with none.
+    """
+    return (_pattern_keys([line]) if section == "patterns" else _keys(section, [line]))[0]
+
+
 def _keys(section: str, entries: list[bytes]) -> list[str]:
     match = _KEY.match
     keys: list[str] = []
@@ -275,3 +325,14 @@ def check_structure(document: Document) -> None:
     from flagctl.evaluator.structure import check  # noqa: PLC0415 - only acceptance needs it
 
     check(document)
+
+
+def check_changes(before: Document, after: Document) -> None:
+    """As `check_structure`, for a bundle of which another version has passed it: only what can be wrong now is looked at.
+
+    Raises:
+        BundleFormatError: Something is wrong; the message names the entry.
+    """
+    from flagctl.evaluator.structure import check_against  # noqa: PLC0415 - only acceptance needs it
+
+    check_against(before, after)

@@ -27,6 +27,31 @@ def check(document: Document) -> None:
     _Check(document).run()
 
 
+def check_against(before: Document, after: Document) -> None:
+    """Check a bundle's structure, given that another bundle's is good and most lines are the same.
+
+    Raises:
+        BundleFormatError: Something is wrong; the message names the entry.
+    """
+    _Check(after).run_against(before)
+
+
+_MOST_NEEDLES: Final = 32
+"""From so many keys on that are gone, looking at everything is quicker than looking for who refers to them."""
+
+
+class _Lazily(dict[str, tuple[str, ...]]):
+    """Edges of a graph: those that are known, and others when they are asked for."""
+
+    def __init__(self, known: Mapping[str, tuple[str, ...]], read: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__(known)
+        self._read = read
+
+    def __missing__(self, key: str) -> tuple[str, ...]:
+        edges = self[key] = self._read(key)
+        return edges
+
+
 def _no_pattern(_: str) -> bool:
     return False
 
@@ -52,19 +77,53 @@ class _Check:
         self.used_experiments: set[tuple[str, str]] = set()
 
     def run(self) -> None:
+        for section in SECTIONS:
+            keys = self.document.keys(section)
+            for number, key in enumerate(keys):
+                self.look(section, key, last=number == len(keys) - 1)
+        self.finish()
+
+    def run_against(self, before: Document) -> None:
+        """Look at entries that changed, at those that may refer to something that is gone, and at the ends of sections."""
+        after = self.document
+        changed: dict[str, set[str]] = {}
+        gone: set[str] = set()
+        for section in SECTIONS:
+            old, new = before.raw_lines(section), after.raw_lines(section)
+            changed[section] = {key for key, line in new.items() if old.get(key) is not line and old.get(key) != line}
+            changed[section] |= {key for key in (*list(old)[-1:], *list(new)[-1:]) if key in new}
+            gone |= old.keys() - new.keys()
+        # An experiment that names another flag now is as bad for the flags that serve it as one that is gone.
+        needles = [json.dumps(key, ensure_ascii=False).encode() for key in gone | changed["experiments"]]
+        if len(needles) > _MOST_NEEDLES:
+            self.run()
+            return
+        for section in SECTIONS:
+            lines = after.raw_lines(section)
+            if needles:
+                # A reference may be spelt with escapes, which all have a backslash.
+                needles_here = (*needles, b"\\")
+                changed[section] |= {key for key, line in lines.items() if any(word in line for word in needles_here)}
+            last = next(reversed(lines), None) if changed[section] else None
+            for key in sorted(changed[section]):
+                self.look(section, key, last=key == last)
+        self.prerequisites = _Lazily(self.prerequisites, self.prerequisites_of)
+        self.segments = _Lazily(self.segments, self.segments_of)
+        self.finish()
+
+    def look(self, section: str, key: str, *, last: bool) -> None:
         checks: dict[str, Callable[[str, dict[str, Any]], None]] = {
             "experiments": self.experiment,
             "flags": self.flag,
             "patterns": self.pattern,
             "segments": self.segment,
         }
-        for section in SECTIONS:
-            keys = self.document.keys(section)
-            for number, key in enumerate(keys):
-                try:
-                    checks[section](key, self.entry(section, key, last=number == len(keys) - 1))
-                except (ValueError, RecursionError) as error:
-                    raise BundleFormatError(f"the bundle's {section} entry {key!r} can't be used: {error}") from None
+        try:
+            checks[section](key, self.entry(section, key, last=last))
+        except (ValueError, RecursionError) as error:
+            raise BundleFormatError(f"the bundle's {section} entry {key!r} can't be used: {error}") from None
+
+    def finish(self) -> None:
         for key, experiment in sorted(self.used_experiments):
             if not self.document.has("experiments", experiment) or self.flag_of(experiment) != key:
                 raise BundleFormatError(
@@ -72,6 +131,16 @@ class _Check:
                 )
         _refuse_cycles(self.prerequisites, "flag")
         _refuse_cycles(self.segments, "segment")
+
+    def prerequisites_of(self, key: str) -> tuple[str, ...]:
+        """Return what a flag that was not looked at needs; it is as it was when it passed."""
+        if b'"prerequisites":' not in self.document.raw_line("flags", key):
+            return ()
+        return tuple([need[0] for need in self.document.flag(key).get("prerequisites", ())])
+
+    def segments_of(self, key: str) -> tuple[str, ...]:
+        """Return the segments that a segment which was not looked at refers to."""
+        return tuple(sorted(lower_segment(self.document.segment(key), self.bundle).segments))
 
     def entry(self, section: str, key: str, *, last: bool) -> dict[str, Any]:
         line = self.document.raw_line(section, key)
@@ -135,7 +204,7 @@ def _is_unicode(value: object) -> bool:
 def _refuse_cycles(graph: Mapping[str, tuple[str, ...]], what: str) -> None:
     """Refuse a graph with a cycle, naming the way round it."""
     done: set[str] = set()
-    for start in graph:
+    for start in list(graph):
         path: list[str] = []
         on_path: set[str] = set()
         stack = [(start, False)]

@@ -12,7 +12,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from flagctl.bundle.accept import Terms, read_kill_list
+from flagctl.bundle.accept import Terms
+from flagctl.bundle.accept_kills import read_kill_list
 from flagctl.bundle.envelope import MAX_POINTER, seal
 from flagctl.bundle.fields import LINE, NAME, format_instant
 from flagctl.bundle.kill import PAYLOAD_TYPE, Kill, KillList, parse_kill_list, write_kill_list

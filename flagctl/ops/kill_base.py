@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flagctl.bundle.accept import read_kill_list, read_manifest, trusting
+from flagctl.bundle.accept import read_manifest, trusting
+from flagctl.bundle.accept_kills import read_kill_list
 from flagctl.bundle.envelope import MAX_POINTER, parse_envelope
 from flagctl.bundle.kill import KillList, parse_kill_list
 from flagctl.bundle.names import kill_copy_key, kill_key, kills_prefix, manifest_key

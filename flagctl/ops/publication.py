@@ -5,7 +5,7 @@ Several publishers may run at once, and any of them may die at any point. So eac
 1. reads the current manifest with its tag and verifies it,
 2. asks the plan what should follow it (a plan may refuse, or find that there is nothing to do),
 3. makes sure that the log has a copy of the current manifest, which is about to be replaced,
-4. stores the bundle, under its digest, before anything points to it,
+4. stores the bundle, under its digest, and the deltas that lead to it, before anything points to them,
 5. replaces the manifest on condition that it is still the one that was read.
 
 A lost race starts the next round, after a random pause. A write whose outcome is unknown (the connection broke, or the
@@ -30,6 +30,7 @@ from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageErro
 from flagctl.ops.kill_base import next_floor
 from flagctl.ops.manifest_log import key_of, write_entry
 from flagctl.ops.publish_base import read_base
+from flagctl.ops.publish_deltas import make_deltas, write_deltas
 from flagctl.ops.publish_model import DAY, MAX_LIFETIME_DAYS, Draft, PublishOptions, PublishResult
 from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from flagctl.bundle.manifest import KillFloor, Override
     from flagctl.ops.publish_base import Base
+    from flagctl.ops.publish_deltas import StoredDelta
     from flagctl.ops.target import Target
     from flagctl.signing import Signer
 
@@ -113,6 +115,7 @@ class _Publisher:
         self._written: dict[str, _Written] = {}
         self._overrides: tuple[Override, ...] = ()
         self._floor_warnings: tuple[str, ...] = ()
+        self._deltas: tuple[StoredDelta, ...] = ()
 
     def run(self) -> PublishResult:
         options = self._options
@@ -166,6 +169,7 @@ class _Publisher:
     def _next(self, base: Base, draft: Draft) -> tuple[Manifest, bytes]:
         """Return the manifest that follows, with its payload."""
         now = int(self._options.clock())
+        self._deltas = () if self._options.dry_run else make_deltas(self._target, base.live, draft.bundle, draft.blob)
         payload = write_manifest(
             Manifest(
                 project=self._target.project,
@@ -179,6 +183,7 @@ class _Publisher:
                 commit=draft.commit,
                 ref=draft.ref,
                 bundle=draft.bundle,
+                deltas=tuple(item.delta for item in self._deltas),
                 kill_floor=self._floor(base),
                 min_version=MIN_VERSION,
                 nonce=os.urandom(8).hex(),
@@ -202,6 +207,7 @@ class _Publisher:
         # Nothing is published that a client would refuse.
         accept(self._target.reader(), data, lambda _: blob, now=manifest.issued)
         uploaded = draft.blob is not None and self._store(manifest, draft.blob)
+        write_deltas(self._target, self._deltas)
         written = _Written(manifest, data, replace(result, uploaded=uploaded))
         self._written[manifest.digest] = written
         return written

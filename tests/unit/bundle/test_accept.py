@@ -183,6 +183,8 @@ CASES = {
 }
 
 ELSEWHERE = {
+    "wrong-delta-digest": "tests/unit/bundle/test_delta.py",
+    "malformed-delta": "tests/unit/bundle/test_delta.py",
     "malformed-kills": "tests/unit/bundle/test_kill.py",
     "wrong-kills-digest": "tests/unit/bundle/test_kill.py",
     "threshold-not-met": "tests/unit/bundle/test_envelope.py",

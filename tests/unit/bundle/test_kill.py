@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from flagctl.bundle.accept import accept, accept_floor, check_kill_list, missing_floor, read_kill_list, trusting
+from flagctl.bundle.accept import accept, trusting
+from flagctl.bundle.accept_kills import accept_floor, check_kill_list, missing_floor, read_kill_list
 from flagctl.bundle.blob import pack
 from flagctl.bundle.envelope import MAX_POINTER, seal
 from flagctl.bundle.kill import MAX_KILLS, PAYLOAD_TYPE, Kill, KillList, parse_kill_list, write_kill_list

@@ -38,7 +38,7 @@ def never():
 def test_a_process_that_is_behind_does_not_replace_a_newer_copy(project, tmp_path):
     copy = LastKnownGood(str(tmp_path), "acme", "production")
     for data, seq in ((TWO, 2), (ONE, 1)):
-        copy.save(*update_of(project, data, seq), never)
+        copy.save(*update_of(project, data, seq))
         assert saved_seq(project, tmp_path) == 2
 
 
@@ -46,7 +46,7 @@ def test_processes_that_save_at_once_end_with_the_newest(project, tmp_path):
     updates = [update_of(project, bundle_of(**{f"flag_{seq}": True}), seq) for seq in range(1, 13)]
 
     def save(update):
-        LastKnownGood(str(tmp_path), "acme", "production").save(*update, never)
+        LastKnownGood(str(tmp_path), "acme", "production").save(*update)
 
     threads = [threading.Thread(target=save, args=(update,)) for update in updates]
     for thread in threads:
@@ -59,14 +59,14 @@ def test_processes_that_save_at_once_end_with_the_newest(project, tmp_path):
 
 
 def test_projects_and_environments_do_not_share_a_copy(project, tmp_path):
-    LastKnownGood(str(tmp_path), "acme", "production").save(*update_of(project, ONE, 1), never)
+    LastKnownGood(str(tmp_path), "acme", "production").save(*update_of(project, ONE, 1))
     start = trusting(project.trust, "production")
     for name, environment in (("other", "production"), ("acme", "staging"), (None, "production")):
         assert LastKnownGood(str(tmp_path), name, environment).load(start, NOW).state is start
 
 
 def test_a_copy_without_its_bundle_is_remote_trouble(project, tmp_path):
-    LastKnownGood(str(tmp_path), "acme", "production").save(*update_of(project, ONE, 1), never)
+    LastKnownGood(str(tmp_path), "acme", "production").save(*update_of(project, ONE, 1))
     next((tmp_path / "acme/production/blobs").glob("*.gz")).unlink()
     with pytest.raises(RemoteError, match="missing"):
         saved_seq(project, tmp_path)
@@ -76,5 +76,5 @@ def test_a_forged_copy_with_a_high_number_does_not_stop_saving(project, tmp_path
     manifest = tmp_path / "acme/production/manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_bytes(Project().sealed(project.manifest(TWO, seq=99)))
-    LastKnownGood(str(tmp_path), "acme", "production").save(*update_of(project, ONE, 1), never)
+    LastKnownGood(str(tmp_path), "acme", "production").save(*update_of(project, ONE, 1))
     assert saved_seq(project, tmp_path) == 1
