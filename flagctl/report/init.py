@@ -19,6 +19,7 @@ _ABOUT = {
     ".flagctl/keys/": "private keys; git ignores them, keep them safe",
     ".github/workflows/flags.yml": "checks every pull request",
     ".github/workflows/flags-comment.yml": "shows the plans in a comment",
+    ".github/workflows/flags-policy.yml": "weighs changes and reviews against the policy",
     ".github/workflows/flags-publish.yml": "makes live what was merged, and renews it daily",
     ".gitlab-ci.yml": "includes flags.gitlab-ci.yml",
     ".gitlab/flags.gitlab-ci.yml": "checks, plans and publishes",

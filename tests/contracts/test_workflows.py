@@ -169,6 +169,7 @@ def test_templates_actions_and_the_reusable_workflow_run_the_same_scripts(writte
     reusable = named_scripts(ours / "workflows" / "flags.yml")
     assert named_scripts(theirs / "flags-comment.yml")["comment/Comment"] == comment
     assert named_scripts(theirs / "flags-publish.yml")["publish/Publish"] == publish == reusable["publish/Publish"]
+    assert named_scripts(theirs / "flags-policy.yml")["policy/Policy"] == reusable["policy/Policy"]
     assert named_scripts(theirs / "flags.yml")["plan/Plan"] == reusable["plan/Plan"]
     assert named_scripts(theirs / "flags-publish.yml")["plan/Plan"] == reusable["plan-publication/Plan"]
 
@@ -180,6 +181,12 @@ def test_publication_is_held_to_an_environment_one_at_a_time(written) -> None:
         assert job["concurrency"] == {"group": "flags-publish-${{ matrix.environment }}", "cancel-in-progress": False}
         assert job["permissions"] == {"contents": "read", "id-token": "write", "pull-requests": "read"}
         assert load(path)["permissions"] == {"contents": "read"}
+
+
+def test_no_event_of_a_pull_request_skips_the_checks(written) -> None:
+    """A job that is skipped counts as passed: a later event for the same commit would wipe out a failure."""
+    for path in (ROOT / ".github" / "workflows" / "flags.yml", written / ".github" / "workflows" / "flags.yml"):
+        assert "if" not in load(path)["jobs"]["check"]
 
 
 def test_what_runs_for_forks_has_no_secrets_and_what_comments_checks_nothing_out(written) -> None:

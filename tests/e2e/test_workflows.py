@@ -170,6 +170,7 @@ def test_the_merge_queue_is_checked_but_not_planned(project) -> None:
     runner = project.runner(project.merge, "merge_group", event)
     assert "25 % → 40 %" in ok(runner.job(project.workflow("flags.yml"), "check")).summary
     assert runner.job(project.workflow("flags.yml"), "plan", matrix={"environment": "production"}) is None
+    assert runner.job(project.workflow("flags-policy.yml"), "policy") is None
 
 
 def test_without_a_role_a_plan_is_compared_with_the_target_branch(project) -> None:
@@ -342,10 +343,9 @@ def test_the_policy_weighs_a_pull_request_with_its_reviews(guarded, reviews) -> 
         pull = {"number": 7, "author": {"login": "ada"}, "reviews": reviews, "head": {}}
         runner.change_gh(pulls=[pull])
         runner.event["pull_request"]["number"] = 7
-        ran = runner.job(guarded.workflow("flags.yml"), "policy")
+        ran = runner.job(guarded.workflow("flags-policy.yml"), "policy")
         assert ran is not None
         assert ran.code == (0 if reviews == [review()] else 1), ran.log
-    assert runner.job(guarded.workflow("flags.yml"), "check") is None
 
 
 @pytest.mark.parametrize("reviews", [[], [review()]], ids=["none", "yes"])
