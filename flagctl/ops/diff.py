@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from flagctl.model import Repository
     from flagctl.ops.measure import Measured, PopulationOptions
     from flagctl.ops.sides import Side
     from flagctl.review import RepositoryDiff
@@ -24,7 +25,8 @@ class DiffOptions:
 
     Attributes:
         root: The flag repository's root.
-        base: Side compared with; None is the merge base of HEAD and the default branch. ``A..B`` names both sides.
+        base: Side compared with; None is the merge base of HEAD and the default branch. ``A..B`` names both sides,
+            ``bundle:FILE`` a compiled bundle, ``remote:ENV`` what is live.
         head: Side that is proposed; None is the work tree.
         environments: Keep only changes that hold in one of these; empty keeps all.
         now_ms: Instant at which ramps and schedules are looked at for the exact impact.
@@ -90,9 +92,14 @@ def diff(options: DiffOptions) -> DiffResult:
     Raises:
         UsageError: If a side does not exist or an environment is unknown.
         FindingsError: If a side's configuration cannot be read.
+        RemoteError: If a side is at a remote that cannot be reached.
+        UntrustedError: If a bundle is not to be trusted.
     """
+    from flagctl.ops.diff_bundles import diff_bundles, names_bundle
     from flagctl.review import diff_repositories
 
+    if names_bundle(options.base, options.head):
+        return diff_bundles(options)
     before, after = named_sides(options.base, options.head, options.root, complete=options.population is not None)
     result = diff_repositories(before.loaded, after.loaded)
     if options.environments:
@@ -174,15 +181,37 @@ def _impacts(
         if any(cause.removeprefix("experiment ") in through_experiments for cause in causes):
             concerned.setdefault(key, set()).update(new.config.environments)
     wanted = set(options.environments or new.config.environments) & set(old.config.environments)
+    elsewhere = _reached_elsewhere(result, (old, new), {key for key in concerned if key in result.reached})
     return {
         key: {
-            environment: exact_impact((old.flags[key], old), (new.flags[key], new), environment, options.now_ms)
+            environment: None
+            if (key, environment) in elsewhere
+            else exact_impact((old.flags[key], old), (new.flags[key], new), environment, options.now_ms)
             for environment in new.config.environments
             if environment in environments & wanted
         }
         for key, environments in sorted(concerned.items())
         if key in old.flags and key in new.flags
     }
+
+
+def _reached_elsewhere(
+    result: RepositoryDiff, sides: tuple[Repository, Repository], keys: set[str]
+) -> set[tuple[str, str]]:
+    """Return which of these flags a changed segment or prerequisite reaches, too, and where: they have no exact shares."""
+    from flagctl.review.facts import in_environment
+
+    if not keys:
+        return set()
+    found = set()
+    for environment in sides[1].config.environments:
+        reached = in_environment(result, environment, *sides).reached
+        found |= {
+            (key, environment)
+            for key in keys
+            if any(not cause.startswith("experiment ") for cause in reached.get(key, ()))
+        }
+    return found
 
 
 def _environments(loaded: LoadedRepository) -> set[str]:
