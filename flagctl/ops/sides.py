@@ -77,6 +77,12 @@ def load_sides(base: str, head: str, root: Path, *, complete: bool = False) -> t
     return names[0].side(names[0].everything()), names[1].side(names[1].everything())
 
 
+def load_side(name: str, root: Path) -> Side:
+    """Load one side whole; as :func:`load_sides`."""
+    found = _Name.parse(name, root)
+    return found.side(found.everything())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Name:
     """A side that was found but not loaded yet."""
