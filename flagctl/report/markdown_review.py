@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING
 
 from flagctl.report.diff import describe_group, where
 from flagctl.report.markdown import COMMENT_LIMIT, Folded, Page, md, md_code, mermaid_text
+from flagctl.report.population import render_measured
+from flagctl.report.style import PLAIN
 from flagctl.report.values import count
 from flagctl.review.risk import Risk, rate, worst
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flagctl.ops.diff import DiffResult
+    from flagctl.ops.measure import Measured
     from flagctl.ops.plan import PlanResult
     from flagctl.review.changes import Change, RepositoryDiff
     from flagctl.review.impact import GroupImpact
@@ -175,7 +180,16 @@ def render_diff_markdown(result: DiffResult, limit: int = COMMENT_LIMIT) -> str:
     if result.incomplete:
         files = ", ".join(md_code(path) for _, path in result.incomplete[:10])
         head += ["", f"⚠️ Left out because of errors: {files}{' …' if len(result.incomplete) > 10 else ''}"]
-    return _page("flagctl:diff", head, review, "flagctl diff").render(limit)
+    page = _page("flagctl:diff", head, review, "flagctl diff")
+    if result.measured is not None:
+        page = replace(page, folded=(_measured(result.measured), *page.folded))
+    return page.render(limit)
+
+
+def _measured(measured: Measured) -> Folded:
+    """Return what was measured on a population, as the terminal has it: nothing in there is read as Markdown."""
+    lines = [escape(line, quote=False) for line in render_measured(measured, PLAIN)[1:]]
+    return Folded(title=lines[0], lines=("<pre>", *lines[1:], "</pre>"), whole=True)
 
 
 def render_plan_markdown(result: PlanResult, limit: int = COMMENT_LIMIT) -> str:

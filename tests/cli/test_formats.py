@@ -125,7 +125,7 @@ def test_a_difference_as_markdown_says_it_in_a_line_a_table_and_folded_parts(cli
     assert lines[0] == "<!-- flagctl:diff -->"
     assert "**1 flag changed**" in lines[3]
     assert "**1 other document**" in lines[3]
-    assert "up to **15 %** of the units of a rule switch" in lines[3]
+    assert "depends on the conditions" in text
     assert "rule ramp: 25 % → 40 %" in text
     assert "<summary>2 changes by file and line</summary>" in text
     assert "flags/new-checkout.yaml" in text
@@ -133,6 +133,25 @@ def test_a_difference_as_markdown_says_it_in_a_line_a_table_and_folded_parts(cli
     assert graph[0] == "flowchart LR"
     assert '(["segment employees"])' in graph[3]
     assert graph[-1].split() == ["n1", "-->", "n0"]
+
+
+def test_the_line_names_the_largest_share_that_switches(cli, in_git) -> None:
+    flag = in_git / "flags" / "new-checkout.yaml"
+    flag.write_text(flag.read_text().replace("percentage: 25", "percentage: 40"))
+    text = cli("diff", "--output-format", "markdown").stdout
+    assert "up to **15 %** of the units of a rule switch · risk **medium**" in text.splitlines()[3]
+    assert "| units of rule ramp: 15 % change (off → on 15 %)" in text
+
+
+def test_what_was_measured_is_folded_into_the_markdown(cli, changed, tmp_path) -> None:
+    sample = tmp_path / "sample.jsonl"
+    users = ({"targeting_key": f"u{n}", "country": "DE", "plan": "<b>`@x`"} for n in range(200))
+    sample.write_text("".join(json.dumps(user) + "\n" for user in users))
+    text = cli("diff", "--population", str(sample), "--output-format", "markdown").stdout
+    inner = text.partition("<summary>Measured on 200 contexts of ")[2].partition("</details>")[0]
+    assert "new-checkout" in inner
+    assert "<b>" not in inner
+    assert inner.count("<pre>") == inner.count("</pre>") == 1
 
 
 def test_nothing_changed_is_said_in_markdown_too(cli, in_git) -> None:
