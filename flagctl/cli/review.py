@@ -34,7 +34,10 @@ def diff(
     context: typer.Context,
     side: Annotated[
         str | None,
-        typer.Argument(metavar="BASE", help="Revision, A..B, index, worktree, dir:PATH, bundle:FILE, remote:ENV, auto [default: merge base]."),
+        typer.Argument(
+            metavar="BASE",
+            help="Revision, A..B, index, worktree, dir:PATH, bundle:FILE, remote:ENV, auto [default: merge base].",
+        ),
     ] = None,
     head: Annotated[str | None, typer.Argument(metavar="HEAD", help="The proposed side [default: worktree].")] = None,
     *,
