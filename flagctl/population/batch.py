@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from flagctl.evaluator.plan import Path
 
-BATCH_ROWS: Final = 100_000
-"""Rows of a batch: large enough that NumPy's calls cost nothing beside their work, small enough for some ten megabytes."""
+BATCH_ROWS: Final = 20_000
+"""Rows of a batch: enough for NumPy's calls to cost nothing beside their work, few enough for what is looked at to stay in caches.
+
+Measured from 4 000 to 100 000 rows: one flag takes three times as long at 100 000, all flags of a repository twice as long at 4 000.
+"""
 
 
 class Table(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flagctl.bundle.canonical import canonical_json
+from flagctl.population.collection import without_garbage_collection
 from flagctl.population.counting import Grouping, Tally
 from flagctl.population.engine import ColumnFlags
 from flagctl.population.nesting import heading
@@ -190,17 +191,18 @@ def compare(
     sides = [(ColumnFlags(v.before, now_ms), ColumnFlags(v.after, now_ms)) for v in versions]
     tallies = {(v.environment, key): Tally(groupings, questions.examples) for v in versions for key in v.keys}
     done = 0
-    for batch, share in batches:
-        groups = [grouping.numbers(batch) for grouping in groupings]
-        for version, (old, new) in zip(versions, sides, strict=True):
-            before, after = old.on(batch), new.on(batch)
-            for key in version.keys:
-                tally = tallies[version.environment, key]
-                left, right = before.flag(key), after.flag(key)
-                pairs = _pairs(tally, old.outcomes(key), new.outcomes(key))
-                tally.add(batch, pairs[left, right], groups)
-        done += batch.size
-        progress(done, share)
+    with without_garbage_collection():
+        for batch, share in batches:
+            groups = [grouping.numbers(batch) for grouping in groupings]
+            for version, (old, new) in zip(versions, sides, strict=True):
+                before, after = old.on(batch), new.on(batch)
+                for key in version.keys:
+                    tally = tallies[version.environment, key]
+                    left, right = before.flag(key), after.flag(key)
+                    pairs = _pairs(tally, old.outcomes(key), new.outcomes(key))
+                    tally.add(batch, pairs[left, right], groups)
+            done += batch.size
+            progress(done, share)
     measured = []
     for version, (old, new) in zip(versions, sides, strict=True):
         for key in version.keys:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from flagctl.population.collection import without_garbage_collection
 from flagctl.population.counting import Grouping, Tally
 from flagctl.population.nesting import heading
 
@@ -142,16 +143,17 @@ def simulate(
     groupings = [Grouping(path) for path in by]
     tallies = {key: Tally(groupings) for key in flags}
     done = 0
-    for batch, share in batches:
-        groups = [grouping.numbers(batch) for grouping in groupings]
-        run = columns.on(batch)
-        for key, tally in tallies.items():
-            answers = run.flag(key)
-            for number in range(len(tally.classes), len(columns.outcomes(key))):
-                tally.number(number)
-            tally.add(batch, answers.astype(np.int64), groups)
-        done += batch.size
-        progress(done, share)
+    with without_garbage_collection():
+        for batch, share in batches:
+            groups = [grouping.numbers(batch) for grouping in groupings]
+            run = columns.on(batch)
+            for key, tally in tallies.items():
+                answers = run.flag(key)
+                for number in range(len(tally.classes), len(columns.outcomes(key))):
+                    tally.number(number)
+                tally.add(batch, answers.astype(np.int64), groups)
+            done += batch.size
+            progress(done, share)
     return tuple(_audiences(key, flags[key], tally, columns.outcomes(key), groupings) for key, tally in tallies.items())
 
 
