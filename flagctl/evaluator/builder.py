@@ -203,7 +203,7 @@ class Builder:
         try:
             shape, constants = shapes.flag_shape(plan, built.timed, self._function, self._compiled_segment)
             if shape.constants <= codegen.MOST_CONSTANTS:
-                return codegen.factory(shape)(self.clock, *constants)  # type: ignore[no-any-return]
+                return codegen.flag_function(shape, constants, self.clock)
         except RecursionError:
             pass
         flags = {need.flag: self.flags[need.flag] for need in plan.prerequisites}
