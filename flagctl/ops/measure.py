@@ -9,12 +9,12 @@ from flagctl.diagnostics import did_you_mean
 from flagctl.errors import FindingsError, FlagctlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flagctl.evaluator.document import Document
     from flagctl.model import ContextSchema, Repository
-    from flagctl.population.measure import MeasuredFlag
+    from flagctl.population.measure import MeasuredFlag, Versions
     from flagctl.population.reading import PopulationFile
     from flagctl.review import RepositoryDiff
 
@@ -95,7 +95,7 @@ def measure_change(
         FindingsError: If the flags can't be compiled.
     """
     need_numpy()
-    from flagctl.population.measure import Questions, Versions, compare
+    from flagctl.population.measure import Versions
 
     old, new = sides
     names = _environments(old, new, environments)
@@ -109,7 +109,42 @@ def measure_change(
         )
         for name in names
     ]
-    schema = new.config.context
+    return _measure(versions, options, new.config.context, now_ms)
+
+
+def measure_bundles(
+    diff: RepositoryDiff,
+    bundles: tuple[Document, Document],
+    options: PopulationOptions,
+    schema: ContextSchema,
+    now_ms: int,
+) -> Measured:
+    """Evaluate both versions of what differs between two bundles of one environment for every context.
+
+    Args:
+        diff: The difference.
+        bundles: Both bundles.
+        options: The population.
+        schema: Declared context; a bundle has none.
+        now_ms: Instant of the evaluations.
+
+    Raises:
+        UsageError: If the population can't be read, or NumPy is missing.
+        NothingMatchedError: If there is no context.
+    """
+    need_numpy()
+    from flagctl.population.measure import Versions
+
+    before, after = bundles
+    environment = after.header.env
+    keys = tuple(sorted(_concerned(diff, (environment,))[environment]))
+    versions = [Versions(environment=environment, before=before, after=after, keys=keys)]
+    return _measure(versions, options, schema, now_ms)
+
+
+def _measure(versions: Sequence[Versions], options: PopulationOptions, schema: ContextSchema, now_ms: int) -> Measured:
+    from flagctl.population.measure import Questions, compare
+
     source = population_file(options, schema)
     questions = Questions(
         by=paths_of(options.by, schema),
@@ -124,7 +159,8 @@ def measure_change(
         options.progress(count, share)
 
     flags = compare(versions, source.batches(), now_ms, questions, progress)
-    return Measured(source=source.name, contexts=done, at_ms=now_ms, environments=names, flags=flags)
+    environments = tuple(version.environment for version in versions)
+    return Measured(source=source.name, contexts=done, at_ms=now_ms, environments=environments, flags=flags)
 
 
 def _environments(old: Repository, new: Repository, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,12 +186,10 @@ def need_numpy() -> None:
     Raises:
         UsageError: If it is not installed.
     """
-    try:
-        import numpy  # noqa: F401, ICN001
-    except ImportError:
-        raise UsageError(
-            "evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"'
-        ) from None
+    from importlib.util import find_spec
+
+    if find_spec("numpy") is None:
+        raise UsageError("evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"')
 
 
 def population_file(options: PopulationOptions, schema: ContextSchema) -> PopulationFile:
