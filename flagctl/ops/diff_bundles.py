@@ -15,6 +15,8 @@ from flagctl.errors import NothingMatchedError, UsageError
 if TYPE_CHECKING:
     from flagctl.evaluator.document import Document
     from flagctl.ops.diff import DiffOptions, DiffResult
+    from flagctl.ops.measure import Measured
+    from flagctl.review import RepositoryDiff
     from flagctl.source import LoadedRepository
 
 BUNDLE = "bundle:"
@@ -49,8 +51,6 @@ def diff_bundles(options: DiffOptions) -> DiffResult:
     from flagctl.review.reach import affected_edges
     from flagctl.review.side import BundleSide, concerned_flags
 
-    if options.population is not None:
-        raise UsageError("a population is measured on flag files, not on bundles", hint="name a commit instead")
     names = (options.base or WORK_TREE, options.head or WORK_TREE)
     opened = [_open(name, options) if names_bundle(name) else None for name in names]
     environments = {side.document.header.env for side in opened if side is not None}
@@ -70,7 +70,18 @@ def diff_bundles(options: DiffOptions) -> DiffResult:
         diff=result,
         impacts={key: {environment: groups} for key, groups in impacts.items()},
         edges=affected_edges(result, before.repository, after.repository),
+        measured=_measured(result, (sides[0].document, sides[1].document), options),
     )
+
+
+def _measured(result: RepositoryDiff, bundles: tuple[Document, Document], options: DiffOptions) -> Measured | None:
+    if options.population is None:
+        return None
+    from flagctl.ops.loading import load, readable
+    from flagctl.ops.measure import measure_bundles
+
+    schema = readable(load(options.root)).config.context
+    return measure_bundles(result, bundles, options.population, schema, options.now_ms)
 
 
 def _open(name: str, options: DiffOptions) -> _Compiled:

@@ -199,3 +199,13 @@ def test_rebalance_edits_the_file_and_diff_shows_the_minimum(cli, edited) -> Non
     assert german["minimum"] == pytest.approx(0.4)
     assert "nobody moves" in cli(*words).stdout
     cli("validate")
+
+
+def test_bundles_are_measured_too(cli, edited) -> None:
+    cli("compile", "--env", "production", "--revision", "HEAD", "-o", "old.json")
+    data = cli.json("diff", "bundle:old.json", "--population", "contexts.jsonl")
+    obeys("diff", data)
+    from_files = cli.json("diff", "--population", "contexts.jsonl")
+    assert {flag["key"]: flag["changed"] for flag in data["measured"]["flags"]} == {
+        flag["key"]: flag["changed"] for flag in from_files["measured"]["flags"]
+    }
