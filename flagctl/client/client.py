@@ -36,7 +36,7 @@ class Client:
     """Evaluates the flags of one environment and keeps them up to date in the background.
 
     Args:
-        url: ``s3://bucket/prefix`` or ``file:///absolute/path``.
+        url: ``s3://bucket/prefix``, ``https://host/path`` or ``file:///absolute/path``.
         environment: Name of the environment.
         trust: The root of trust: path, bytes, or a `TrustRoot`. It names the project, the keys and the thresholds.
         l2: Shared cache; not in this version.
@@ -80,7 +80,7 @@ class Client:
             raise UsageError("sinks are not supported in this version", hint="leave out sinks=")
         if not 0 < poll_interval <= _LONGEST_INTERVAL:
             raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
-        options = RemoteOptions(endpoint_url=endpoint_url, region=region)
+        options = RemoteOptions(endpoint_url=endpoint_url, region=region, plain_http=insecure)
         state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
         self._flags: FlagSet | NotReady = NOT_READY
         self._closed = False
@@ -164,6 +164,7 @@ class Client:
         """Stop the background thread, waiting up to `timeout` seconds for it. Evaluation goes on with the last flags."""
         self._closed = True
         self._background.stop(timeout)
+        self._updater.disconnect()
 
     def __enter__(self) -> Self:
         return self
@@ -238,7 +239,8 @@ def _check_local(url: str, endpoint_url: str | None) -> None:
         return
     from urllib.parse import urlsplit  # noqa: PLC0415 - only for what is not a folder
 
-    if endpoint_url is None or urlsplit(endpoint_url).hostname not in _LOOPBACK:
+    place = url if url.lower().startswith(("http:", "https:")) else endpoint_url
+    if place is None or urlsplit(place).hostname not in _LOOPBACK:
         raise UsageError(
             f"insecure=True is refused for {url}: anybody on the way could change the flags",
             hint="give trust='trust.json'; without it only file:// and stores on this machine are read",

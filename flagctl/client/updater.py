@@ -121,6 +121,12 @@ class Updater:
             self._on_swap(self._held.flags)
             self.ready.set()
 
+    def disconnect(self) -> None:
+        """Let go of a connection that the remote may have kept."""
+        close = getattr(self._remote, "close", None)
+        if close is not None:
+            close()
+
     def load_copy(self, load: Callable[[Trusted, float], Pulled], source: str) -> None:
         """Take over a copy if it is accepted and newer than what is held; trouble with it is only recorded."""
         with self._lock:

@@ -38,6 +38,7 @@ class RemoteOptions(NamedTuple):
         connect_timeout: Seconds to wait for a connection.
         read_timeout: Seconds to wait for the next bytes.
         deadline: Seconds that one whole operation may take, however steadily bytes drip in.
+        plain_http: Whether ``http://`` may be used to reach this machine.
     """
 
     endpoint_url: str | None = None
@@ -45,6 +46,7 @@ class RemoteOptions(NamedTuple):
     connect_timeout: float = 2.0
     read_timeout: float = 5.0
     deadline: float = 20.0
+    plain_http: bool = False
 
 
 class Remote(Protocol):
@@ -96,7 +98,7 @@ def open_remote(url: str, *, options: RemoteOptions | None = None) -> Remote:
     """Open a remote; nothing is read or connected yet.
 
     Args:
-        url: ``file:///absolute/path`` or ``s3://bucket/prefix``.
+        url: ``file:///absolute/path``, ``s3://bucket/prefix``, or ``https://host/path`` for reading.
         options: Timeouts and the address of the store.
 
     Raises:
@@ -115,10 +117,15 @@ def open_remote(url: str, *, options: RemoteOptions | None = None) -> Remote:
         return S3Remote(url, options)
     if scheme is None:
         raise UsageError(f"the location '{url}' has no scheme", hint=_hint_without_scheme(url))
-    if scheme in {"http", "https", "redis", "rediss"}:
+    if scheme in {"http", "https"}:
+        from flagctl.storage.https import HttpsRemote  # noqa: PLC0415
+
+        return HttpsRemote(url, options)
+    if scheme in {"redis", "rediss"}:
         raise UsageError(f"{scheme}:// locations are not supported in this version", hint="use file:// or s3://")
     raise UsageError(
-        f"the location '{url}' has an unknown scheme", hint="use file:///absolute/path or s3://bucket/prefix"
+        f"the location '{url}' has an unknown scheme",
+        hint="use file:///absolute/path, s3://bucket/prefix or https://host/path",
     )
 
 
