@@ -26,6 +26,8 @@ AUTHOR_SIDE = (
     "redis",
     "openfeature",
     "ruamel",
+    "numpy",
+    "pyarrow",
 )
 
 
