@@ -15,6 +15,8 @@ from flagctl.cli.completions import complete_environments, complete_flags
 from flagctl.cli.session import Session, joined, now_ms, session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flagctl.ops.measure import PopulationOptions
 
 _PANEL = "Review"
@@ -107,9 +109,10 @@ def population_options(
 class Progress:
     """A line on stderr that says how far a long run is; only in terminals, and only after a second."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
         self._wanted = not session.console.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
         self._shown = False
 
     def __enter__(self) -> Self:
@@ -122,7 +125,7 @@ class Progress:
 
     def __call__(self, done: int, share: float | None) -> None:
         """Say how many contexts are done, and which share of the file that is, if it is known."""
-        if not self._wanted or time.monotonic() - self._started < _PATIENCE:
+        if not self._wanted or self._clock() - self._started < _PATIENCE:
             return
         self._shown = True
         part = "" if share is None else f" ({share:.0%})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import io
 import json
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -209,3 +211,33 @@ def test_bundles_are_measured_too(cli, edited) -> None:
     assert {flag["key"]: flag["changed"] for flag in data["measured"]["flags"]} == {
         flag["key"]: flag["changed"] for flag in from_files["measured"]["flags"]
     }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("terminal_there", "quiet", "shown"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+def test_progress_is_shown_in_terminals_after_a_second(monkeypatch, terminal_there, quiet, shown) -> None:
+    from flagctl.cli.population import Progress
+    from flagctl.cli.session import Session
+
+    session = Session()
+    session.quiet = quiet
+    stream = Terminal() if terminal_there else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    now = 0.0
+    with Progress(session, lambda: now) as progress:
+        progress(20_000, 0.1)
+        assert not stream.getvalue(), "a short run says nothing"
+        now = 1.5
+        progress(40_000, 0.2)
+        progress(60_000, None)
+    text = stream.getvalue()
+    assert ("40,000 contexts (20%)" in text) is shown
+    assert ("60,000 contexts\x1b[K" in text) is shown
+    assert text.endswith("\r\x1b[K") is shown
