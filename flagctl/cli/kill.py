@@ -23,7 +23,9 @@ Env = Annotated[
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option("--key", metavar="SPEC", help="Key file or env:NAME; default: FLAGCTL_KILL_KEY or .flagctl/keys."),
+    typer.Option(
+        "--key", metavar="SPEC", help="Key file, env:NAME or awskms:ID; default: FLAGCTL_KILL_KEY or .flagctl/keys."
+    ),
 ]
 Recover = Annotated[bool, typer.Option("--recover", help="Begin a new list if the current one is lost.")]
 

@@ -103,12 +103,12 @@ def sign(
     draft: Draft = None,
 ) -> None:
     """Sign the next root; pass the file on until enough people have."""
+    from flagctl.ops.signers import open_signer
     from flagctl.ops.trust_next import sign_draft
-    from flagctl.signing import load_signer
 
     session = session_of(context)
     session.format("text", "json")
-    _show(session, sign_draft(place_of(session, trust, draft), [load_signer(spec) for spec in key]))
+    _show(session, sign_draft(place_of(session, trust, draft), [open_signer(spec) for spec in key]))
 
 
 def place_of(session: Session, trust: Path | None, draft: Path | None) -> "TrustPlace":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.bundle.envelope import ED25519
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.ops.publish_model import result_document
+from flagctl.ops.signers import KMS_PREFIX, open_signer
 from flagctl.signing.keys import PUBLIC_SUFFIX, generate_key_file, public_key_pem, read_public_key
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ def generate_key(path: Path, *, scheme: str = ED25519) -> KeyResult:
 
 
 def inspect_key(path: Path) -> KeyResult:
-    """Return what a private or public key file holds.
+    """Return what a private or public key file holds, or the public half of a key in AWS KMS (``awskms:…``).
 
     Raises:
         UsageError: If the file cannot be read or holds no key.
+        RemoteError: If the key service cannot be reached or refuses.
     """
+    if str(path).startswith(KMS_PREFIX):
+        return _result(open_signer(str(path)).public_key, None, None)
     key = read_public_key(path)
     if path.name.endswith(PUBLIC_SUFFIX):
         private = path.with_name(path.name.removesuffix(PUBLIC_SUFFIX))

@@ -125,17 +125,17 @@ def find_kill_signers(root: Path | None, environment: str, specs: Sequence[str])
 
 
 def _find(root: Path | None, environment: str, specs: Sequence[str], role: tuple[str, str]) -> list[Signer]:
-    from flagctl.signing import load_signer
+    from flagctl.ops.signers import open_signer
 
     stem, variable = role
     if specs:
-        return [load_signer(spec) for spec in specs]
+        return [open_signer(spec) for spec in specs]
     if os.environ.get(variable):
-        return [load_signer(f"env:{variable}")]
+        return [open_signer(f"env:{variable}")]
     for name in (f"{stem}-{environment}.key", f"{stem}.key"):
         path = root / KEY_FOLDER / name if root is not None else None
         if path is not None and path.is_file():
-            return [load_signer(str(path))]
+            return [open_signer(str(path))]
     raise UsageError(
         "there is no key to sign with",
         hint=f"--key FILE, or the environment variable {variable}, or {KEY_FOLDER}/{stem}.key",

@@ -13,8 +13,9 @@ from flagctl.bundle.names import trust_key
 from flagctl.bundle.trust import TrustRoot, next_trust, read_trust, write_trust
 from flagctl.errors import ConflictError, UsageError
 from flagctl.ops.publish_model import DAY, result_document
+from flagctl.ops.signers import open_signer
 from flagctl.ops.target import read_trust_file
-from flagctl.signing import load_signer, read_public_key
+from flagctl.signing import read_public_key
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def init_trust(options: TrustInit) -> TrustResult:
         ConflictError: If the file exists.
         UsageError: If a name or key is unusable, an environment has no publisher, or a threshold cannot be met.
     """
-    signers = [load_signer(spec) for spec in options.root_keys]
+    signers = [open_signer(spec) for spec in options.root_keys]
     for name in (options.project, *options.environments):
         if NAME.fullmatch(name) is None:
             raise UsageError(

@@ -110,9 +110,7 @@ def load_signer(spec: str | Path) -> Signer:
     if text.startswith(ENVIRONMENT_PREFIX):
         return _from_environment(text.removeprefix(ENVIRONMENT_PREFIX))
     if text.startswith(_KMS_PREFIX):
-        raise UsageError(
-            "keys in AWS KMS are not supported in this version", hint="use a key file or an environment variable"
-        )
+        raise UsageError("a key in AWS KMS is no local key", hint="commands take it: --key awskms:alias/NAME")
     return _from_file(text)
 
 
