@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib.util
 import io
 import json
 import sys
@@ -163,14 +163,10 @@ def test_an_unknown_flag_is_told(cli, population) -> None:
 
 
 def test_without_numpy_it_says_what_to_install(cli, population, monkeypatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: object, **more: object) -> object:
-        if name == "numpy":
-            raise ImportError(name)
-        return real(name, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, package=None: None if name == "numpy" else real(name, package)
+    )
     for words in (
         ("simulate", "--env", "production", "--population", "contexts.jsonl"),
         ("generate", "population"),
