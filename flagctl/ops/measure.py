@@ -186,10 +186,14 @@ def need_numpy() -> None:
     Raises:
         UsageError: If it is not installed.
     """
-    from importlib.util import find_spec
+    from importlib import import_module
 
-    if find_spec("numpy") is None:
-        raise UsageError("evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"')
+    try:
+        import_module("numpy")
+    except ImportError:
+        raise UsageError(
+            "evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"'
+        ) from None
 
 
 def population_file(options: PopulationOptions, schema: ContextSchema) -> PopulationFile:

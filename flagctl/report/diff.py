@@ -81,9 +81,9 @@ def _document(kind: str, key: str, changes: list[Change], environments: tuple[st
         text = plain(change.message) + where(change.environments, environments)
         wrapped = wrap(text, style.width, " " * 6, " " * 4 + "  ")
         lines.append("    " + style.paint(mark, *colours) + wrapped[5:])
-        written = change.after or change.before
-        if written is not None:
-            lines.append("      " + style.paint(plain(written), "dim"))
+        places = dict.fromkeys(str(place) for place in (change.before, change.after) if place is not None)
+        if places:
+            lines.append("      " + style.paint(plain(" → ".join(places)), "dim"))
     return lines
 
 
@@ -115,8 +115,8 @@ def describe_group(group: GroupImpact) -> str:
     ]
     text = f"{who}: {_share(group.switching)} change ({', '.join(moves)})"
     if group.switching - group.minimum > _NEGLIGIBLE:
-        text += f"; the new shares need only {_share(group.minimum)}"
-    return text
+        return f"{text}; not monotonic: the new shares need only {_share(group.minimum)}"
+    return f"{text}; monotonic"
 
 
 def _share(fraction: float) -> str:

@@ -34,6 +34,7 @@ Axis = tuple[str, tuple[str, ...]]
 """Salt and attribute path: one independent bucket."""
 
 _MOST_CELLS = 250_000
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +76,13 @@ class GroupImpact:
             difference[movement.after] = difference.get(movement.after, 0.0) + movement.share
         return sum(abs(value) for value in difference.values()) / 2
 
-    def only_grows(self, variant: str) -> bool:
-        """Return whether every unit that had `variant` keeps it."""
-        return not any(m.before == variant != m.after for m in self.movements)
+    @property
+    def monotonic(self) -> bool:
+        """Whether no variant both gains and loses units.
+
+        Exactly then no more units switch than have to: every unit that moves makes up for a difference of the shares.
+        """
+        return self.switching - self.minimum < _ROUNDING
 
     def to_dict(self) -> dict[str, Any]:
         """Return the group as the JSON output has it."""
@@ -85,6 +90,7 @@ class GroupImpact:
             "rules": list(self.rules),
             "switching": self.switching,
             "minimum": self.minimum,
+            "monotonic": self.monotonic,
             "movements": [movement.to_dict() for movement in self.movements],
         }
 

@@ -176,3 +176,10 @@ def test_exact_shares_agree_with_the_buckets_of_random_units() -> None:
     for movement in everyone.movements:
         deviation = (movement.share * (1 - movement.share) / count) ** 0.5
         assert abs(measured[movement.before, movement.after] / count - movement.share) < 5 * deviation
+
+
+def test_a_change_is_monotonic_if_no_variant_both_gains_and_loses() -> None:
+    assert groups(flag(percent(10)), flag(percent(25)))[0].monotonic
+    assert groups(flag(percent(25)), flag(percent(10)))[0].monotonic
+    assert not groups(flag(percent(10)), flag(percent(25, salt="other")))[0].monotonic
+    assert not groups(flag(default=split(a=10, b=10, c=80)), flag(default=split(a=20, b=20, c=60)))[0].monotonic
