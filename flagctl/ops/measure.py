@@ -186,14 +186,10 @@ def need_numpy() -> None:
     Raises:
         UsageError: If it is not installed.
     """
-    from importlib import import_module
+    from importlib.util import find_spec
 
-    try:
-        import_module("numpy")
-    except ImportError:
-        raise UsageError(
-            "evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"'
-        ) from None
+    if find_spec("numpy") is None:
+        raise UsageError("evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"')
 
 
 def population_file(options: PopulationOptions, schema: ContextSchema) -> PopulationFile:
