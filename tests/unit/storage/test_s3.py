@@ -20,7 +20,7 @@ def remote(s3_bucket):
 @pytest.fixture
 def faulty(s3_bucket, fault_proxy):
     """The same bucket through the proxy, with a short patience."""
-    options = RemoteOptions(endpoint_url=fault_proxy.url, connect_timeout=1, read_timeout=0.8, deadline=2)
+    options = RemoteOptions(endpoint_url=fault_proxy.url, connect_timeout=3, read_timeout=1.5, deadline=6)
     return open_remote(s3_bucket.url, options=options)
 
 
