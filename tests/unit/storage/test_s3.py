@@ -20,7 +20,7 @@ def remote(s3_bucket):
 @pytest.fixture
 def faulty(s3_bucket, fault_proxy):
     """The same bucket through the proxy, with a short patience."""
-    options = RemoteOptions(endpoint_url=fault_proxy.url, connect_timeout=3, read_timeout=1.5, deadline=6)
+    options = RemoteOptions(endpoint_url=fault_proxy.url, connect_timeout=2, read_timeout=1.2, deadline=4)
     return open_remote(s3_bucket.url, options=options)
 
 
@@ -161,7 +161,7 @@ def test_every_fault_is_remote_trouble_after_one_request(faulty, fault_proxy, mo
     started = time.monotonic()
     with pytest.raises(RemoteError):
         faulty.get(KEY, max_bytes=60_000)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 10
     if mode != "refuse":
         assert fault_proxy.requests - before[0] == 1
     fault_proxy.set("pass")
@@ -172,9 +172,9 @@ def test_a_slow_drip_is_cut_off_at_the_deadline(faulty, fault_proxy):
     faulty.put(KEY, b"x" * 5_000)
     fault_proxy.set("drip", seconds=0.05)  # never slow enough for the read timeout, and minutes in all
     started = time.monotonic()
-    with pytest.raises(RemoteError, match=r"within 2 seconds"):
+    with pytest.raises(RemoteError, match=r"within 4 seconds"):
         faulty.get(KEY, max_bytes=60_000)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 10
     fault_proxy.set("pass")
     assert len(faulty.get(KEY, max_bytes=60_000).data) == 5_000
 
