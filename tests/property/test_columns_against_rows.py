@@ -17,6 +17,7 @@ from flagctl.population.engine import ColumnFlags
 from tests.generators import vocabulary as v
 from tests.generators.bundles import decoded, focused_cases, harsher, pool_cases, random_bundle, random_instant
 from tests.generators.contexts import hostile_contexts, pool_context
+from tests.generators.layout import lay_out
 from tests.generators.repositories import ENVIRONMENTS
 from tests.generators.strategies import contexts, instants, repositories
 from tests.property.agreement import shown
@@ -144,6 +145,31 @@ def test_tables_agree_with_their_rows() -> None:
         data = random_bundle(60_000 + seed, 25)
         check(data, contexts_of_table, random_instant(rng), batch=batch)
         check(data, rows, random_instant(rng), batch=TableBatch(Cells(rows)))
+
+
+NO_PATTERN = {"attribute": "a", "operator": "matches", "value": "missing"}
+BREAKS: tuple[dict[str, Any], ...] = (
+    {"rules": [{"id": "r", "serve": 99}]},
+    {"rules": [{"id": "r", "serve": 0, "when": [{"segment": "missing"}]}]},
+    {"rules": [{"id": "r", "serve": 0, "when": [NO_PATTERN]}]},
+    {"prerequisites": [["missing", ["on"]]]},
+    {"unknown": 1},
+)
+
+
+def test_flags_whose_entries_are_malformed_are_left_to_the_evaluator() -> None:
+    for seed in range(scaled(6, 100)):
+        rng = Random(seed)
+        bundle = decoded(random_bundle(70_000 + seed, 12))
+        keys = list(bundle["flags"])
+        for key in rng.sample(keys, 4):
+            bundle["flags"][key].update(rng.choice(BREAKS))
+        one, other = keys[:2]
+        bundle["flags"][one]["prerequisites"] = [[other, ["on"]]]
+        bundle["flags"][other]["prerequisites"] = [[one, ["on"]]]
+        bundle["segments"]["self"] = {"when": [{"segment": "self"}]}
+        bundle["flags"][keys[2]]["rules"] = [{"id": "r", "serve": 0, "when": [{"segment": "self"}]}]
+        check(lay_out(bundle), [case.context for case in pool_cases(rng, 20)], random_instant(rng))
 
 
 def test_an_unknown_flag_is_not_found_in_any_row() -> None:
