@@ -27,7 +27,9 @@ Env = Annotated[
 ]
 Keys = Annotated[
     list[str] | None,
-    typer.Option("--key", metavar="SPEC", help="Key file, env:NAME or awskms:ID; default: FLAGCTL_PUBLISH_KEY or .flagctl/keys."),
+    typer.Option(
+        "--key", metavar="SPEC", help="Key file, env:NAME or awskms:ID; default: FLAGCTL_PUBLISH_KEY or .flagctl/keys."
+    ),
 ]
 Remote = Annotated[str | None, typer.Option(metavar="URL", help="Instead of the one in flagctl.yaml.")]
 EndpointUrl = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
