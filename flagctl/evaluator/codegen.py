@@ -9,7 +9,7 @@ looks like, for a flag with one rule and a rollout, constants not yet in place::
             if "country" in c and (v if type(v := c["country"]) is str else text(v)) in k1:
                 return k2
             try:
-                h0 = hash(encode(c["targeting_key"] or 0), k3, False)
+                h0 = hash(encode(c["targeting_key"] or 0), k3)
             except Exception:
                 h0 = hash_of(c, "targeting_key", k3)
                 if h0 == 4294967296:
@@ -29,7 +29,7 @@ import ast
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from mmh3 import hash as murmur3
+from mmh3 import mmh3_32_uintdigest as murmur3
 
 from flagctl.evaluator import readings
 from flagctl.evaluator.buckets import NO_HASH, unit_of
@@ -86,7 +86,7 @@ def unit_bytes(context: Any, path: Path) -> bytes:
 def hash_of(context: Any, path: Path, seed: int) -> int:
     """Return the hash of the unit at a path, `NO_HASH` if there is none there; what the quick way can't read."""
     unit = unit_bytes(context, path)
-    return murmur3(unit, seed, signed=False) if unit else NO_HASH
+    return murmur3(unit, seed) if unit else NO_HASH
 
 
 _NAMESPACE: Final[dict[str, Any]] = {

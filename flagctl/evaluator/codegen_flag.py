@@ -200,11 +200,17 @@ class FlagBody:
         if self.unit_uses[path] == 1:
             return self.only_hash(draw, [])
         unit = name(self.unit_name(path))
-        value: ast.expr = call("hash", unit, const(seed), literal(False))
-        if not sure:
-            value = choose(unit, value, literal(NO_HASH))
-        compute = [*self.unit(path), assign(variable, value)]
-        return self.once(variable, compute)
+        value: ast.expr = call("hash", unit, const(seed))
+        if sure:
+            return self.once(variable, [*self.unit(path), assign(variable, value)])
+        careful = assign(variable, choose(unit, value, literal(NO_HASH)))
+        if unit.id in self.begun or variable in self.begun:
+            return self.once(variable, [*self.unit(path), careful])
+        (*before, reading) = self.unit(path)
+        assert type(reading) is ast.Try  # noqa: S101 - for the type checker
+        reading.body.append(assign(variable, value))  # a unit that was read the quick way is there
+        reading.handlers[0].body.append(careful)
+        return self.once(variable, [*before, reading])
 
     def only_hash(self, draw: int, missing: list[ast.stmt]) -> list[ast.stmt]:
         """Return the statements that set the hash of a unit that nothing else needs; `missing`: what if there is none."""
@@ -218,7 +224,7 @@ class FlagBody:
             handler = [careful, absent]
         else:
             handler = [careful]
-        return [*before, rescue([assign(variable, call("hash", unit, const(seed), literal(False)))], handler)]
+        return [*before, rescue([assign(variable, call("hash", unit, const(seed)))], handler)]
 
     def once(self, variable: str, compute: list[ast.stmt]) -> list[ast.stmt]:
         """Return a computation, skipped if it was done already."""
