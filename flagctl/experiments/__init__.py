@@ -1,0 +1,1 @@
+"""Power, sample-ratio checks, statistics and decision rules of experiments: pure numerics."""

@@ -1,0 +1,1 @@
+"""HTTP servers: flag evaluation for other languages, and the admin web UI."""

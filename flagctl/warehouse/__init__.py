@@ -1,0 +1,1 @@
+"""Events and flags as tables: Ibis expressions on DuckDB or Spark."""
