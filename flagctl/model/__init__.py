@@ -14,7 +14,7 @@ from flagctl.model.config import (
     RemoteConfig,
     RepositoryConfig,
 )
-from flagctl.model.experiment import Experiment, ExperimentStatus, Layer, Metric
+from flagctl.model.experiment import Amendment, Decision, Experiment, ExperimentStatus, Layer, Metric, RatioSide
 from flagctl.model.flag import (
     OVERRIDABLE,
     TARGETING_KEY,
@@ -30,6 +30,7 @@ from flagctl.model.flag import (
 )
 from flagctl.model.json_value import UNSET, JsonValue, Scalar, Unset
 from flagctl.model.policy import ApprovalPolicy, Breaking, EnvironmentPolicy, FreezeWindow, Owner, Policy
+from flagctl.model.registration import registered, registration_of
 from flagctl.model.repository import Repository
 from flagctl.model.rollout import (
     FULL,
@@ -50,6 +51,7 @@ __all__ = [
     "TARGETING_KEY",
     "UNSET",
     "AllOf",
+    "Amendment",
     "AnyOf",
     "ApprovalPolicy",
     "Attribute",
@@ -58,6 +60,7 @@ __all__ = [
     "Breaking",
     "Condition",
     "ContextSchema",
+    "Decision",
     "Environment",
     "EnvironmentOverride",
     "EnvironmentPolicy",
@@ -78,6 +81,7 @@ __all__ = [
     "Percentage",
     "Policy",
     "Prerequisite",
+    "RatioSide",
     "RemoteConfig",
     "Repository",
     "RepositoryConfig",
@@ -93,5 +97,7 @@ __all__ = [
     "Target",
     "Unset",
     "Variant",
+    "registered",
+    "registration_of",
     "walk_conditions",
 ]

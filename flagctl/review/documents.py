@@ -138,6 +138,15 @@ def diff_experiment(old: Experiment, new: Experiment, old_side: Side, new_side: 
     measured = ("primary", "secondary", "guardrails", "control")
     if any(meaning(getattr(old, name)) != meaning(getattr(new, name)) for name in measured):
         yield _changed((old, new), ("metrics",), "metrics or control changed", sides, Category.STRUCTURE)
+    if meaning(old.decision) != meaning(new.decision):
+        yield _changed((old, new), ("decision",), "how the result is read changed", sides, Category.STRUCTURE)
+    if (old.breakdowns, old.bot_events_per_day) != (new.breakdowns, new.bot_events_per_day):
+        yield _changed(
+            (old, new), ("breakdowns",), "breakdowns or the rule for bots changed", sides, Category.STRUCTURE
+        )
+    if len(new.amendments) != len(old.amendments):
+        reason = new.amendments[-1].reason if new.amendments else "none left"
+        yield _changed((old, new), ("amendments",), f"amendments changed: {reason}", sides, Category.STRUCTURE)
 
 
 def _allocation(experiment: Experiment) -> str:
@@ -150,6 +159,10 @@ def _allocation(experiment: Experiment) -> str:
 def diff_layer(old: Layer, new: Layer, old_side: Side, new_side: Side) -> Iterator[Change]:
     """Yield what changed in a layer; it has no effect of its own on answers."""
     yield from _diff_about(old, new, old_side, new_side)
+    if sorted(old.holdout) != sorted(new.holdout):
+        one, other = (sum(end - start for start, end in layer.holdout) for layer in (old, new))
+        message = f"holdout {words.share(one)} → {words.share(other)}"
+        yield _changed((old, new), ("holdout",), message, (old_side, new_side), Category.STRUCTURE)
 
 
 def _diff_about(old: Any, new: Any, old_side: Side, new_side: Side) -> Iterator[Change]:

@@ -19,7 +19,7 @@ INFO = RuleInfo(
     code="REF105",
     name="unknown-attribute",
     severity=Severity.ERROR,
-    summary="A condition or `bucket_by` reads an attribute that `flagctl.yaml` does not declare.",
+    summary="A condition, `bucket_by` or `breakdowns` reads an attribute that `flagctl.yaml` does not declare.",
     why=(
         "Applications send the declared attributes. A misspelt one is missing from every context, so the condition never"
         " holds (and its negation always does), silently. Declare the attribute, or set `additional: allow` in"
@@ -61,6 +61,11 @@ def check(context: LintContext) -> Iterator[Finding]:
     for unit in unit_sites(context.repository):
         if not schema.allows(unit.attribute):
             yield _finding(context, Place(unit.path, unit.route), unit.attribute, unit.key)
+    for experiment in context.repository.experiments.values():
+        for position, name in enumerate(experiment.breakdowns):
+            if not schema.allows(tuple(name.split("."))):
+                place = Place(experiment.path, ("breakdowns", position))
+                yield _finding(context, place, tuple(name.split(".")), experiment.key)
 
 
 def _finding(context: LintContext, place: Place, path: tuple[str, ...], key: str) -> Finding:

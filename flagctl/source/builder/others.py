@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flagctl.model import TARGETING_KEY, Experiment, ExperimentStatus, Layer, Metric, Segment
+from flagctl.model import (
+    TARGETING_KEY,
+    Amendment,
+    Decision,
+    Experiment,
+    ExperimentStatus,
+    Layer,
+    Metric,
+    RatioSide,
+    Segment,
+)
+from flagctl.model.experiment import WEEK_MS
 from flagctl.source.builder.parts import build_conditions, build_rollout
 from flagctl.source.builder.site import PRUNED, Site, optional_path
 
@@ -55,23 +66,62 @@ def build_experiment(site: Site, data: Data) -> Experiment:
         bucket_by=optional_path(get("bucket_by")) or TARGETING_KEY,
         started_at_ms=site.instant(get("started_at"), ("started_at",)),
         ended_at_ms=site.instant(get("ended_at"), ("ended_at",)),
-        primary=None if primary is None else _metric(primary, ("metrics", "primary")),
-        secondary=_metrics(metrics.get("secondary", ()), ("metrics", "secondary")),
-        guardrails=_metrics(metrics.get("guardrails", ()), ("metrics", "guardrails")),
+        primary=None if primary is None else _metric(site, primary, ("metrics", "primary")),
+        secondary=_metrics(site, metrics.get("secondary", ()), ("metrics", "secondary")),
+        guardrails=_metrics(site, metrics.get("guardrails", ()), ("metrics", "guardrails")),
+        decision=_decision(get("decision", {})),
+        breakdowns=tuple(item for item in get("breakdowns", ()) if item is not PRUNED),
+        bot_events_per_day=get("bots", {}).get("events_per_day"),
+        registration=get("registration"),
+        amendments=_amendments(site, get("amendments", ())),
     )
 
 
-def _metrics(items: list[Any], route: Route) -> tuple[Metric, ...]:
-    return tuple(_metric(item, (*route, position)) for position, item in enumerate(items) if item is not PRUNED)
+def _metrics(site: Site, items: list[Any], route: Route) -> tuple[Metric, ...]:
+    return tuple(_metric(site, item, (*route, position)) for position, item in enumerate(items) if item is not PRUNED)
 
 
-def _metric(data: Data, route: Route) -> Metric:
+def _metric(site: Site, data: Data, route: Route) -> Metric:
+    get = data.get
+    cut = get("winsorize", {})
     return Metric(
-        event=data["event"],
         kind=data["kind"],
-        name=data.get("name"),
-        direction=data.get("direction"),
+        event=get("event", ""),
+        name=get("name"),
+        direction=get("direction"),
+        value=get("value", "value"),
+        window_ms=site.duration(get("window")) or WEEK_MS,
+        minimum_effect=get("minimum_effect"),
+        margin=get("margin", 0.0),
+        winsorize_lower=cut.get("lower"),
+        winsorize_upper=cut.get("upper"),
+        cuped_ms=site.duration(get("cuped")),
+        quantile=get("quantile"),
+        level=get("level", "event"),
+        numerator=_side(get("numerator")),
+        denominator=_side(get("denominator")),
         route=route,
+    )
+
+
+def _side(data: Data | None) -> RatioSide | None:
+    return None if data is None else RatioSide(**data)
+
+
+def _decision(data: Data) -> Decision:
+    return Decision(**data)
+
+
+def _amendments(site: Site, items: list[Any]) -> tuple[Amendment, ...]:
+    return tuple(
+        Amendment(
+            at_ms=site.instant(item["at"], ("amendments", position, "at")) or 0,
+            reason=item["reason"],
+            registration=item["registration"],
+            route=("amendments", position),
+        )
+        for position, item in enumerate(items)
+        if item is not PRUNED
     )
 
 
@@ -84,4 +134,5 @@ def build_layer(site: Site, data: Data) -> Layer:
         name=get("name"),
         description=get("description"),
         owner=get("owner"),
+        holdout=site.ranges(get("holdout", ()), ("holdout",)),
     )

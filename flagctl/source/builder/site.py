@@ -28,6 +28,9 @@ PRUNED: Final = Pruned()
 _INSTANT_HELP: Final = "write date, time and zone as RFC 3339 has them, such as 2026-12-01T09:00:00Z"
 
 
+_DURATION_UNITS: Final = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
 class Site:
     """One document under construction.
 
@@ -59,6 +62,10 @@ class Site:
             self.report("SCH111", f"'{text[:60]}' is not an instant", route, Detail(help=_INSTANT_HELP))
             return 0
         return instant // 1000
+
+    def duration(self, text: str | None) -> int | None:
+        """Return a duration such as ``7d`` in milliseconds; its shape was checked by the schema. None stays None."""
+        return None if text is None else int(text[:-1]) * _DURATION_UNITS[text[-1]]
 
     def thousandths(self, percent: float, route: Route) -> int:
         """Return a percentage in thousandths of a percent."""
