@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, final
 from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.background import Background
-from flagctl.client.not_ready import NOT_READY, NotReady
+from flagctl.client.dress import Parts, dress
+from flagctl.client.not_ready import NOT_READY
 from flagctl.client.updater import Clocks, Updater
 from flagctl.errors import UsageError
 from flagctl.storage.remote import RemoteOptions, open_remote
@@ -22,6 +23,7 @@ from flagctl.storage.remote import RemoteOptions, open_remote
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flagctl.client.dress import Evaluating
     from flagctl.client.status import ClientStatus
     from flagctl.evaluator.details import EvaluationDetails, Variant
     from flagctl.evaluator.flagset import FlagSet
@@ -82,7 +84,8 @@ class Client:
             raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
         options = RemoteOptions(endpoint_url=endpoint_url, region=region, plain_http=insecure)
         state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
-        self._flags: FlagSet | NotReady = NOT_READY
+        self._flags: Evaluating = NOT_READY
+        self._parts = Parts()
         self._closed = False
         self._conversions_dropped = 0
         self._updater = Updater(
@@ -177,7 +180,7 @@ class Client:
         return f"Client({status.url!r}, environment={status.environment!r}, state={status.state!r}, seq={status.seq})"
 
     def _take(self, flags: FlagSet) -> None:
-        self._flags = flags
+        self._flags = dress(flags, self._parts)
 
     def _load_copies(
         self, state: Trusted, cache_dir: str | os.PathLike[str] | None, bootstrap: str | os.PathLike[str] | None
