@@ -98,6 +98,7 @@ class Updater:
         self._lock = threading.Lock()
         self.ready = threading.Event()
         self.listeners: tuple[Callable[[], None], ...] = ()
+        self.observers: tuple[Callable[[], None], ...] = ()  # after every pass, whatever came of it
         self.last_known_good: LastKnownGood | None = None
         self._chain_at: float | None = None
         self._success_at: float | None = None
@@ -160,6 +161,12 @@ class Updater:
             RemoteError: If the remote cannot be reached, or lacks something.
             UntrustedError: If the update was refused; what was served goes on being served.
         """
+        try:
+            return self._update(follow=follow)
+        finally:
+            _call(self.observers)
+
+    def _update(self, *, follow: bool) -> bool:
         with self._lock:
             before = self._held.state
             self._polls += 1
@@ -179,7 +186,7 @@ class Updater:
             after = self._held.state
             changed = after.manifest is not before.manifest or after.kills is not before.kills
         if changed:
-            self._tell_listeners()
+            _call(self.listeners)
         return changed
 
     def check_expiry(self) -> None:
@@ -189,7 +196,14 @@ class Updater:
             self._renew_staleness()
             changed = self._held is not before
         if changed:
-            self._tell_listeners()
+            _call(self.listeners)
+            _call(self.observers)
+
+    def serve_again(self) -> None:
+        """Hand over what is served once more, for somebody who dresses it in another way now."""
+        with self._lock:
+            if self._held.flags is not None:
+                self._on_swap(self._held.flags)
 
     def first_delay(self) -> float:
         """Return seconds to the first pass: none without flags; else random, so that a fleet does not start in step."""
@@ -353,11 +367,12 @@ class Updater:
     def _count_rejection(self, error: UntrustedError) -> None:
         self._rejected[error.reason] = self._rejected.get(error.reason, 0) + 1
 
-    def _tell_listeners(self) -> None:
-        for listener in self.listeners:
-            try:
-                listener()
-            except Exception:
-                import logging  # noqa: PLC0415 - most apps never get here
 
-                logging.getLogger("flagctl").exception("a listener of the flag client failed")
+def _call(callables: tuple[Callable[[], None], ...]) -> None:
+    for each in callables:
+        try:
+            each()
+        except Exception:
+            import logging  # noqa: PLC0415 - most apps never get here
+
+            logging.getLogger("flagctl").exception("a listener of the flag client failed")
