@@ -266,7 +266,7 @@ def accept(  # noqa: PLR0913 - the state, the update, and where to get the rest 
 def _by_delta(state: Trusted, manifest: Manifest, shortcuts: Shortcuts) -> Document | None:
     """Return the bundle, patched from the held one; None if there is no way, or anything is wrong with it."""
     held = state.document
-    delta = next((item for item in manifest.deltas if held is not None and item.source == held.sha256), None)
+    delta = next((item for item in manifest.deltas if held is not None and item.leads_from(held.sha256)), None)
     if held is None or delta is None or shortcuts.delta is None:
         return None
     from flagctl.bundle.delta import apply, read_delta  # noqa: PLC0415 - only running clients get here

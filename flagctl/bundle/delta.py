@@ -14,8 +14,8 @@ the bundle. Whatever is wrong with one, a reader fetches the whole bundle instea
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.bundle.blob import inflate, pack
@@ -74,8 +74,7 @@ def join(first: Patch, second: Patch) -> Patch:
 
 def write_delta(patch: Patch) -> bytes | None:
     """Return the stored form of a patch, or None if it is too large to be worth it."""
-    head = canonical_json({"from": patch.source, "to": patch.result, "v": _VERSION})
-    rows = [head]
+    rows = [_head(patch.source, patch.result)]
     for (section, key), line in sorted(patch.lines.items()):
         rows.append(
             b"- %b %b" % (section.encode(), canonical_json(key))
@@ -92,18 +91,19 @@ def read_delta(delta: Delta, result: str, blob: bytes) -> Patch:
     """Read a stored patch.
 
     Args:
-        delta: Digest, size and source from a verified manifest.
+        delta: From a verified manifest.
         result: Digest of the bundle that it leads to.
         blob: Bytes as received.
 
     Raises:
         UntrustedError: ``wrong-delta-digest``, ``bad-compression`` or ``malformed-delta``.
     """
-    if len(blob) != delta.size or hashlib.sha256(blob).hexdigest() != delta.sha256:
+    if not delta.is_stored_as(blob):
         raise UntrustedError("the stored delta is not the one in the manifest", reason="wrong-delta-digest")
     data = inflate(blob, MAX_DELTA)
     head, *rows = data.split(b"\n")
-    if head != canonical_json({"from": delta.source, "to": result, "v": _VERSION}) or rows[-1:] != [b""]:
+    source = _source(head, result)
+    if source is None or not delta.leads_from(source) or rows[-1:] != [b""]:
         raise UntrustedError("the delta is cut off, or between other bundles", reason=_REASON)
     lines: dict[tuple[str, str], bytes | None] = {}
     first_line = None
@@ -119,7 +119,7 @@ def read_delta(delta: Delta, result: str, blob: bytes) -> Patch:
             lines[name, _key(line)] = None
         else:
             lines[name, key_of_line(name, line)] = line
-    return Patch(delta.source, result, lines, first_line)
+    return Patch(source, result, lines, first_line)
 
 
 def apply(document: Document, patch: Patch) -> Document:
@@ -159,6 +159,17 @@ def _set_commas(lines: dict[str, bytes], last_before: str | None) -> None:
     last = next(reversed(lines), None)
     if last is not None:
         lines[last] = lines[last].removesuffix(b",")
+
+
+def _head(source: str, result: str) -> bytes:
+    return canonical_json({"from": source, "to": result, "v": _VERSION})
+
+
+def _source(head: bytes, result: str) -> str | None:
+    """Return the digest of the bundle that a patch to `result` leads from; None if its head does not say."""
+    found = re.match(rb'\{"from":"([0-9a-f]{64})"', head)
+    source = None if found is None else found[1].decode()
+    return source if source is not None and head == _head(source, result) else None
 
 
 def _key(text: bytes) -> str:

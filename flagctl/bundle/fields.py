@@ -142,6 +142,10 @@ class Fields:
             Fields(item, what=f"{self._what}: '{name}'", reason=self._reason) for item in self._array(name, most=most)
         ]
 
+    def items(self, name: str, *, most: int) -> list[Any]:
+        """Return an array of at most `most` items of any type; absent is empty."""
+        return self._array(name, most=most)
+
     def texts(self, name: str, pattern: re.Pattern[str], *, most: int) -> tuple[str, ...]:
         """Return an array of at most `most` different texts; absent is empty."""
         values = self._array(name, most=most)

@@ -11,10 +11,16 @@ Its payload is one canonical JSON object of at most 4096 bytes (the limit of a m
 ``epoch`` and ``seq`` order the manifests of an environment; ``previous`` is the SHA-256 of the payload before this one;
 ``nonce`` makes any two manifests different, so that a publisher can tell its own write from a twin's. Only a manifest for which
 rules of the policy were set aside has ``overrides``, a list of ``{"rule": …, "reason": …, "by": …}``.
+
+A manifest is read by every application whenever something changes, so each of ``deltas`` is a short text,
+``"2f6b9a1c04de:Yk3v…:242"``: the first 12 hexadecimal digits of the SHA-256 of the bundle that it leads from, the first 128
+bits of the stored delta's SHA-256 (base64url), and its size. Nothing rests on the length of either: what a delta leads to has
+to have the digest in ``bundle``. An item of any other form is a short cut for other readers, and ignored.
 """
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import re
 from typing import Any, Final, NamedTuple
@@ -45,6 +51,9 @@ MAX_BUNDLE: Final = 256 * 1024 * 1024
 MAX_BLOB: Final = 64 * 1024 * 1024
 """Most bytes of a stored bundle."""
 MAX_DELTAS: Final = 8
+FEWEST_DELTAS: Final = 2
+LEAN_MANIFEST: Final = 960
+"""Bytes up to which a payload has room for deltas. All clients read all of them, so the oldest make way, down to the fewest."""
 MAX_OVERRIDES: Final = 8
 
 KNOWN_FEATURES: Final[frozenset[str]] = frozenset()
@@ -56,6 +65,10 @@ MIN_VERSION: Final = "0.1.0"
 _REASON: Final = "malformed-manifest"
 _NONCE: Final = re.compile(r"[0-9a-f]{16}")
 _ENCODING: Final = re.compile(r"[a-z]{1,16}")
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+_DELTA: Final = re.compile(r"([0-9a-f]{12}):([A-Za-z0-9_-]{22}):([1-9][0-9]{0,6})")
+_SOURCE_LENGTH: Final = 12
+_DIGEST_LENGTH: Final = 22
 _RULE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -70,11 +83,30 @@ class BundleRef(NamedTuple):
 
 
 class Delta(NamedTuple):
-    """A line patch from the bundle with the digest `source`; digest and size of the stored patch."""
+    """A line patch that leads to the current bundle.
+
+    Attributes:
+        source: How the digest of the bundle that it leads from begins; the delta's name has it too.
+        digest: The first 128 bits of the SHA-256 of the stored patch, in base64url.
+        size: Bytes of the stored patch.
+    """
 
     source: str
-    sha256: str
+    digest: str
     size: int
+
+    def leads_from(self, sha256: str) -> bool:
+        """Return whether it leads from the bundle with this digest."""
+        return sha256.startswith(self.source)
+
+    def is_stored_as(self, blob: bytes) -> bool:
+        """Return whether these are the bytes of the stored patch."""
+        return len(blob) == self.size and _short(hashlib.sha256(blob).digest()) == self.digest
+
+
+def delta_of(source: str, blob: bytes) -> Delta:
+    """Return what a manifest says about a stored patch from the bundle with the digest `source`."""
+    return Delta(source[:_SOURCE_LENGTH], _short(hashlib.sha256(blob).digest()), len(blob))
 
 
 class KillFloor(NamedTuple):
@@ -155,7 +187,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         "trust": manifest.trust,
         "git": {"commit": manifest.commit, "ref": manifest.ref},
         "bundle": manifest.bundle._asdict(),
-        "deltas": [{"from": delta.source, "sha256": delta.sha256, "size": delta.size} for delta in manifest.deltas],
+        "deltas": [_delta_text(delta) for delta in manifest.deltas],
         "kill_floor": manifest.kill_floor._asdict() if manifest.kill_floor else None,
         "requires": {"features": list(manifest.features), "min_version": manifest.min_version},
     }
@@ -193,10 +225,7 @@ def parse_manifest(payload: bytes) -> Manifest:
         commit=git.optional_text("commit", COMMIT),
         ref=git.optional_text("ref", LINE),
         bundle=_bundle(fields.child("bundle")),
-        deltas=tuple(
-            Delta(item.text("from", SHA256), item.text("sha256", SHA256), item.integer("size", 1, MAX_BLOB))
-            for item in fields.children("deltas", most=MAX_DELTAS)
-        ),
+        deltas=_deltas(fields.items("deltas", most=MAX_DELTAS)),
         kill_floor=None if fields.is_null("kill_floor") else _kill_floor(fields.child("kill_floor")),
         features=requires.texts("features", FEATURE, most=32),
         min_version=requires.text("min_version", VERSION),
@@ -209,6 +238,13 @@ def parse_manifest(payload: bytes) -> Manifest:
     )
     if manifest.expires <= manifest.issued:
         fields.refuse("expires before it was issued")
+    return manifest
+
+
+def without_old_deltas(manifest: Manifest) -> Manifest:
+    """Return a manifest that is no longer than it has to be for its newest deltas."""
+    while len(manifest.deltas) > FEWEST_DELTAS and len(write_manifest(manifest)) > LEAN_MANIFEST:
+        manifest = manifest._replace(deltas=manifest.deltas[:-1])
     return manifest
 
 
@@ -250,3 +286,17 @@ def _bundle(fields: Fields) -> BundleRef:
 
 def _kill_floor(fields: Fields) -> KillFloor:
     return KillFloor(fields.integer("seq", 1, MAX_INTEGER), fields.text("sha256", SHA256))
+
+
+def _deltas(items: list[Any]) -> tuple[Delta, ...]:
+    matches = (_DELTA.fullmatch(item) for item in items if isinstance(item, str))
+    return tuple(Delta(match[1], match[2], int(match[3])) for match in matches if match is not None)
+
+
+def _delta_text(delta: Delta) -> str:
+    return f"{delta.source}:{delta.digest}:{delta.size}"
+
+
+def _short(digest: bytes) -> str:
+    text = binascii.b2a_base64(digest, newline=False).decode()
+    return text.translate(_URL_SAFE)[:_DIGEST_LENGTH]

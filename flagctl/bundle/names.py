@@ -28,7 +28,7 @@ def blob_key(environment: str, blob_sha256: str) -> str:
 
 
 def delta_key(environment: str, source: str, result: str) -> str:
-    """Return the place of a delta, named by the SHA-256 of the plain bundles that it leads from and to."""
+    """Return the place of a delta, named by the SHA-256 of the plain bundles that it leads from (its beginning) and to."""
     return f"{environment}/deltas/{source}-{result}.gz"
 
 

@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, final
 from flagctl.bundle.accept import accept
 from flagctl.bundle.envelope import MAX_POINTER, seal
 from flagctl.bundle.fields import format_instant
-from flagctl.bundle.manifest import MIN_VERSION, PAYLOAD_TYPE, Manifest, parse_manifest, write_manifest
+from flagctl.bundle.manifest import (
+    MIN_VERSION,
+    PAYLOAD_TYPE,
+    Manifest,
+    parse_manifest,
+    without_old_deltas,
+    write_manifest,
+)
 from flagctl.bundle.names import blob_key, manifest_key
 from flagctl.client.sync import Source, pull, read_stored_bundle
 from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
@@ -170,26 +177,27 @@ class _Publisher:
         """Return the manifest that follows, with its payload."""
         now = int(self._options.clock())
         self._deltas = () if self._options.dry_run else make_deltas(self._target, base.live, draft.bundle, draft.blob)
-        payload = write_manifest(
-            Manifest(
-                project=self._target.project,
-                environment=self._target.environment,
-                epoch=self._target.trust.epoch,
-                seq=base.next_seq,
-                previous=base.previous,
-                issued=now,
-                expires=now + self._options.lifetime_days * DAY,
-                trust=self._target.trust.version,
-                commit=draft.commit,
-                ref=draft.ref,
-                bundle=draft.bundle,
-                deltas=tuple(item.delta for item in self._deltas),
-                kill_floor=self._floor(base),
-                min_version=MIN_VERSION,
-                nonce=os.urandom(8).hex(),
-                overrides=self._overrides,
-            )
+        manifest = Manifest(
+            project=self._target.project,
+            environment=self._target.environment,
+            epoch=self._target.trust.epoch,
+            seq=base.next_seq,
+            previous=base.previous,
+            issued=now,
+            expires=now + self._options.lifetime_days * DAY,
+            trust=self._target.trust.version,
+            commit=draft.commit,
+            ref=draft.ref,
+            bundle=draft.bundle,
+            deltas=tuple(item.delta for item in self._deltas),
+            kill_floor=self._floor(base),
+            min_version=MIN_VERSION,
+            nonce=os.urandom(8).hex(),
+            overrides=self._overrides,
         )
+        manifest = without_old_deltas(manifest)
+        self._deltas = self._deltas[: len(manifest.deltas)]
+        payload = write_manifest(manifest)
         return parse_manifest(payload), payload
 
     def _floor(self, base: Base) -> KillFloor | None:

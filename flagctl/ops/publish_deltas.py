@@ -6,12 +6,11 @@ publishing reads one bundle, not eight. Deltas are a convenience: whatever is wr
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.bundle.blob import unpack
 from flagctl.bundle.delta import compare, join, read_delta, write_delta
-from flagctl.bundle.manifest import MAX_DELTAS, BundleRef, Delta, Manifest
+from flagctl.bundle.manifest import MAX_DELTAS, BundleRef, Delta, Manifest, delta_of
 from flagctl.bundle.names import blob_key, delta_key
 from flagctl.client.sync import read_stored_bundle
 from flagctl.errors import ConflictError, RemoteError, UntrustedError
@@ -89,8 +88,8 @@ def _stored(environment: str, patch: Patch, bundle: BundleRef) -> StoredDelta | 
     data = write_delta(patch)
     if data is None or len(data) * _WORTH > bundle.blob_size:
         return None
-    delta = Delta(patch.source, hashlib.sha256(data).hexdigest(), len(data))
-    return StoredDelta(delta, delta_key(environment, patch.source, patch.result), data)
+    delta = delta_of(patch.source, data)
+    return StoredDelta(delta, delta_key(environment, delta.source, patch.result), data)
 
 
 def _earlier(target: Target, live: Manifest, delta: Delta) -> Patch | None:

@@ -10,7 +10,7 @@ from flagctl.bundle.accept import Shortcuts, accept, trusting
 from flagctl.bundle.blob import pack
 from flagctl.bundle.delta import MAX_DELTA, apply, compare, join, read_delta, write_delta
 from flagctl.bundle.layout import BundleContents, write_bundle
-from flagctl.bundle.manifest import Delta
+from flagctl.bundle.manifest import Delta, delta_of
 from flagctl.errors import BundleFormatError, RemoteError, UntrustedError
 from flagctl.evaluator.document import check_changes, check_structure, open_bundle, plain_bytes
 from tests.scale import scaled
@@ -99,7 +99,7 @@ def outcome(check, *documents) -> str:
 
 
 def reference(patch, blob: bytes) -> Delta:
-    return Delta(patch.source, hashlib.sha256(blob).hexdigest(), len(blob))
+    return delta_of(patch.source, blob)
 
 
 def test_applying_a_delta_gives_the_other_bundle_and_checking_the_changes_says_what_checking_everything_says():
@@ -194,7 +194,7 @@ def damage(blob: bytes) -> dict[str, tuple[str, bytes]]:
 def test_a_bad_delta_is_refused_with_a_code(name):
     blob = write_delta(compare(open_bundle(ONE), open_bundle(TWO)))
     reason, bad = damage(blob)[name]
-    delta = Delta(hashlib.sha256(ONE).hexdigest(), hashlib.sha256(bad).hexdigest(), len(bad))
+    delta = delta_of(hashlib.sha256(ONE).hexdigest(), bad)
     with pytest.raises(UntrustedError) as caught:
         read_delta(delta, hashlib.sha256(TWO).hexdigest(), bad)
     assert caught.value.reason == reason

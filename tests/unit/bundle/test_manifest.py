@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
 
 from flagctl.bundle.canonical import canonical_json
-from flagctl.bundle.manifest import MAX_MANIFEST, Delta, KillFloor, parse_manifest, write_manifest
+from flagctl.bundle.manifest import (
+    FEWEST_DELTAS,
+    LEAN_MANIFEST,
+    MAX_MANIFEST,
+    Delta,
+    KillFloor,
+    Override,
+    delta_of,
+    parse_manifest,
+    without_old_deltas,
+    write_manifest,
+)
 from flagctl.errors import UntrustedError
 from tests.simulators.project import Project, bundle_of
 
@@ -28,7 +40,7 @@ def refusal(document) -> UntrustedError:
 def test_a_manifest_survives_writing_and_reading(manifest):
     full = manifest._replace(
         previous="b" * 64,
-        deltas=tuple(Delta(f"{number:064x}", "c" * 64, 500) for number in range(8)),
+        deltas=tuple(Delta(f"{number:012x}", "c" * 22, 500) for number in range(8)),
         kill_floor=KillFloor(7, "d" * 64),
         nonce="0123456789abcdef",
     )
@@ -48,11 +60,43 @@ def test_the_largest_values_of_all_fields_fit_into_a_manifest(manifest):
         commit="c" * 64,
         ref="ü" * 200,
         bundle=manifest.bundle._replace(size=2**28, blob_size=2**26),
-        deltas=tuple(Delta(f"{number:064x}", "c" * 64, 2**26) for number in range(8)),
+        deltas=tuple(Delta(f"{number:012x}", "c" * 22, 1_000_000) for number in range(8)),
         kill_floor=KillFloor(2**53 - 1, "d" * 64),
         nonce="0123456789abcdef",
     )
     assert parse_manifest(write_manifest(largest)).project == "p" * 255
+
+
+STRANGE_DELTAS = [
+    1,
+    None,
+    "",
+    "aaaaaaaaaaaa:bbbbbbbbbbbbbbbbbbbbbb:0",
+    "aaaaaaaaaaaa:bbbbbbbbbbbbbbbbbbbbbb:99999999",
+    "aaaaaaaaaaa/:bbbbbbbbbbbbbbbbbbbbbb:1",
+    {"from": "a" * 64, "sha256": "b" * 64, "size": 1},
+]
+
+
+def test_a_delta_in_a_form_for_other_readers_is_no_delta_for_this_one(manifest):
+    good = "aaaaaaaaaaaa:bbbbbbbbbbbbbbbbbbbbbb:1"
+    for strange in STRANGE_DELTAS:
+        document = document_of(manifest) | {"deltas": [strange, good]}
+        assert parse_manifest(canonical_json(document)).deltas == (Delta("a" * 12, "b" * 22, 1),)
+
+
+def test_a_manifest_makes_room_for_its_newest_deltas_only(manifest):
+    blobs = [bytes([number]) * 300 for number in range(8)]
+    deltas = tuple(delta_of(hashlib.sha256(blob).hexdigest(), blob) for blob in blobs)
+    small = without_old_deltas(manifest._replace(commit=None, ref=None, deltas=deltas))
+    assert small.deltas == deltas
+    pinned = manifest._replace(kill_floor=KillFloor(7, "d" * 64), previous="b" * 64, deltas=deltas)
+    fewer = without_old_deltas(pinned)
+    assert 2 < len(fewer.deltas) < 8
+    assert fewer.deltas == deltas[: len(fewer.deltas)]
+    assert len(write_manifest(fewer)) <= LEAN_MANIFEST
+    overrides = tuple(Override("approvals", "x" * 200, "ada") for _ in range(8))
+    assert without_old_deltas(pinned._replace(overrides=overrides)).deltas == deltas[:FEWEST_DELTAS]
 
 
 def test_a_manifest_outside_git_has_neither_commit_nor_ref(manifest):
@@ -110,9 +154,8 @@ WRONG = [
     ("bundle", None),
     ("bundle", {}),
     ("deltas", {}),
-    ("deltas", [1]),
-    ("deltas", [{"from": "a" * 64, "sha256": "b" * 64, "size": 1}] * 9),
-    ("deltas", [{"from": "a" * 64, "sha256": "b" * 64, "size": -1}]),
+    ("deltas", "x"),
+    ("deltas", ["aaaaaaaaaaaa:bbbbbbbbbbbbbbbbbbbbbb:1"] * 9),
     ("kill_floor", []),
     ("kill_floor", {"seq": 1}),
     ("kill_floor", {"seq": 1, "sha256": "x"}),
