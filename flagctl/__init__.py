@@ -18,14 +18,26 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from flagctl.client import Client
+    from flagctl.client.openfeature import FlagProvider
     from flagctl.evaluator import EvaluationDetails, FlagSet, Variant, bucket, load
     from flagctl.ops.repository import FlagRepository
 
-__all__ = ["Client", "EvaluationDetails", "FlagRepository", "FlagSet", "Variant", "__version__", "bucket", "load"]
+__all__ = [
+    "Client",
+    "EvaluationDetails",
+    "FlagProvider",
+    "FlagRepository",
+    "FlagSet",
+    "Variant",
+    "__version__",
+    "bucket",
+    "load",
+]
 
 _HOMES = {
     "Client": "flagctl.client",
     "EvaluationDetails": "flagctl.evaluator",
+    "FlagProvider": "flagctl.client.openfeature",
     "FlagRepository": "flagctl.ops.repository",
     "FlagSet": "flagctl.evaluator",
     "Variant": "flagctl.evaluator",
