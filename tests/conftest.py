@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 
 from tests.scale import PROFILE
-from tests.simulators.fixtures import fault_proxy, s3_bucket, s3_credentials, s3_server
+from tests.simulators.fixtures import fault_proxy, s3_bucket, s3_credentials, s3_server, valkey, valkey_proxy
 
-__all__ = ["fault_proxy", "s3_bucket", "s3_credentials", "s3_server"]
+__all__ = ["fault_proxy", "s3_bucket", "s3_credentials", "s3_server", "valkey", "valkey_proxy"]
 
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 for name, examples in (("long", 400), ("thorough", 5_000)):

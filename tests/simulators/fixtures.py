@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulators import seaweed
 from tests.simulators.fault_proxy import FaultProxy
+from tests.simulators.valkey import Valkey
 
 
 class Bucket(NamedTuple):
@@ -55,5 +56,20 @@ def s3_bucket(s3_server: seaweed.Server, s3_credentials: None) -> Bucket:
 def fault_proxy(s3_server: seaweed.Server) -> Iterator[FaultProxy]:
     """A proxy in front of the S3 server that breaks connections on request."""
     proxy = FaultProxy(s3_server.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A real Redis-compatible server of the test's own, which it may stop, freeze and flush."""
+    with Valkey.start(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_proxy(valkey: Valkey) -> Iterator[FaultProxy]:
+    """A proxy in front of that server that breaks connections on request."""
+    proxy = FaultProxy(valkey.port)
     yield proxy
     proxy.close()
