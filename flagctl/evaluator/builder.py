@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.evaluator.automaton import Automaton
 from flagctl.evaluator.closures import BuiltFlag, BuiltSegment, Interpreter, segment_function
 from flagctl.evaluator.details import Answer, ErrorCode, Reason
-from flagctl.evaluator.document import MalformedEntryError, decode_line
+from flagctl.evaluator.document import SECTIONS, MalformedEntryError, changed_keys, decode_line
 from flagctl.evaluator.lowering import Bundle, lower_flag, lower_segment
 
 if TYPE_CHECKING:
@@ -58,9 +58,11 @@ class Builder:
     """
 
     __slots__ = (
+        "_broken",
         "_bundle",
         "_needs",
         "_patterns",
+        "_reaching",
         "_segments",
         "budget",
         "clock",
@@ -79,6 +81,8 @@ class Builder:
         self.patience = patience
         self.budget = CompileBudget()
         self.flags: dict[str, BuiltFlag] = {}
+        self._reaching: set[str] = set()  # flags that depend on other entries
+        self._broken: set[str] = set()
         self._needs: dict[str, tuple[str, ...] | MalformedEntryError] = {}
         self._segments: dict[str, BuiltSegment] = {}
         self._patterns: dict[str, Callable[[str], bool]] = {}
@@ -161,6 +165,7 @@ class Builder:
             plan = self._plan(key)
             segments = {name: self.segment(name) for name in plan.segments}
         except MalformedEntryError as error:
+            self._broken.add(key)
             return _broken(str(error))
         if plan.fixed is not None:
             return BuiltFlag(None, plan.fixed)
@@ -173,6 +178,7 @@ class Builder:
             built.window = (plan.window, plan.off)
         if needed or segments or plan.patterns:
             built.reach = _reach(plan.patterns, needed, segments)
+            self._reaching.add(key)
         return built
 
     def heat(self, key: str) -> None:
@@ -263,41 +269,33 @@ class Builder:
         """Return the builder of a snapshot with another bundle or kill list, with everything that is the same there."""
         builder = Builder(document, killed, self.clock, self.patience)
         builder.budget = self.budget
-        same = _SameEntries(self.document, document)
-        flipped = frozenset(("flags", key) for key in killed ^ self.killed)
-        old, new = self.document.raw_lines("flags"), document.raw_lines("flags")
-        for key, flag in list(self.flags.items()):
-            if not flag.reach and not flipped and old[key] is new.get(key) and not _is_broken(flag):
-                builder.flags[key] = flag  # most flags, most of the time: worth a short cut
-                continue
-            keeps = same.entry("flags", key) and all(same.entry(*part) for part in flag.reach)
-            if keeps and ("flags", key) not in flipped and not flag.reach & flipped and not _is_broken(flag):
-                builder.flags[key] = flag
-        for key, segment in list(self._segments.items()):
-            if same.entry("segments", key) and all(same.entry(*part) for part in segment.reach):
-                builder._segments[key] = segment
-        for key, search in list(self._patterns.items()):
-            if same.entry("patterns", key):
-                builder._patterns[key] = search
+        # Copied first: what another thread builds meanwhile is noted in the sets before it is among the flags.
+        flags, segments, patterns = self.flags.copy(), self._segments.copy(), self._patterns.copy()
+        builder.flags, builder._segments, builder._patterns = flags, segments, patterns
+        changed = _changed_entries(self.document, document)
+        # What a broken flag depends on is not known, so it is made anew in any case.
+        changed |= {("flags", key) for key in self._broken | (killed ^ self.killed)}
+        reaching = [key for key in self._reaching.copy() if key in flags]
+        gone = {("flags", key) for key in reaching if not flags[key].reach.isdisjoint(changed)}
+        gone |= {("segments", key) for key, segment in segments.items() if not segment.reach.isdisjoint(changed)}
+        made: dict[str, dict[str, Any]] = {"flags": flags, "segments": segments, "patterns": patterns}
+        for section, key in changed | gone:
+            if section in made:
+                made[section].pop(key, None)
+        builder._reaching.update(key for key in reaching if key in flags)
         return builder
 
 
-class _SameEntries:
-    """Whether entries of two bundles are the same, byte for byte."""
-
-    def __init__(self, old: Document, new: Document) -> None:
-        self._old = old
-        self._new = new
-
-    def entry(self, section: str, key: str) -> bool:
-        old, new = self._old, self._new
-        if old is new:
-            return True
-        # Bundles that share most lines share the objects too: that is what a patch leaves.
-        before, after = old.raw_lines(section).get(key), new.raw_lines(section).get(key)
-        if before is after or before is None or after is None:
-            return before is after
-        return before.removesuffix(b",") == after.removesuffix(b",")
+def _changed_entries(old: Document, new: Document) -> set[tuple[str, str]]:
+    """Return the entries of which one of two bundles has none, or another one."""
+    changed: set[tuple[str, str]] = set()
+    for section in SECTIONS:
+        before, after = old.raw_lines(section), new.raw_lines(section)
+        for key in changed_keys(before, after):
+            # The comma at a line's end belongs to its place.
+            if key not in before or key not in after or before[key].removesuffix(b",") != after[key].removesuffix(b","):
+                changed.add((section, key))
+    return changed
 
 
 def _reach(
@@ -317,7 +315,3 @@ def _reach(
 def _broken(why: str) -> BuiltFlag:
     message = f"the flag's entry in the bundle can't be used: {why}"
     return BuiltFlag(None, Answer(Reason.ERROR, error=(ErrorCode.PARSE_ERROR, message)))
-
-
-def _is_broken(flag: BuiltFlag) -> bool:
-    return flag.answer is not None and flag.answer.error_code is ErrorCode.PARSE_ERROR

@@ -64,10 +64,10 @@ class FlagSet:
         clock: Returns seconds since the epoch; schedules and ramps go by it.
     """
 
-    __slots__ = ("_builder", "_experiments", "_plans", "_switches")
+    __slots__ = ("_builder", "_experiments", "_in_order", "_plans", "_switches")
 
     def __init__(self, document: Document, clock: Callable[[], float] = time.time) -> None:
-        self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)))
+        self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)), {}, {})
 
     @property
     def header(self) -> Header:
@@ -181,8 +181,10 @@ class FlagSet:
         keys = self.keys()
         if type(context) is not dict or len(self._plans) != len(keys):
             return {key: self._answer(key, context, now).own_value() for key in keys}
+        if not self._in_order:
+            self._sort()
         values: dict[str, Any] = {}
-        # Complete, and so in the order of keys. A list, because another thread may put a better function for a flag in.
+        # In the order of keys. A list, because another thread may put a better function for a flag in.
         for key, answer in zip(keys, list(self._plans.values()), strict=True):
             try:
                 if answer:
@@ -214,18 +216,27 @@ class FlagSet:
     def _next(self, document: Document, killed: frozenset[str], stale: bool) -> FlagSet:
         kind = _StaleFlagSet if stale else FlagSet
         flags = kind.__new__(kind)
-        flags._start(self._builder.successor(document, killed))  # noqa: SLF001 - of the same class
+        builder = self._builder.successor(document, killed)
+        plans, switches = self._plans.copy(), self._switches.copy()
+        for made in (plans, switches):
+            for key in made.keys() - builder.flags.keys():
+                del made[key]
+        flags._start(builder, plans, switches)  # noqa: SLF001 - of the same class
         return flags
 
-    def _start(self, builder: Builder) -> None:
+    def _start(self, builder: Builder, plans: dict[str, Any], switches: dict[str, Any]) -> None:
         self._builder = builder
         # Any: a function, which is true, or an `Answer`, which is false.
-        self._plans: dict[str, Any] = {}
+        self._plans: dict[str, Any] = plans
         # The same for `is_enabled`: a function, None for a flag that is always on, False for one that never is.
-        self._switches: dict[str, Any] = {}
-        for key, built in builder.flags.items():
-            self._install(key, built)
+        self._switches: dict[str, Any] = switches
+        self._in_order = False
         self._experiments: dict[str, str | None] = {}
+
+    def _sort(self) -> None:
+        """Bring the functions into the order of keys; there is one for every flag, so this is for good."""
+        self._plans = dict(sorted(self._plans.items()))
+        self._in_order = True
 
     def _install(self, key: str, built: BuiltFlag) -> None:
         """Put a flag on the fast path."""
@@ -269,8 +280,6 @@ class FlagSet:
         built = self._builder.flag(key)
         if built is not None:
             self._install(key, built)
-            if len(self._plans) == len(self.document.flag_keys()):
-                self._plans = dict(sorted(self._plans.items()))  # complete now: `evaluate_all` goes through it in order
         return built
 
     def _evaluate(self, built: BuiltFlag, context: Any, now: int | None) -> Answer:
@@ -304,7 +313,9 @@ class FlagSet:
         builder = self._builder
         for key in self.keys():
             builder.compile(key)
-        self._start(builder)
+            built = builder.flag(key)
+            if built is not None:
+                self._install(key, built)
 
 
 class _StaleFlagSet(FlagSet):

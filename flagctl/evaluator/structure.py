@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.errors import BundleFormatError
 from flagctl.evaluator.automaton import Automaton
-from flagctl.evaluator.document import SECTIONS, Document, MalformedEntryError, refuse_constant
+from flagctl.evaluator.document import SECTIONS, Document, MalformedEntryError, changed_keys, refuse_constant
 from flagctl.evaluator.lowering import Bundle, lower_flag, lower_segment
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ class _Check:
         gone: set[str] = set()
         for section in SECTIONS:
             old, new = before.raw_lines(section), after.raw_lines(section)
-            changed[section] = {key for key, line in new.items() if old.get(key) is not line and old.get(key) != line}
-            changed[section] |= {key for key in (*list(old)[-1:], *list(new)[-1:]) if key in new}
-            gone |= old.keys() - new.keys()
+            apart = changed_keys(old, new)
+            apart |= {next(reversed(lines)) for lines in (old, new) if apart and lines}
+            changed[section] = {key for key in apart if key in new}
+            gone |= apart - changed[section]
         # An experiment that names another flag now is as bad for the flags that serve it as one that is gone.
         needles = [json.dumps(key, ensure_ascii=False).encode() for key in gone | changed["experiments"]]
         if len(needles) > _MOST_NEEDLES:
