@@ -5,7 +5,20 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
-from flagctl.evaluator.nodes import both, call, compare, const, either, literal, method, name, negate, not_none, walrus
+from flagctl.evaluator.nodes import (
+    both,
+    call,
+    compare,
+    const,
+    either,
+    literal,
+    method,
+    name,
+    negate,
+    not_none,
+    walrus,
+    when,
+)
 from flagctl.evaluator.plan import Check
 from flagctl.evaluator.shapes import GroupShape, MemberShape, TestShape
 
@@ -21,6 +34,9 @@ _COMPARISONS: Final[dict[str, type[ast.cmpop]]] = {
     Check.GREATER: ast.Gt,
     Check.GREATER_OR_EQUAL: ast.GtE,
 }
+
+_MOST_NESTED: Final = 20
+"""So many conditions become statements within statements, of which the compiler takes a limited depth only."""
 
 
 def tests_of(conditions: tuple[ConditionShape, ...]) -> Iterator[TestShape]:
@@ -38,9 +54,31 @@ class Conditions:
     def __init__(self, readings: Readings) -> None:
         self.readings = readings
 
-    def all_of(self, conditions: tuple[ConditionShape, ...]) -> list[ast.expr]:
-        """Return the parts of a conjunction."""
-        return [self.condition(part) for part in conditions]
+    def all_of(self, conditions: tuple[ConditionShape, ...]) -> ast.expr:
+        """Return a conjunction as one expression."""
+        return both([self.condition(part) for part in conditions])
+
+    def nested(self, conditions: tuple[ConditionShape, ...], body: list[ast.stmt]) -> list[ast.stmt]:
+        """Return a conjunction as `if` within `if`, around what is done when it holds.
+
+        A text that one test alone needs is read by statements there, which takes fewer instructions than an expression.
+        """
+        near, far = conditions[:_MOST_NESTED], conditions[_MOST_NESTED:]
+        if far:
+            body = [when(self.all_of(far), body)]
+        for shape in reversed(near):
+            alone = self.lone_text(shape, body) if type(shape) is TestShape and not shape.negated else None
+            body = alone or [when(self.condition(shape), body)]
+        return body
+
+    def lone_text(self, shape: TestShape, body: list[ast.stmt]) -> list[ast.stmt] | None:
+        """Return a test of a text that no other test needs around a body; None for other tests."""
+        read = self.readings.lone_text(shape, "v")
+        if read is None:
+            return None
+        guard, before = read
+        inside = [*before, when(self.compared(shape, name("v")), body)]
+        return inside if guard is None else [when(guard, inside)]
 
     def condition(self, shape: ConditionShape) -> ast.expr:
         """Return a condition, negated if it is."""
@@ -57,20 +95,24 @@ class Conditions:
     def test(self, shape: TestShape) -> ast.expr:
         """Return a test before its negation; a reading of None fails every one."""
         value, guard = self.readings.value(shape)
+        test = self.compared(shape, value)
+        return test if guard is None else both([guard, test])
+
+    def compared(self, shape: TestShape, value: ast.expr) -> ast.expr:
+        """Return a test of its reading."""
         match shape.check:
             case Check.EXISTS:
-                test: ast.expr = not_none(value)
+                return not_none(value)
             case Check.IS_TRUE:
-                test = compare(value, ast.Is(), literal(True))
+                return compare(value, ast.Is(), literal(True))
             case Check.IS_FALSE:
-                test = compare(value, ast.Is(), literal(False))
+                return compare(value, ast.Is(), literal(False))
             case Check.EQUALS:
-                test = compare(value, ast.Eq(), const(shape.constant))
+                return compare(value, ast.Eq(), const(shape.constant))
             case Check.IN:
-                test = compare(value, ast.In(), const(shape.constant))
+                return compare(value, ast.In(), const(shape.constant))
             case _:
-                test = self.guarded(shape, value)
-        return test if guard is None else both([guard, test])
+                return self.guarded(shape, value)
 
     def guarded(self, shape: TestShape, value: ast.expr) -> ast.expr:
         """Return a test that can't be asked of None."""

@@ -101,32 +101,29 @@ class FlagBody:
 
     def rule(self, rule: RuleShape) -> list[ast.stmt]:
         """Return one rule."""
-        before, tests = self.readings.before_rule(rule.conditions, self.conditions)
-        if rule.window is not None:
-            tests = [_inside(rule.window), *tests]
+        before = self.readings.before_rule(rule.conditions)
         known = set(self.ready)
-        body = self.outcome(rule.outcome, tests)
+        body = self.conditions.nested(rule.conditions, self.outcome(rule.outcome))
+        if rule.window is not None:
+            body = [when(_inside(rule.window), body)]
         ramp = type(rule.outcome) is ServeShape and rule.outcome.ramp
-        if tests or ramp:
+        if rule.conditions or rule.window is not None or ramp:
             self.ready = known  # what was computed inside may have been passed by
         return [*before, *body]
 
-    def outcome(self, outcome: ServeShape | SplitShape, tests: list[ast.expr]) -> list[ast.stmt]:
-        """Return what a rule does when its tests hold."""
-        if type(outcome) is ServeShape:
-            answer = give(const(outcome.answer))
-            if outcome.draw is None:
-                return [when(both(tests), [answer])] if tests else [answer]
-            limit: ast.expr = const(outcome.limit)
-            if outcome.ramp:
-                tests = [*tests, walrus("limit", call(limit, name("now")))]
-                limit = name("limit")
-            known = bool(tests)
-            body = [*self.hash(outcome.draw), when(compare(self.drawn(outcome.draw), ast.Lt(), limit), [answer])]
-            return [when(both(tests), body)] if known else body
-        assert type(outcome) is SplitShape  # noqa: S101 - for the type checker
-        body = self.split(outcome)
-        return [when(both(tests), body)] if tests else body
+    def outcome(self, outcome: ServeShape | SplitShape) -> list[ast.stmt]:
+        """Return what a rule does when its conditions hold."""
+        if type(outcome) is SplitShape:
+            return self.split(outcome)
+        assert type(outcome) is ServeShape  # noqa: S101 - for the type checker
+        answer = give(const(outcome.answer))
+        if outcome.draw is None:
+            return [answer]
+        limit: ast.expr = name("limit") if outcome.ramp else const(outcome.limit)
+        body = [*self.hash(outcome.draw), when(compare(self.drawn(outcome.draw), ast.Lt(), limit), [answer])]
+        if outcome.ramp:
+            return [when(walrus("limit", call(const(outcome.limit), name("now"))), body)]
+        return body
 
     def split(self, split: SplitShape) -> list[ast.stmt]:
         """Return a rule's split; without a unit it serves nothing, because no range reaches `NO_HASH`."""

@@ -29,7 +29,6 @@ from flagctl.evaluator.plan import Check, Reading
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flagctl.evaluator.codegen_conditions import Conditions
     from flagctl.evaluator.plan import Path
     from flagctl.evaluator.shapes import ConditionShape, TestShape
 
@@ -92,10 +91,8 @@ class Readings:
     def _variable(self, letter: str, key: object) -> str:
         return f"{letter}{self._numbers.setdefault(key, len(self._numbers))}"
 
-    def before_rule(
-        self, conditions: tuple[ConditionShape, ...], maker: Conditions
-    ) -> tuple[list[ast.stmt], list[ast.expr]]:
-        """Return the assignments that conditions need first, and the conditions' expressions."""
+    def before_rule(self, conditions: tuple[ConditionShape, ...]) -> list[ast.stmt]:
+        """Return the assignments that conditions need first."""
         before: list[ast.stmt] = []
         for test in tests_of(conditions):
             if test.path in self._shared:
@@ -108,7 +105,7 @@ class Readings:
                     self._set.add(variable)
             elif test.reading is Reading.RAW and self._uses[key] > 1:
                 before += self._fetch(test.path)
-        return before, maker.all_of(conditions)
+        return before
 
     def _keep(self, variable: str, path: Path, reading: str) -> list[ast.stmt]:
         """Return the statements that put a reading into a variable; quicker than the same as an expression."""
@@ -116,14 +113,30 @@ class Readings:
         sure = (path, reading) in self._sure
         absent: list[ast.stmt] = [assign(variable, name(_NOTHING[reading][0]) if sure else literal(None))]
         if reading is Reading.TEXT:
-            careful = call(_NOTHING[reading][1] if sure else reading, name(variable))
-            other = negate(type_is(name(variable), "str"))
-            body = [assign(variable, value), when(other, [assign(variable, careful)])]
+            body = self._text(variable, path)
         else:
             body = [assign(variable, self._read(path, reading)[0])]
         if type(value) is ast.Name:
             guard = not_none(value)
         return body if guard is None else [branch(guard, body, absent)]
+
+    def _text(self, variable: str, path: Path) -> list[ast.stmt]:
+        """Return the statements that put a text that is there into a variable."""
+        sure = (path, Reading.TEXT) in self._sure
+        careful = call(_NOTHING[Reading.TEXT][1] if sure else Reading.TEXT, name(variable))
+        other = negate(type_is(name(variable), "str"))
+        return [assign(variable, self._raw(path)[0]), when(other, [assign(variable, careful)])]
+
+    def lone_text(self, test: TestShape, variable: str) -> tuple[ast.expr | None, list[ast.stmt]] | None:
+        """Return how a text that one test alone needs gets into a variable: what must hold first, and statements.
+
+        None for other readings, for those that are in a variable already, and where None would have to be told apart.
+        """
+        key = (test.path, test.reading)
+        value, guard = self._raw(test.path)
+        if test.reading is not Reading.TEXT or self._uses[key] > 1 or key not in self._sure or type(value) is ast.Name:
+            return None
+        return guard, self._text(variable, test.path)
 
     def value(self, test: TestShape) -> tuple[ast.expr, ast.expr | None]:
         """Return a test's reading, and a condition that must hold before it can be evaluated."""
