@@ -96,11 +96,27 @@ def diff(options: DiffOptions) -> DiffResult:
         UntrustedError: If a bundle is not to be trusted.
     """
     from flagctl.ops.diff_bundles import diff_bundles, names_bundle
-    from flagctl.review import diff_repositories
 
     if names_bundle(options.base, options.head):
         return diff_bundles(options)
     before, after = named_sides(options.base, options.head, options.root, complete=options.population is not None)
+    return diff_loaded(before, after, options)
+
+
+def diff_loaded(before: Side, after: Side, options: DiffOptions) -> DiffResult:
+    """Compare two sides that are loaded already.
+
+    Args:
+        before: The side compared with.
+        after: The side proposed.
+        options: What to look at; its `base` and `head` are not.
+
+    Raises:
+        UsageError: If an environment is unknown.
+        FindingsError: If a side's configuration cannot be read.
+    """
+    from flagctl.review import diff_repositories
+
     result = diff_repositories(before.loaded, after.loaded)
     if options.environments:
         result = _only(result, options.environments, _environments(before.loaded) | _environments(after.loaded))

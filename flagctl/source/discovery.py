@@ -56,18 +56,32 @@ def read_tree(root: Path) -> dict[str, bytes]:
     Raises:
         UsageError: If `root` is no folder or a file in it cannot be read.
     """
-    if not root.is_dir():
-        raise UsageError(f"{root} is not a folder")
     try:
-        config = _config_data(_content(root / CONFIG_NAME) if (root / CONFIG_NAME).is_file() else b"")
-        found = _Walk(root, exclude_patterns(config)).files()
-        return {path: _content(found[path]) for path in select_files(found, config)}
+        return {path: file_content(place) for path, place in tree_files(root).items()}
     except OSError as error:
         name = error.filename or root
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _content(path: Path) -> bytes:
+def tree_files(root: Path) -> dict[str, Path]:
+    """Return where the files are that `read_tree` reads, by the same paths, without reading any but `flagctl.yaml`.
+
+    Raises:
+        UsageError: If `root` is no folder or a folder in it cannot be read.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder")
+    try:
+        config = _config_data(file_content(root / CONFIG_NAME) if (root / CONFIG_NAME).is_file() else b"")
+        found = _Walk(root, exclude_patterns(config)).files()
+        return {path: found[path] for path in select_files(found, config)}
+    except OSError as error:
+        name = error.filename or root
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def file_content(path: Path) -> bytes:
+    """Return a file's bytes; of one that is too large only so much that this shows."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)  # one more, so that the limit shows
 
