@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from flagctl.client.dress import Evaluating
+    from flagctl.client.snapshot import Snapshot
     from flagctl.client.status import ClientStatus
     from flagctl.evaluator.details import EvaluationDetails, Variant
     from flagctl.evaluator.flagset import FlagSet
@@ -155,6 +156,12 @@ class Client:
     def status(self) -> ClientStatus:
         """Return what is served, where from, and what went wrong last."""
         return self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the flags that are served now as one immutable set, or None before the first bundle."""
+        from flagctl.client.snapshot import snapshot_of  # noqa: PLC0415 - for programs that pass flags on
+
+        return snapshot_of(self._updater.held)
 
     def add_listener(self, listener: Callable[[ClientStatus], None]) -> None:
         """Call `listener` with the status after every change of what is served, on the thread that made the change.
