@@ -115,9 +115,9 @@ class FlagSet:
             if type(context) is dict:
                 if answer:
                     answer = answer(context, None)
-                if answer.kind is type(default):
-                    return answer.value
-                return typed_value(answer, default)[1]
+                if answer.kind is not type(default):
+                    return typed_value(answer, default)[1]
+                return answer.value  # the jump that is taken costs more, so this is the way straight on
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -331,6 +331,11 @@ class _StaleFlagSet(FlagSet):
         now: datetime | float | None = None,
     ) -> EvaluationDetails:
         return stale(FlagSet.evaluate(self, key, context, default, now))
+
+
+def is_stale(flags: FlagSet) -> bool:
+    """Return whether these are flags of a manifest that has expired."""
+    return type(flags) is _StaleFlagSet
 
 
 def _error(code: ErrorCode, message: str) -> Answer:
