@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flagctl.evaluator.plan import Path
+    from flagctl.evaluator.tally import Tally
+
 
 class Reason(StrEnum):
     """Why an answer is what it is; OpenFeature's names."""
@@ -213,6 +216,8 @@ class Answer(list[Any]):
         facts: Where the details' metadata come from; None: there are none.
         has_value: False if the caller's default is the answer.
         experiment: Key of the experiment whose rule decided, or None.
+        unit: Path of the attribute by which that experiment, if it is running, draws its units; else None.
+        tally: What observed flags count this outcome in; not there until it first was.
     """
 
     __slots__ = (
@@ -226,9 +231,13 @@ class Answer(list[Any]):
         "kind",
         "reason",
         "rule",
+        "tally",
+        "unit",
         "value",
         "variant",
     )
+
+    tally: Tally
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]
@@ -246,6 +255,7 @@ class Answer(list[Any]):
         self.facts = facts
         self.rule = rule
         self.experiment = experiment
+        self.unit: Path | None = None
         self.error_code: ErrorCode | None = None
         self.error_message: str | None = None
         if error is not None:

@@ -254,7 +254,11 @@ class _FlagReader:
             answers.append(self.answer(item[1], Reason.SPLIT, rule, experiment))
         if previous != BUCKETS:
             raise MalformedEntryError("a split ends at 100 000")
-        return Split(self.draw(outcome), tuple(ends), tuple(answers))
+        draw = self.draw(outcome)
+        if experiment is not None:
+            for answer in answers:
+                answer.unit = draw.path
+        return Split(draw, tuple(ends), tuple(answers))
 
     def experiment(self, rule: str, outcome: dict[str, Any]) -> OutcomePlan:
         experiment = outcome["experiment"]
