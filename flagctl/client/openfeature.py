@@ -226,11 +226,11 @@ class FlagProvider(AbstractProvider):
                 return FlagResolutionDetails(
                     default, ErrorCode.TYPE_MISMATCH, message, Reason.ERROR, flag_metadata=metadata
                 )
-        code = details.error_code
+        code = None if details.error_code is None else _ERROR_CODES[details.error_code]
         return FlagResolutionDetails(
             value,
-            None if code is None else _ERROR_CODES[code],
-            details.error_message,
+            code,
+            f"flag {key} not found" if code is ErrorCode.FLAG_NOT_FOUND else details.error_message,
             _REASONS[details.reason],
             details.variant,
             metadata,
