@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flagctl.client.dress import Evaluating
     from flagctl.client.snapshot import Snapshot
     from flagctl.client.status import ClientStatus
+    from flagctl.client.still import StillUpdater
     from flagctl.evaluator.details import EvaluationDetails, Variant
     from flagctl.evaluator.flagset import FlagSet
 
@@ -53,6 +54,8 @@ class Client:
         clock: Seconds since 1970.
         monotonic: Seconds that never jump.
         uniform: Random number from 0 to 1.
+        fixed: Serve these flags for ever, with no remote, thread or root of trust; the location is only a name then.
+            For tests; see `flagctl.testing.client_from`.
 
     Raises:
         UsageError: If an argument is wrong, or a file that it names cannot be read.
@@ -76,6 +79,7 @@ class Client:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         uniform: Callable[[], float] = random.random,
+        fixed: FlagSet | None = None,
     ) -> None:
         if l2 is not None:
             raise UsageError("a shared cache (l2) is not supported in this version", hint="leave out l2=")
@@ -83,12 +87,20 @@ class Client:
             raise UsageError("sinks are not supported in this version", hint="leave out sinks=")
         if not 0 < poll_interval <= _LONGEST_INTERVAL:
             raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
-        options = RemoteOptions(endpoint_url=endpoint_url, region=region, plain_http=insecure)
-        state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
         self._flags: Evaluating = NOT_READY
         self._parts = Parts()
         self._closed = False
         self._conversions_dropped = 0
+        self._background: Background | None = None
+        self._updater: Updater | StillUpdater
+        if fixed is not None:
+            from flagctl.client.still import StillUpdater  # noqa: PLC0415 - for tests
+
+            self._updater = StillUpdater(url, fixed, self._take)
+            self._take(fixed)
+            return
+        options = RemoteOptions(endpoint_url=endpoint_url, region=region, plain_http=insecure)
+        state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
         self._updater = Updater(
             state,
             lambda: open_remote(url, options=options),
@@ -96,7 +108,7 @@ class Client:
             poll_interval,
             self._take,
         )
-        self._load_copies(state, cache_dir, bootstrap)
+        self._load_copies(self._updater, state, cache_dir, bootstrap)
         self._background = Background(self._updater)
         self._background.start()
 
@@ -173,7 +185,8 @@ class Client:
     def close(self, timeout: float = 5.0) -> None:
         """Stop the background thread, waiting up to `timeout` seconds for it. Evaluation goes on with the last flags."""
         self._closed = True
-        self._background.stop(timeout)
+        if self._background is not None:
+            self._background.stop(timeout)
         self._updater.disconnect()
 
     def __enter__(self) -> Self:
@@ -189,8 +202,12 @@ class Client:
     def _take(self, flags: FlagSet) -> None:
         self._flags = dress(flags, self._parts)
 
+    @staticmethod
     def _load_copies(
-        self, state: Trusted, cache_dir: str | os.PathLike[str] | None, bootstrap: str | os.PathLike[str] | None
+        updater: Updater,
+        state: Trusted,
+        cache_dir: str | os.PathLike[str] | None,
+        bootstrap: str | os.PathLike[str] | None,
     ) -> None:
         if cache_dir is None and bootstrap is None:
             return
@@ -198,13 +215,13 @@ class Client:
 
         if cache_dir is not None:
             copy = LastKnownGood(os.fspath(cache_dir), state.project, state.environment)
-            self._updater.last_known_good = copy
-            self._updater.load_copy(copy.load, "cache")
+            updater.last_known_good = copy
+            updater.load_copy(copy.load, "cache")
         if bootstrap is not None:
             folder = os.fspath(bootstrap)
             if not os.path.isdir(folder):  # noqa: PTH112 - as in `flagctl.storage.file`
                 raise UsageError(f"the bootstrap folder {folder} does not exist")
-            self._updater.load_copy(lambda held, now: load_bootstrap(folder, held, now), "bootstrap")
+            updater.load_copy(lambda held, now: load_bootstrap(folder, held, now), "bootstrap")
 
 
 def _initial_state(

@@ -3,8 +3,8 @@
 `Updater` hands over a `FlagSet`; the client serves what `dress` makes of it, by one assignment. The order is fixed, and
 parts that are not used add nothing, so that a plain client evaluates its `FlagSet` itself::
 
-    FlagSet → guards (flags whose breaker tripped in this process) → telemetry (counting, exposures, evaluation log)
-            → attributes (contexts are completed before they are evaluated)
+    FlagSet → guards (flags whose breaker tripped in this process) → overrides (of a test)
+            → telemetry (counting, exposures, evaluation log) → attributes (contexts are completed before they are evaluated)
 """
 
 from __future__ import annotations
@@ -44,16 +44,20 @@ class Parts(NamedTuple):
         guards: Returns flags under the breakers of this process.
         telemetry: Returns flags that are counted and reported.
         attributes: Returns flags that complete contexts first.
+        overrides: Returns flags as a test wants them (`flagctl.testing`).
     """
 
     guards: Callable[[FlagSet], FlagSet] | None = None
     telemetry: Callable[[FlagSet], Evaluating] | None = None
     attributes: Callable[[Evaluating], Evaluating] | None = None
+    overrides: Callable[[FlagSet], FlagSet] | None = None
 
 
 def dress(flags: FlagSet, parts: Parts) -> Evaluating:
     """Return what a client serves of these flags."""
     if parts.guards is not None:
         flags = parts.guards(flags)
+    if parts.overrides is not None:
+        flags = parts.overrides(flags)
     served: Evaluating = flags if parts.telemetry is None else parts.telemetry(flags)
     return served if parts.attributes is None else parts.attributes(served)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flagctl.client.status import ClientStatus
+    from flagctl.client.still import StillUpdater
     from flagctl.client.updater import Updater
 
 
@@ -48,7 +49,7 @@ class Watch:
 
     __slots__ = ("_document", "_health", "_killed", "_updater")
 
-    def __init__(self, updater: Updater, health: Health) -> None:
+    def __init__(self, updater: Updater | StillUpdater, health: Health) -> None:
         self._updater = updater
         self._health = health
         state = updater.held.state
