@@ -1,0 +1,383 @@
+"""From data to answers: each metric by the agreed method, health checks, and the verdict.
+
+The method is the one that was committed before the start. What is computed beside it (a single-look estimate, the Bayesian
+view, parts) is for understanding and decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from flagctl.experiments import bayes, guardrail, srm, views
+from flagctl.experiments.boundaries import HYBRID_SHARE, rule_bounds
+from flagctl.experiments.estimates import Estimate, Reduced, not_enough, relative_bounds
+from flagctl.experiments.fixed import welch
+from flagctl.experiments.multiplicity import corrected
+from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
+from flagctl.experiments.sequential import confidence_sequence, running
+
+if TYPE_CHECKING:
+    from flagctl.experiments.data import ExperimentData, MetricData
+    from flagctl.experiments.guardrail import GuardrailResult
+    from flagctl.experiments.srm import SrmResult
+    from flagctl.model import Experiment, Metric
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """How far an experiment is.
+
+    Attributes:
+        method: The rule in force: the committed one, or ``sequential`` if it was amended while running.
+        days: Full days since the start.
+        planned_days: Until the planned end, None without one.
+        planned_units: At which sequences are tightest.
+        ended: Whether the planned end was reached.
+        each_alpha: Risk of a false alarm for one comparison of the primary metric (split over variants).
+        looks: Planned looks of a group-sequential test.
+    """
+
+    method: str
+    days: int
+    planned_days: int | None
+    planned_units: int
+    ended: bool
+    each_alpha: float
+    looks: int = 5
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricResult:
+    """One metric.
+
+    Attributes:
+        metric: As it was committed.
+        role: ``primary``, ``secondary`` or ``guardrail``.
+        estimates: One for each variant but the control, by the method in force.
+        single_look: The same by a single look, to be read only at the planned end.
+        posteriors: The Bayesian view.
+        corrected_p_values: Over all secondary metrics and variants; None for the primary metric and guardrails.
+        series: (date, running estimates) for the primary metric.
+        capped: Units whose value was cut.
+        caps: Values at which they were cut.
+    """
+
+    metric: Metric
+    role: str
+    estimates: tuple[Estimate, ...]
+    single_look: tuple[Estimate, ...] = ()
+    posteriors: tuple[bayes.Posterior, ...] = ()
+    corrected_p_values: tuple[float | None, ...] = ()
+    series: tuple[tuple[str, tuple[Estimate, ...]], ...] = ()
+    capped: int = 0
+    caps: tuple[float | None, float | None] = (None, None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "key": self.metric.key,
+            "kind": self.metric.kind,
+            "direction": self.metric.direction or "increase",
+            "role": self.role,
+            "estimates": [one.to_dict() for one in self.estimates],
+            "single_look": [one.to_dict() for one in self.single_look],
+            "posteriors": [one.to_dict() for one in self.posteriors],
+            "corrected_p_values": list(self.corrected_p_values),
+            "series": [{"date": date, "estimates": [e.to_dict() for e in day]} for date, day in self.series],
+            "capped": self.capped,
+            "caps": list(self.caps),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything that was computed, before the verdict."""
+
+    stage: Stage
+    srm: SrmResult
+    metrics: tuple[MetricResult, ...]
+    guardrails: tuple[GuardrailResult, ...]
+    parts: tuple[views.Part, ...] = ()
+    differences: tuple[views.Difference, ...] = ()
+    trends: tuple[views.Trend, ...] = field(default=())
+
+    @property
+    def primary(self) -> MetricResult | None:
+        """The result of the primary metric."""
+        return next((one for one in self.metrics if one.role == "primary"), None)
+
+
+def stage_of(data: ExperimentData) -> Stage:
+    """Return how far the experiment is at the data's instant."""
+    experiment = data.experiment
+    decision = experiment.decision
+    started = data.started_ms if data.started_ms is not None else data.as_of_ms
+    days = max(0, (data.as_of_ms - started) // DAY_MS)
+    method = decision.effective_method
+    if experiment.amendments and method in {"hybrid", "fixed", "group_sequential"}:
+        # What was planned may have been moved after a look at the data; only a rule for any time stays valid.
+        method = "sequential"
+    ended = False
+    if decision.planned_days is not None:
+        ended = days >= decision.planned_days
+    elif decision.planned_units is not None:
+        ended = data.total_units >= decision.planned_units
+    others = max(1, len(experiment.variants.arms) - 1)
+    return Stage(
+        method=method,
+        days=days,
+        planned_days=decision.planned_days,
+        planned_units=decision.planned_units or guardrail.DEFAULT_PLANNED,
+        ended=ended,
+        each_alpha=decision.alpha / 100 / others,
+        looks=decision.looks or 5,
+    )
+
+
+def control_of(experiment: Experiment) -> str:
+    """Return the control: the declared one, else the first variant."""
+    return experiment.control or experiment.variants.arms[0].variant
+
+
+def compute(data: ExperimentData) -> Results:
+    """Compute everything about an experiment but the verdict."""
+    experiment, stage = data.experiment, stage_of(data)
+    roles = [
+        *([(experiment.primary, "primary")] if experiment.primary else []),
+        *((metric, "secondary") for metric in experiment.secondary),
+    ]
+    metrics = [_metric(data, stage, metric, role) for metric, role in roles]
+    guards = _guardrails(data, stage)
+    listed, differences = _parts(data)
+    primary = experiment.primary
+    ages = data.by_age.get(primary.key, ()) if primary else ()
+    return Results(
+        stage=stage,
+        srm=_srm(data),
+        metrics=(
+            *_corrected(metrics, experiment),
+            *(_metric(data, stage, m, "guardrail") for m in experiment.guardrails),
+        ),
+        guardrails=tuple(guards),
+        parts=tuple(listed),
+        differences=tuple(differences),
+        trends=tuple(views.novelty(ages, control=control_of(experiment), alpha=0.05)),
+    )
+
+
+def shares_of(experiment: Experiment) -> dict[str, float]:
+    """Return each variant's share of the units, between 0 and 1."""
+    shares = {}
+    for arm in experiment.variants.arms:
+        size = arm.weight if arm.ranges is None else sum(end - start for start, end in arm.ranges)
+        shares[arm.variant] = (size or 0) / 100_000
+    return shares
+
+
+def _srm(data: ExperimentData) -> SrmResult:
+    by_day = {day.date: day.units for day in data.days}
+    return srm.check(
+        data.units,
+        shares_of(data.experiment),
+        days=[day.units for day in data.days],
+        parts={"day": by_day, **data.units_by},
+    )
+
+
+def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> MetricResult:
+    found = data.metrics.get(metric.key)
+    experiment = data.experiment
+    control = control_of(experiment)
+    others = [arm.variant for arm in experiment.variants.arms if arm.variant != control]
+    alpha = stage.each_alpha
+    if found is None:
+        missing = tuple(not_enough(stage.method, v, "no events came", (0, 0), alpha) for v in others)
+        return MetricResult(metric=metric, role=role, estimates=missing)
+    try:
+        reduced = _reduced(found)
+    except NotEnoughDataError as error:
+        missing = tuple(not_enough(stage.method, v, str(error), (0, 0), alpha) for v in others)
+        return MetricResult(metric=metric, role=role, estimates=missing)
+    known = [v for v in others if v in reduced]
+    if control not in reduced:
+        missing = tuple(not_enough(stage.method, v, f"{control} has no units", (0, 0), alpha) for v in others)
+        return MetricResult(metric=metric, role=role, estimates=missing)
+    series = _series(data, stage, metric, others) if role == "primary" else ()
+    estimates = tuple(_estimate(reduced[control], reduced[v], v, stage) for v in known)
+    if series and stage.method in {"sequential", "hybrid"} and not (stage.method == "hybrid" and stage.ended):
+        latest = {one.variant: one for one in series[-1][1]}
+        estimates = tuple(_intersected(one, latest.get(one.variant)) for one in estimates)
+    return MetricResult(
+        metric=metric,
+        role=role,
+        estimates=estimates,
+        single_look=tuple(welch(reduced[control], reduced[v], name=v, alpha=alpha) for v in known),
+        posteriors=_posteriors(found, reduced, control, known),
+        series=series,
+        capped=sum(arm.capped for arm in found.arms),
+        caps=found.caps,
+    )
+
+
+def _reduced(found: MetricData) -> dict[str, Reduced]:
+    return dict(zip([arm.variant for arm in found.arms], reduce_arms(found.arms), strict=True))
+
+
+def _estimate(control: Reduced, variant: Reduced, name: str, stage: Stage) -> Estimate:
+    """Return the estimate by the method in force."""
+    alpha, planned = stage.each_alpha, stage.planned_units
+    if stage.method == "sequential":
+        return confidence_sequence(control, variant, name=name, alpha=alpha, planned=planned)
+    if stage.method == "hybrid" and not stage.ended:
+        return confidence_sequence(control, variant, name=name, alpha=alpha * HYBRID_SHARE, planned=planned)
+    if stage.method == "hybrid":
+        return replace(welch(control, variant, name=name, alpha=alpha * (1 - HYBRID_SHARE)), method="hybrid_end")
+    if stage.method == "group_sequential":
+        return _at_look(control, variant, name, stage)
+    return welch(control, variant, name=name, alpha=alpha)
+
+
+def _at_look(control: Reduced, variant: Reduced, name: str, stage: Stage) -> Estimate:
+    """Return the interval at the last planned look that has been reached: repeated confidence interval."""
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
+    looks = stage.looks
+    share = 1.0 if stage.planned_days is None else min(1.0, stage.days / stage.planned_days)
+    reached = int(share * looks + 1e-9)
+    single = welch(control, variant, name=name, alpha=stage.each_alpha)
+    if reached == 0 or single.difference is None:
+        return replace(single, method="group_sequential", reason=single.reason or "before the first planned look")
+    bound = rule_bounds("group_sequential", [(i + 1) / looks for i in range(reached)], stage.each_alpha)[-1]
+    error = (control.squared_error + variant.squared_error) ** 0.5
+    relative, low, high = relative_bounds(control, variant, bound)
+    difference = variant.mean - control.mean
+    return replace(
+        single,
+        method="group_sequential",
+        low=difference - bound * error,
+        high=difference + bound * error,
+        relative=relative,
+        relative_low=low,
+        relative_high=high,
+        p_value=float(2 * stats.norm.sf(abs(difference) / error)),
+    )
+
+
+def _series(
+    data: ExperimentData, stage: Stage, metric: Metric, others: list[str]
+) -> tuple[tuple[str, tuple[Estimate, ...]], ...]:
+    """Return the running confidence sequence of each variant, day by day."""
+    control = control_of(data.experiment)
+    alpha = stage.each_alpha * (HYBRID_SHARE if stage.method == "hybrid" else 1.0)
+    dates: list[str] = []
+    columns: dict[str, list[Estimate]] = {variant: [] for variant in others}
+    for day in data.days:
+        found = day.metrics.get(metric.key)
+        if found is None:
+            continue
+        try:
+            reduced = _reduced(found)
+        except NotEnoughDataError:
+            continue
+        if control not in reduced or any(variant not in reduced for variant in others):
+            continue
+        dates.append(day.date)
+        for variant in others:
+            one = confidence_sequence(
+                reduced[control], reduced[variant], name=variant, alpha=alpha, planned=stage.planned_units
+            )
+            columns[variant].append(one)
+    lines = {variant: running(column) for variant, column in columns.items()}
+    return tuple((date, tuple(lines[variant][i] for variant in others)) for i, date in enumerate(dates))
+
+
+def _intersected(one: Estimate, latest: Estimate | None) -> Estimate:
+    if latest is None or latest.low is None or latest.high is None or one.low is None or one.high is None:
+        return one
+    low, high = max(one.low, latest.low), min(one.high, latest.high)
+    if low > high:
+        return one
+    p = min(1.0 if one.p_value is None else one.p_value, 1.0 if latest.p_value is None else latest.p_value)
+    return replace(one, low=low, high=high, p_value=p)
+
+
+def _posteriors(
+    found: MetricData, reduced: dict[str, Reduced], control: str, others: list[str]
+) -> tuple[bayes.Posterior, ...]:
+    arms = {arm.variant: arm for arm in found.arms}
+    base = arms[control]
+    result = []
+    for variant in others:
+        arm = arms[variant]
+        pure = arm.moments is not None and set(arm.moments.means) == {"value"}
+        counted = arm.conversions is not None and base.conversions is not None and pure
+        if (
+            counted
+            and arm.moments
+            and base.moments
+            and _is_share(arm.conversions, arm.moments.means["value"], arm.moments.n)
+        ):
+            one = (base.conversions or 0, base.moments.n)
+            other = (arm.conversions or 0, arm.moments.n)
+            result.append(bayes.beta_binomial(one, other, name=variant))
+        else:
+            posterior = bayes.normal(reduced[control], reduced[variant], name=variant)
+            if posterior is not None:
+                result.append(posterior)
+    return tuple(result)
+
+
+def _is_share(conversions: int | None, mean: float, n: int) -> bool:
+    """Return whether a metric is yes or no: its mean is the share of units that converted."""
+    return conversions is not None and abs(mean * n - conversions) < 1e-6 * max(1, n)
+
+
+def _guardrails(data: ExperimentData, stage: Stage) -> list[GuardrailResult]:
+    experiment = data.experiment
+    others = max(1, len(experiment.variants.arms) - 1)
+    count = max(1, len(experiment.guardrails)) * others
+    alpha = experiment.decision.alpha / 100 / count
+    results = []
+    for metric in experiment.guardrails:
+        results += guardrail.judge(
+            metric,
+            data.metrics.get(metric.key),
+            control=control_of(experiment),
+            alpha=alpha,
+            planned=stage.planned_units,
+            least_units=experiment.decision.minimum_units,
+        )
+    return results
+
+
+def _corrected(metrics: list[MetricResult], experiment: Experiment) -> list[MetricResult]:
+    """Correct the p-values of the secondary metrics for their number."""
+    secondary = [one for one in metrics if one.role == "secondary"]
+    p_values = [e.p_value for one in secondary for e in one.estimates]
+    known = [p for p in p_values if p is not None]
+    adjusted = iter(corrected(known, experiment.decision.correction))
+    by_metric = {
+        one.metric.key: tuple(None if e.p_value is None else next(adjusted) for e in one.estimates) for one in secondary
+    }
+    return [
+        replace(one, corrected_p_values=by_metric[one.metric.key]) if one.role == "secondary" else one
+        for one in metrics
+    ]
+
+
+def _parts(data: ExperimentData) -> tuple[list[views.Part], list[views.Difference]]:
+    primary = data.experiment.primary
+    if primary is None:
+        return [], []
+    divided = {
+        dimension: {value: metrics[primary.key] for value, metrics in values.items() if primary.key in metrics}
+        for dimension, values in data.breakdowns.items()
+    }
+    return views.parts(divided, control=control_of(data.experiment), alpha=0.05)

@@ -1,0 +1,149 @@
+"""Guardrails: metrics that must not get worse, judged at any time.
+
+One-sided confidence sequences, the risk split evenly over guardrails and variants (Bonferroni), so that a check every five
+minutes is allowed. Anytime-valid stopping on harm is what GrowthBook's safe rollouts and LaunchDarkly's guarded rollouts do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
+from flagctl.experiments.sequential import one_sided_bounds, one_sided_p_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flagctl.experiments.data import MetricData
+    from flagctl.experiments.estimates import Reduced
+    from flagctl.model import Metric
+
+DEFAULT_PLANNED = 10_000
+"""Units at which a guardrail's sequence is tightest if no end is planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardrailResult:
+    """A guardrail of one variant.
+
+    Attributes:
+        metric: Its key.
+        variant: Compared variant.
+        state: ``harmed``: worse than the margin allows. ``safe``: shown to be within the margin. ``open``: neither yet.
+            ``no_data``: too few data to say anything.
+        harm: How much worse the variant is, in units of the metric; negative if it is better. None without data.
+        harm_low: Lower bound of `harm`.
+        harm_high: Upper bound of `harm`.
+        margin: How much worse it may be, in units of the metric.
+        p_value: Always-valid, of "no worse than the margin".
+        units: Of both variants.
+        reason: In plain words.
+    """
+
+    metric: str
+    variant: str
+    state: str
+    harm: float | None = None
+    harm_low: float | None = None
+    harm_high: float | None = None
+    margin: float | None = None
+    p_value: float | None = None
+    units: int = 0
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def judge(  # noqa: PLR0913 - all by name
+    metric: Metric,
+    data: MetricData | None,
+    *,
+    control: str,
+    alpha: float,
+    planned: float = DEFAULT_PLANNED,
+    least_units: int = 100,
+) -> list[GuardrailResult]:
+    """Judge one guardrail for every variant but the control.
+
+    Args:
+        metric: The guardrail with direction and margin.
+        data: Of all variants; None if nothing came.
+        control: Variant the others are compared with.
+        alpha: Risk of a false alarm for one guardrail and variant, over all looks.
+        planned: Units at which the sequence is tightest.
+        least_units: With fewer in a variant nothing is said.
+    """
+    if data is None:
+        return [GuardrailResult(metric=metric.key, variant="", state="no_data", reason="no events came")]
+    others = [arm.variant for arm in data.arms if arm.variant != control]
+    try:
+        reduced = dict(zip([arm.variant for arm in data.arms], reduce_arms(data.arms), strict=True))
+    except NotEnoughDataError as error:
+        return [GuardrailResult(metric=metric.key, variant=v, state="no_data", reason=str(error)) for v in others]
+    if control not in reduced:
+        return [
+            GuardrailResult(metric=metric.key, variant=v, state="no_data", reason=f"{control} has no units")
+            for v in others
+        ]
+    return [
+        compare(metric, reduced[control], reduced[v], variant=v, alpha=alpha, planned=planned, least_units=least_units)
+        for v in others
+    ]
+
+
+def compare(  # noqa: PLR0913 - all by name
+    metric: Metric,
+    control: Reduced,
+    variant_data: Reduced,
+    *,
+    variant: str,
+    alpha: float,
+    planned: float = DEFAULT_PLANNED,
+    least_units: int = 100,
+) -> GuardrailResult:
+    """Judge one guardrail for one variant; arguments as in `judge`."""
+    units = control.n + variant_data.n
+    if min(control.n, variant_data.n) < least_units:
+        reason = f"{min(control.n, variant_data.n)} units in a variant; {least_units} are the least"
+        return GuardrailResult(metric=metric.key, variant=variant, state="no_data", units=units, reason=reason)
+    sign = 1.0 if metric.direction == "decrease" else -1.0
+    margin = abs(control.mean) * metric.margin / 100
+    bounds = one_sided_bounds(control, variant_data, alpha=alpha, planned=planned)
+    harm = sign * (variant_data.mean - control.mean)
+    if bounds is None:
+        state = "harmed" if harm > margin else "safe"
+        reason = "no unit differs from another one"
+        return GuardrailResult(
+            metric=metric.key, variant=variant, state=state, harm=harm, margin=margin, units=units, reason=reason
+        )
+    low, high = (bounds[0], bounds[1]) if sign > 0 else (-bounds[1], -bounds[0])
+    error = (control.squared_error + variant_data.squared_error) ** 0.5
+    state = "harmed" if low > margin else "safe" if high < margin or (high <= margin and margin > 0) else "open"
+    return GuardrailResult(
+        metric=metric.key,
+        variant=variant,
+        state=state,
+        harm=harm,
+        harm_low=low,
+        harm_high=high,
+        margin=margin,
+        p_value=one_sided_p_value((harm - margin) / error, units, alpha, planned),
+        units=units,
+        reason=_reason(state, metric),
+    )
+
+
+def _reason(state: str, metric: Metric) -> str:
+    allowed = f"{metric.margin:g} % worse is allowed" if metric.margin else "it must not get worse"
+    if state == "harmed":
+        return f"worse than allowed ({allowed})"
+    return f"shown to be within the margin ({allowed})" if state == "safe" else f"nothing is shown yet ({allowed})"
+
+
+def overall(results: Sequence[GuardrailResult]) -> str:
+    """Return the gravest state: ``harmed``, ``no_data``, ``open`` or ``safe``; ``no_data`` without results."""
+    states = {one.state for one in results}
+    return next((state for state in ("harmed", "no_data", "open", "safe") if state in states), "no_data")

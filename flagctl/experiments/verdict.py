@@ -1,0 +1,239 @@
+"""The verdict, by the rule that was committed before the start.
+
+Problems of the data beat harm, harm beats success, and success needs every guardrail unharmed. Plain p-values never decide:
+looking at one every day for two weeks gives 22 false alarms in 100.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flagctl.experiments.analysis import DAY_MS, control_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flagctl.experiments.analysis import Results
+    from flagctl.experiments.data import ExperimentData
+    from flagctl.experiments.estimates import Estimate
+
+SWITCHER_LIMIT = 0.01
+"""A greater share of units that changed variants makes a result invalid."""
+
+STALE_DAYS = 2
+"""Without an event for so many days a running experiment's data are stale."""
+
+
+class Outcome(Enum):
+    """What to do, in the order in which one beats another."""
+
+    INVALID = "invalid"
+    HALT = "halt"
+    SHIP = "ship"
+    NO_EFFECT = "no_effect"
+    INCONCLUSIVE = "inconclusive"
+    KEEP_RUNNING = "keep_running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the agreed rule says.
+
+    Attributes:
+        outcome: What to do.
+        winner: The variant to ship, else None.
+        headline: One sentence.
+        reasons: Why, one sentence each.
+        warnings: What a reader must know before the numbers.
+        days_left: Until the planned end, None without one.
+    """
+
+    outcome: Outcome
+    headline: str
+    winner: str | None = None
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    days_left: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "outcome": self.outcome.value,
+            "winner": self.winner,
+            "headline": self.headline,
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+            "days_left": self.days_left,
+        }
+
+
+def decide(data: ExperimentData, results: Results) -> Verdict:
+    """Return the verdict.
+
+    Args:
+        data: What was observed.
+        results: What was computed of it.
+    """
+    stage = results.stage
+    left = None if stage.planned_days is None else max(0, stage.planned_days - stage.days)
+    warnings = tuple(_warnings(data, results))
+
+    def say(outcome: Outcome, headline: str, *reasons: str, winner: str | None = None) -> Verdict:
+        return Verdict(
+            outcome=outcome, headline=headline, winner=winner, reasons=reasons, warnings=warnings, days_left=left
+        )
+
+    broken = _invalid(data, results)
+    if broken:
+        return say(Outcome.INVALID, "The result cannot be trusted.", *broken)
+    harmed = [one for one in results.guardrails if one.state == "harmed"]
+    if harmed:
+        reasons = [f"guardrail {one.metric}, {one.variant}: {one.reason}" for one in harmed]
+        return say(Outcome.HALT, "Stop: a guardrail is broken.", *reasons)
+    primary = results.primary
+    if primary is None:
+        return say(Outcome.INCONCLUSIVE, "There is no primary metric, so nothing can be decided.")
+    missing = [f"{one.variant}: {one.reason}" for one in primary.estimates if one.reason is not None]
+    early = _too_early(data, results)
+    sign = -1.0 if primary.metric.direction == "decrease" else 1.0
+    worse = [one for one in primary.estimates if _beyond(one, -sign)]
+    better = [one for one in primary.estimates if _beyond(one, sign)]
+    may_decide = stage.method not in {"fixed", "bayesian"} or stage.ended or stage.planned_days is None
+    if worse and may_decide and not better and len(worse) == len(primary.estimates) and not early:
+        names = ", ".join(one.variant for one in worse)
+        return say(Outcome.HALT, f"Stop: {names} is worse on {primary.metric.key}.", *_effects(worse))
+    if stage.method == "bayesian" and not early:
+        better = _bayesian_winners(results, sign) if may_decide else []
+    if better and may_decide and not early:
+        best = max(better, key=lambda one: sign * float(one.difference or 0))
+        return say(
+            Outcome.SHIP,
+            f"Ship {best.variant}: it is better on {primary.metric.key}, and no guardrail is broken.",
+            *_effects(better),
+            winner=best.variant,
+        )
+    if stage.ended and not early:
+        return _at_the_end(data, results, say)
+    reasons = [*early, *missing]
+    if not reasons:
+        reasons = ["the interval of the primary metric still includes no difference"]
+    if not may_decide:
+        reasons = [f"the {stage.method} rule decides at the planned end only", *early]
+    wait = f" for {left} more {'day' if left == 1 else 'days'}" if left else ""
+    return say(Outcome.KEEP_RUNNING, f"Keep running{wait}.", *reasons)
+
+
+class _Say(Protocol):
+    def __call__(self, outcome: Outcome, headline: str, *reasons: str, winner: str | None = None) -> Verdict: ...
+
+
+def _at_the_end(data: ExperimentData, results: Results, say: _Say) -> Verdict:
+    primary = results.primary
+    worth = primary.metric.minimum_effect if primary else None
+    estimates = primary.estimates if primary else ()
+    if worth is not None and estimates and all(_within(one, worth) for one in estimates):
+        return say(
+            Outcome.NO_EFFECT,
+            f"No effect worth having: it is smaller than {worth:g} % either way.",
+            *_effects(estimates),
+        )
+    control = control_of(data.experiment)
+    return say(
+        Outcome.INCONCLUSIVE,
+        f"The planned end is reached without a decision; {control} stays.",
+        *_effects(estimates),
+    )
+
+
+def _beyond(one: Estimate, sign: float) -> bool:
+    if one.low is None or one.high is None or one.reason is not None:
+        return False
+    return one.low > 0 if sign > 0 else one.high < 0
+
+
+def _within(one: Estimate, percent: float) -> bool:
+    if one.low is None or one.high is None or not one.control:
+        return False
+    limit = abs(one.control) * percent / 100
+    return -limit < one.low and one.high < limit
+
+
+def _effects(estimates: Sequence[Estimate]) -> list[str]:
+    lines = []
+    for one in estimates:
+        if one.difference is None:
+            lines.append(f"{one.variant}: {one.reason}")
+        elif one.relative is not None and one.relative_low is not None and one.relative_high is not None:
+            lines.append(f"{one.variant}: {one.relative:+.2%} ({one.relative_low:+.2%} to {one.relative_high:+.2%})")
+        else:
+            lines.append(f"{one.variant}: {one.difference:+.4g} ({one.low:+.4g} to {one.high:+.4g})")
+    return lines
+
+
+def _bayesian_winners(results: Results, sign: float) -> list[Estimate]:
+    primary = results.primary
+    if primary is None:
+        return []
+    sure = 1 - results.stage.each_alpha / 2
+    chances = {p.variant: p.chance_to_win if sign > 0 else 1 - p.chance_to_win for p in primary.posteriors}
+    return [one for one in primary.estimates if chances.get(one.variant, 0.0) >= sure]
+
+
+def _invalid(data: ExperimentData, results: Results) -> list[str]:
+    reasons = []
+    if results.srm.mismatch:
+        shares = ", ".join(
+            f"{name} {count} instead of {results.srm.expected[name]:.0f}"
+            for name, count in results.srm.observed.items()
+        )
+        reasons.append(f"the variants did not get their shares of units: {shares} (p = {results.srm.p_value:.1g})")
+        reasons += [f"it comes from {name} = {value}" for name, value, _ in results.srm.drivers[:3]]
+    total = data.total_units
+    if total and data.switchers / total > SWITCHER_LIMIT:
+        reasons.append(f"{data.switchers} of {total} units changed variants ({data.switchers / total:.1%})")
+    reasons += [f"{one.message} ({one.count})" for one in data.findings if one.blocks]
+    return reasons
+
+
+def _too_early(data: ExperimentData, results: Results) -> list[str]:
+    decision, stage = data.experiment.decision, results.stage
+    reasons = []
+    if stage.days < decision.minimum_days:
+        reasons.append(f"{stage.days} of at least {decision.minimum_days} full days are over")
+    if not data.units:
+        return [*reasons, "no unit was exposed"]
+    variant, units = min(data.units.items(), key=lambda one: one[1])
+    if units < decision.minimum_units:
+        reasons.append(f"{variant} has {units} of at least {decision.minimum_units} units")
+    primary = data.experiment.primary
+    found = data.metrics.get(primary.key) if primary else None
+    if primary and found and primary.kind in {"conversion", "count", "mean", "revenue"}:
+        counted = [arm.conversions for arm in found.arms if arm.conversions is not None]
+        if counted and min(counted) < decision.minimum_conversions:
+            reasons.append(f"a variant has {min(counted)} of at least {decision.minimum_conversions} conversions")
+    return reasons
+
+
+def _warnings(data: ExperimentData, results: Results) -> list[str]:
+    experiment = data.experiment
+    found = [f"{one.message} ({one.count})" for one in data.findings if not one.blocks]
+    found += [f"what was agreed on was changed while it ran: {one.reason}" for one in experiment.amendments]
+    if experiment.registration is None:
+        found.append("nothing was registered at the start, so nobody can tell whether metrics were chosen afterwards")
+    if experiment.amendments and experiment.decision.effective_method != results.stage.method:
+        found.append("the planned end no longer counts after the change; the result is read by the sequential rule")
+    if data.freshest_ms is not None and data.as_of_ms - data.freshest_ms > STALE_DAYS * DAY_MS:
+        age = (data.as_of_ms - data.freshest_ms) // DAY_MS
+        found.append(f"the newest event is {age} days old")
+    if results.stage.days % 7 and results.stage.ended:
+        found.append(f"{results.stage.days} days are not full weeks: days of the week may differ")
+    p = results.srm.p_value
+    if p is not None and not results.srm.mismatch and p < 0.01:
+        found.append(f"the shares of units are odd, though not enough to block (p = {p:.2g})")
+    if data.switchers:
+        found.append(f"{data.switchers} units changed variants and were left out")
+    for reason, count in data.excluded.items():
+        found.append(f"{count} units were left out: {reason}")
+    return found
