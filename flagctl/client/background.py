@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Final, final
 
 from flagctl.errors import FlagctlError
+from flagctl.evaluator.pauses import take_rests
 
 if TYPE_CHECKING:
     from flagctl.client.updater import Updater
@@ -85,6 +86,7 @@ class Background:
 
 def _run(reference: weakref.ref[Background], stop: threading.Event) -> None:
     """Wait and step, until told to stop or until the client is gone."""
+    take_rests()
     background = reference()
     if background is None:
         return

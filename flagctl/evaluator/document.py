@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from flagctl.errors import BundleFormatError
 from flagctl.evaluator.details import line_digest
 from flagctl.evaluator.operators import OPERATORS
+from flagctl.evaluator.pauses import rest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,17 +42,22 @@ _GZIP: Final = b"\x1f\x8b"
 _KEY: Final = re.compile(rb'"([a-z0-9][a-z0-9._-]{0,254})":')
 _HEADER_START: Final = b'{"bundle":'
 _HEADER_END: Final = b',"experiments":{'
+_LINES_WITHOUT_REST: Final = 500
 _ENTRY_ENDS: Final = (b"}", b"},")
 
 
 class Header(NamedTuple):
-    """What a bundle says about itself."""
+    """What a bundle says about itself.
+
+    `private` has the paths of attributes that are personal data, ascending.
+    """
 
     capabilities: tuple[str, ...]
     env: str
     format: int
     min_version: str
     project: str
+    private: tuple[tuple[str, ...], ...] = ()
 
 
 class MalformedEntryError(ValueError):
@@ -257,7 +263,17 @@ def _header(line: bytes) -> Header:
         raise _newer(f"needs {', '.join(unknown)}", needed)
     if type(fields.get("env")) is not str or type(fields.get("project")) is not str:
         raise BundleFormatError("the bundle's header lacks `env` or `project`")
-    return Header(tuple(capabilities), fields["env"], version, needed, fields["project"])
+    private = _private(fields.get("pii", []))
+    return Header(tuple(capabilities), fields["env"], version, needed, fields["project"], private)
+
+
+def _private(paths: object) -> tuple[tuple[str, ...], ...]:
+    """Return the paths of personal attributes; whoever writes events must be able to rely on them."""
+    if type(paths) is list:
+        steps = [[path] if type(path) is str else path for path in paths]
+        if all(type(path) is list and path and all(type(step) is str for step in path) for path in steps):
+            return tuple([tuple(path) for path in steps])
+    raise BundleFormatError("the bundle's header has no readable `pii`")
 
 
 def _newer(what: str, needed: str) -> BundleFormatError:
@@ -304,11 +320,13 @@ def key_of_line(section: str, line: bytes) -> str:
 def _keys(section: str, entries: list[bytes]) -> list[str]:
     match = _KEY.match
     keys: list[str] = []
-    for line in entries:
-        found = match(line)
-        if found is None:
-            raise BundleFormatError(f"a line in the bundle's {section} does not begin with a key")
-        keys.append(str(found[1], "ascii"))
+    for start in range(0, len(entries), _LINES_WITHOUT_REST):
+        rest()
+        for line in entries[start : start + _LINES_WITHOUT_REST]:
+            found = match(line)
+            if found is None:
+                raise BundleFormatError(f"a line in the bundle's {section} does not begin with a key")
+            keys.append(str(found[1], "ascii"))
     return keys
 
 

@@ -13,6 +13,7 @@ from flagctl.errors import BundleFormatError
 from flagctl.evaluator.automaton import Automaton
 from flagctl.evaluator.document import SECTIONS, Document, MalformedEntryError, changed_keys, refuse_constant
 from flagctl.evaluator.lowering import Bundle, lower_flag, lower_segment
+from flagctl.evaluator.pauses import rest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,6 +120,7 @@ class _Check:
             "patterns": self.pattern,
             "segments": self.segment,
         }
+        rest()
         try:
             checks[section](key, self.entry(section, key, last=last))
         except (ValueError, RecursionError) as error:
