@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.bundle.canonical import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 FORMAT: Final = 1
 """Version of the format that is written; readers refuse newer ones."""
@@ -37,6 +37,7 @@ class BundleContents:
         experiments: Entries by experiment key.
         patterns: Automata by the key that conditions name.
         segments: Entries by segment key.
+        private: Paths of attributes that are personal data.
     """
 
     project: str
@@ -46,6 +47,7 @@ class BundleContents:
     experiments: Mapping[str, Any] = field(default_factory=dict)
     patterns: Mapping[str, Any] = field(default_factory=dict)
     segments: Mapping[str, Any] = field(default_factory=dict)
+    private: Iterable[Sequence[str]] = ()
 
 
 def write_bundle(contents: BundleContents) -> bytes:
@@ -55,13 +57,15 @@ def write_bundle(contents: BundleContents) -> bytes:
         ValueError: If a number is not finite or a text holds a lone surrogate.
         TypeError: If a value has no form in JSON.
     """
-    header = {
+    header: dict[str, Any] = {
         "capabilities": sorted(contents.capabilities),
         "env": contents.environment,
         "format": FORMAT,
         "min_version": MIN_VERSION,
         "project": contents.project,
     }
+    if private := sorted({tuple(path) for path in contents.private}):
+        header["pii"] = [path[0] if len(path) == 1 else list(path) for path in private]
     parts = [b'{"bundle":', canonical_json(header), b',"experiments":{\n']
     parts += _section(contents.experiments)
     parts.append(b'},"flags":{\n')

@@ -112,6 +112,7 @@ def _write(scope: Scope, flags: dict[str, Any], segments: dict[str, Any]) -> byt
         experiments={key: {"flag": flag} for key, flag in scope.experiments.items()},
         patterns=scope.patterns,
         segments=segments,
+        private=[path for path, attribute in scope.repository.config.context.attributes.items() if attribute.pii],
     )
     try:
         return write_bundle(contents)
