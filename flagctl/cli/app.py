@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from flagctl.cli import author, bundles, keys, kill, look, plan, policy, population, publish, review, self_help, start
+from flagctl.cli import (
+    author,
+    bundles,
+    keys,
+    kill,
+    look,
+    plan,
+    policy,
+    population,
+    publish,
+    review,
+    self_help,
+    serve,
+    start,
+)
 from flagctl.cli.commands import RootGroup
 
 app = typer.Typer(
@@ -19,5 +33,5 @@ app = typer.Typer(
 )
 
 # The order is that of the help: first the way of a flag, then looking around, then helpers.
-for group in (start, author, review, population, policy, look, bundles, plan, publish, kill, keys, self_help):
+for group in (start, author, review, population, policy, look, bundles, plan, publish, kill, keys, serve, self_help):
     group.register(app)
