@@ -39,6 +39,7 @@ class RemoteOptions(NamedTuple):
         read_timeout: Seconds to wait for the next bytes.
         deadline: Seconds that one whole operation may take, however steadily bytes drip in.
         plain_http: Whether ``http://`` may be used to reach this machine.
+        project: Name of the project, under which its objects lie in a place that several share.
     """
 
     endpoint_url: str | None = None
@@ -47,6 +48,7 @@ class RemoteOptions(NamedTuple):
     read_timeout: float = 5.0
     deadline: float = 20.0
     plain_http: bool = False
+    project: str | None = None
 
 
 class Remote(Protocol):
@@ -98,7 +100,8 @@ def open_remote(url: str, *, options: RemoteOptions | None = None) -> Remote:
     """Open a remote; nothing is read or connected yet.
 
     Args:
-        url: ``file:///absolute/path``, ``s3://bucket/prefix``, or ``https://host/path`` for reading.
+        url: ``file:///absolute/path``, ``s3://bucket/prefix``, ``https://host/path`` for reading, or ``redis://host:port/db`` for
+            what an agent keeps there.
         options: Timeouts and the address of the store.
 
     Raises:
@@ -122,10 +125,12 @@ def open_remote(url: str, *, options: RemoteOptions | None = None) -> Remote:
 
         return HttpsRemote(url, options)
     if scheme in {"redis", "rediss"}:
-        raise UsageError(f"{scheme}:// locations are not supported in this version", hint="use file:// or s3://")
+        from flagctl.storage.redis import RedisRemote  # noqa: PLC0415
+
+        return RedisRemote(url, options.project, timeout=min(options.read_timeout, options.deadline))
     raise UsageError(
         f"the location '{url}' has an unknown scheme",
-        hint="use file:///absolute/path, s3://bucket/prefix or https://host/path",
+        hint="use file:///absolute/path, s3://bucket/prefix, https://host/path or redis://host:port/db",
     )
 
 

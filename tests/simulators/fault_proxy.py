@@ -78,7 +78,8 @@ class FaultProxy:
                 data = client.recv(CHUNK)
                 if not data:
                     return
-                if data.split(b" ", 1)[0] in {b"GET", b"PUT", b"HEAD", b"DELETE", b"POST"}:
+                # HTTP, or Redis: a command is an array.
+                if data.split(b" ", 1)[0] in {b"GET", b"PUT", b"HEAD", b"DELETE", b"POST"} or data.startswith(b"*"):
                     self.requests += 1
                     mode = self.mode if data.startswith(self.only) else "pass"
                 if mode == "refuse":
