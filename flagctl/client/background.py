@@ -1,9 +1,16 @@
-"""The background thread of a client: one per process, restarted in forked children, gone with its client."""
+"""The background thread of a client: one per process, restarted in forked children, gone with its client.
+
+A thread can die although its code catches everything: an exception can be put into it from outside, and a fork leaves it
+behind. So the thread starts a successor when it ends without having been told to, a forked child starts one of its own, and whoever
+asks a client for its status has it looked after on the way. Evaluations have no part in any of this.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Final, final
 
@@ -14,6 +21,14 @@ if TYPE_CHECKING:
     from flagctl.client.updater import Updater
 
 _running: Final[weakref.WeakSet[Background]] = weakref.WeakSet()
+_still: Final[dict[int, list[threading.Lock]]] = {}
+"""The locks of clients that stand still, by the thread that is about to fork."""
+
+_AGAIN_SECONDS: Final = 1.0
+"""Pause of a thread that replaces one that died, so that whatever killed it cannot keep a processor busy."""
+
+_FAREWELL_SECONDS: Final = 0.2
+"""How long all clients of a program that ends may take to finish what they are at."""
 
 
 @final
@@ -24,12 +39,13 @@ class Background:
         updater: What to run.
     """
 
-    __slots__ = ("__weakref__", "_stop", "_thread", "_updater")
+    __slots__ = ("__weakref__", "_process", "_stop", "_thread", "_updater")
 
     def __init__(self, updater: Updater) -> None:
         self._updater = updater
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._process = 0
 
     def start(self) -> None:
         """Start the thread, here and in every child that this process forks."""
@@ -39,23 +55,67 @@ class Background:
     def stop(self, timeout: float) -> None:
         """Ask the thread to end, and wait up to `timeout` seconds for it."""
         _running.discard(self)
+        self.wind_up()
+        self.join(timeout)
+
+    def wind_up(self) -> None:
+        """Ask the thread to end."""
         self._stop.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
+
+    def join(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds for the thread's end."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def look_after(self) -> None:
+        """Start the thread anew if it is gone without having been told to go."""
+        if self._stop.is_set():
+            return
+        if self._process != os.getpid():
+            self.restart_after_fork()  # forked by something that does not tell Python
+        elif self._thread is None or not self._thread.is_alive():
+            self.replace()
+
+    def replace(self) -> None:
+        """Put a new thread in the place of one that died."""
+        import logging  # noqa: PLC0415 - most apps never get here
+
+        logging.getLogger("flagctl").warning("the flag client's thread has died; another one takes over")
+        self._launch(_AGAIN_SECONDS)
+
+    def hold_still(self) -> threading.Lock | None:
+        """Let a pass that has just begun come to its end, so that a forked child inherits nothing half done."""
+        return self._updater.hold_still()
 
     def restart_after_fork(self) -> None:
         """Start anew in a forked child, where the parent's threads do not exist."""
         self._stop = threading.Event()
-        self._updater.renew_after_fork()
-        self._launch()
+        try:
+            self._updater.renew_after_fork()
+        finally:
+            self._launch()
 
-    def _launch(self) -> None:
+    def is_run_by(self, thread: threading.Thread) -> bool:
+        """Return whether it is this thread's turn."""
+        return self._thread is thread
+
+    def _launch(self, pause: float = 0.0) -> None:
         # The thread holds no reference while it waits, so that a client nobody has a reference to is collected and its
         # thread ends.
-        self._thread = threading.Thread(
-            target=_run, args=(weakref.ref(self), self._stop), name="flagctl-client", daemon=True
+        self._process = os.getpid()
+        thread = threading.Thread(
+            target=_run, args=(weakref.ref(self), self._stop, pause), name="flagctl-client", daemon=True
         )
-        self._thread.start()
+        self._thread = thread  # before it starts: a thread ends when another one has its place
+        try:
+            thread.start()
+        except RuntimeError:
+            # No more threads, or the interpreter is ending. The flags go on being served; `look_after` tries again.
+            import logging  # noqa: PLC0415
+
+            self._thread = None
+            logging.getLogger("flagctl").warning("the flag client got no thread, flags are not updated", exc_info=True)
 
     def step(self, *, due: bool) -> None:
         """Make one pass if it is `due`; else see whether what is served has expired."""
@@ -84,14 +144,25 @@ class Background:
         return self._updater.seconds_to_expiry()
 
 
-def _run(reference: weakref.ref[Background], stop: threading.Event) -> None:
+def _run(reference: weakref.ref[Background], stop: threading.Event, pause: float) -> None:
+    try:
+        if not stop.wait(pause):
+            _work(reference, stop)
+    except BaseException:
+        background = reference()
+        if background is not None and not stop.is_set() and background.is_run_by(threading.current_thread()):
+            background.replace()
+        raise
+
+
+def _work(reference: weakref.ref[Background], stop: threading.Event) -> None:
     """Wait and step, until told to stop or until the client is gone."""
     take_rests()
     background = reference()
     if background is None:
         return
     delay = background.first_delay()
-    while True:
+    while background.is_run_by(threading.current_thread()):
         expiry = background.seconds_to_expiry()
         del background
         # A moment beyond the expiry: a wait may end a little early.
@@ -108,10 +179,37 @@ def _run(reference: weakref.ref[Background], stop: threading.Event) -> None:
 _MARGIN: Final = 0.01
 
 
+def _before_fork() -> None:
+    locks = [background.hold_still() for background in list(_running)]
+    _still[threading.get_ident()] = [lock for lock in locks if lock is not None]
+
+
+def _after_fork_in_parent() -> None:
+    for lock in _still.pop(threading.get_ident(), ()):
+        lock.release()
+
+
 def _restart_all() -> None:
+    _still.clear()
     for background in list(_running):
-        background.restart_after_fork()
+        try:
+            background.restart_after_fork()
+        except Exception:
+            import logging  # noqa: PLC0415 - most apps never get here
+
+            logging.getLogger("flagctl").exception("the flag client could not be set up in a forked process")
 
 
+def _stop_all() -> None:
+    """End all threads before the interpreter does, which would cut them off in the middle of something."""
+    backgrounds = list(_running)
+    for background in backgrounds:
+        background.wind_up()
+    deadline = time.monotonic() + _FAREWELL_SECONDS
+    for background in backgrounds:
+        background.join(max(0.0, deadline - time.monotonic()))
+
+
+atexit.register(_stop_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_all)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_restart_all)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_TRUST_FILE = 64 * 1024
 _LONGEST_INTERVAL = 7 * 86_400.0
+_LOOK_SECONDS = 0.02
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -148,7 +149,21 @@ class Client:
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
         """Wait until there are flags to evaluate, up to `timeout` seconds; return whether there are."""
+        self._look_after()
         return self._updater.ready.wait(timeout)
+
+    async def ready(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as `wait_until_ready`
+        """As `wait_until_ready`, without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 - loaded already where this is called
+
+        self._look_after()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._updater.ready.is_set():
+            left = _LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(_LOOK_SECONDS, left))
+        return True
 
     def refresh(self) -> bool:
         """Look at the remote now, on the caller's thread.
@@ -163,10 +178,12 @@ class Client:
         """
         if self._closed:
             raise UsageError("the client is closed")
+        self._look_after()
         return self._updater.update(follow=True)
 
     def status(self) -> ClientStatus:
         """Return what is served, where from, and what went wrong last."""
+        self._look_after()
         return self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
 
     def snapshot(self) -> Snapshot | None:
@@ -198,6 +215,10 @@ class Client:
     def __repr__(self) -> str:
         status = self.status()
         return f"Client({status.url!r}, environment={status.environment!r}, state={status.state!r}, seq={status.seq})"
+
+    def _look_after(self) -> None:
+        if self._background is not None:
+            self._background.look_after()
 
     def _take(self, flags: FlagSet) -> None:
         self._flags = dress(flags, self._parts)

@@ -12,6 +12,7 @@ All of a client's answers come from the reference that is swapped; nothing here 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from flagctl.bundle.accept import Trusted, is_expired
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 CHAIN_SECONDS: Final = 3600.0
 """How often the chain of roots is looked at without a reason."""
+
+FORK_SECONDS: Final = 2.0
+"""How long after the beginning of a pass a fork waits for its end."""
 
 SHORTEST_BACKOFF: Final = 1.0
 LONGEST_BACKOFF: Final = 300.0
@@ -100,6 +104,7 @@ class Updater:
         self.listeners: tuple[Callable[[], None], ...] = ()
         self.observers: tuple[Callable[[], None], ...] = ()  # after every pass, whatever came of it
         self.last_known_good: LastKnownGood | None = None
+        self._pass_began = 0.0
         self._chain_at: float | None = None
         self._success_at: float | None = None
         self._polls = self._updates = self._failures = 0
@@ -121,6 +126,15 @@ class Updater:
         if self._held.flags is not None:
             self._on_swap(self._held.flags)
             self.ready.set()
+
+    def hold_still(self) -> threading.Lock | None:
+        """Wait for the end of a pass that has begun a moment ago; return the lock that keeps the next one from beginning.
+
+        A pass that takes long waits for the network, where a fork does no harm, and forks must not wait for the network.
+        """
+        lock = self._lock
+        left = self._pass_began + FORK_SECONDS - time.monotonic()
+        return lock if lock.acquire(timeout=max(0.0, left)) else None
 
     def disconnect(self) -> None:
         """Let go of a connection that the remote may have kept."""
@@ -168,6 +182,7 @@ class Updater:
 
     def _update(self, *, follow: bool) -> bool:
         with self._lock:
+            self._pass_began = time.monotonic()
             before = self._held.state
             self._polls += 1
             try:

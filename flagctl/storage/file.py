@@ -167,7 +167,18 @@ class _Lock:
             time.sleep(_LOCK_PAUSE)
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+        try:
+            _unlock(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+
+def _unlock(descriptor: int) -> None:
+    """Let go of the lock for all who have the descriptor: a child that was forked meanwhile has it, and would keep it."""
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _try_lock(descriptor: int) -> bool:
