@@ -91,8 +91,8 @@ class FlagSet:
     def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
         """Return the value of a boolean flag; False on any error and for flags of other types."""
         try:
-            switch = self._switches[key]
             if type(context) is dict:
+                switch = self._switches[key]
                 if switch is None:
                     return True
                 if switch:
@@ -111,13 +111,13 @@ class FlagSet:
         any JSON object or array, and None any value.
         """
         try:
-            answer = self._plans[key]
             if type(context) is dict:
+                answer = self._plans[key]
                 if answer:
                     answer = answer(context, None)
-                if answer.kind is not type(default):
-                    return typed_value(answer, default)[1]
-                return answer.value  # the jump that is taken costs more, so this is the way straight on
+                if type(default) is answer.kind:
+                    return answer.value
+                return typed_value(answer, default)[1]
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -140,8 +140,8 @@ class FlagSet:
             now: The instant to evaluate for, as an aware datetime or epoch seconds; without one, the clock's.
         """
         try:
-            answer = self._plans[key]
             if type(context) is dict and now is None:
+                answer = self._plans[key]
                 if answer:
                     answer = answer(context, None)
                 return answer.details or answer.own_details(default)  # type: ignore[no-any-return]
