@@ -420,6 +420,19 @@ def test_a_flag_too_large_to_compile_stays_interpreted():
     assert all(flags.is_enabled("a", {"x": 7}) for _ in range(200))
 
 
+@pytest.mark.parametrize("count", [1, 20, 21, 400])
+def test_a_rule_of_many_conditions_is_compiled_and_needs_all_of_them(count):
+    names = [f"attribute-{number}" for number in range(count)]
+    rule = when(*[asks(name, "equals", name) for name in names])
+    flags = load(bundle({"many": boolean(rules=[rule])}))
+    flags.compile_all()
+    context = {name: name for name in names}
+    assert flags.is_enabled("many", context)
+    for name in (names[0], names[-1], names[count // 2]):
+        assert not flags.is_enabled("many", {**context, name: "another"})
+        assert not flags.is_enabled("many", {key: value for key, value in context.items() if key != name})
+
+
 def test_a_flag_nested_too_deeply_to_compile_stays_interpreted():
     condition = asks("x", "equals", 1)
     for _ in range(60):
