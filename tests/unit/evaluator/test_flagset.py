@@ -424,7 +424,7 @@ def test_a_flag_too_large_to_compile_stays_interpreted():
 def test_a_rule_of_many_conditions_is_compiled_and_needs_all_of_them(count):
     names = [f"attribute-{number}" for number in range(count)]
     rule = when(*[asks(name, "equals", name) for name in names])
-    flags = load(bundle({"many": boolean(rules=[rule])}))
+    flags = load({"many": boolean(rules=[rule])})
     flags.compile_all()
     context = {name: name for name in names}
     assert flags.is_enabled("many", context)
