@@ -91,8 +91,8 @@ class FlagSet:
     def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
         """Return the value of a boolean flag; False on any error and for flags of other types."""
         try:
+            switch = self._switches[key]
             if type(context) is dict:
-                switch = self._switches[key]
                 if switch is None:
                     return True
                 if switch:
@@ -140,8 +140,8 @@ class FlagSet:
             now: The instant to evaluate for, as an aware datetime or epoch seconds; without one, the clock's.
         """
         try:
+            answer = self._plans[key]
             if type(context) is dict and now is None:
-                answer = self._plans[key]
                 if answer:
                     answer = answer(context, None)
                 return answer.details or answer.own_details(default)  # type: ignore[no-any-return]
@@ -204,19 +204,27 @@ class FlagSet:
             killed: Keys of flags that are forced to their `off` variant.
             stale: Whether the manifest has expired: reasons other than ``DISABLED`` and ``ERROR`` become ``STALE``.
         """
-        return self._next(self.document, killed, stale)
+        return self._next(self.document, killed, stale, self._builder.tripped)
+
+    def with_tripped(self, tripped: frozenset[str]) -> FlagSet:
+        """Return the same flags with these off because their breaker has tripped in this process.
+
+        They answer their `off` variant with the reason ``DISABLED`` and the rule ``breaker``; a kill list, and
+        ``enabled: false``, come first. Whatever is the same is shared.
+        """
+        return self._next(self.document, self._builder.killed, type(self) is _StaleFlagSet, tripped)
 
     def replace(self, document: Document) -> FlagSet:
         """Return the flags of another bundle under the same kill list and expiry.
 
         Functions of flags whose line, prerequisites, segments and patterns are the same are kept.
         """
-        return self._next(document, self._builder.killed, type(self) is _StaleFlagSet)
+        return self._next(document, self._builder.killed, type(self) is _StaleFlagSet, self._builder.tripped)
 
-    def _next(self, document: Document, killed: frozenset[str], stale: bool) -> FlagSet:
+    def _next(self, document: Document, killed: frozenset[str], stale: bool, tripped: frozenset[str]) -> FlagSet:
         kind = _StaleFlagSet if stale else FlagSet
         flags = kind.__new__(kind)
-        builder = self._builder.successor(document, killed)
+        builder = self._builder.successor(document, killed, tripped)
         plans, switches = self._plans.copy(), self._switches.copy()
         for made in (plans, switches):
             for key in made.keys() - builder.flags.keys():
