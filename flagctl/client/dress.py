@@ -45,12 +45,14 @@ class Parts(NamedTuple):
         telemetry: Returns flags that are counted and reported.
         attributes: Returns flags that complete contexts first.
         overrides: Returns flags as a test wants them (`flagctl.testing`).
+        recorder: Returns what is served so that a test learns of every evaluation (`flagctl.testing`).
     """
 
     guards: Callable[[FlagSet], FlagSet] | None = None
     telemetry: Callable[[FlagSet], Evaluating] | None = None
     attributes: Callable[[Evaluating], Evaluating] | None = None
     overrides: Callable[[FlagSet], FlagSet] | None = None
+    recorder: Callable[[FlagSet, Evaluating], Evaluating] | None = None
 
 
 def dress(flags: FlagSet, parts: Parts) -> Evaluating:
@@ -60,4 +62,6 @@ def dress(flags: FlagSet, parts: Parts) -> Evaluating:
     if parts.overrides is not None:
         flags = parts.overrides(flags)
     served: Evaluating = flags if parts.telemetry is None else parts.telemetry(flags)
+    if parts.recorder is not None:
+        served = parts.recorder(flags, served)
     return served if parts.attributes is None else parts.attributes(served)
