@@ -13,14 +13,14 @@ from flagctl.compiler.outcomes import (
     variant_index,
 )
 from flagctl.compiler.scope import Place, Scope, path_document
-from flagctl.model import TARGETING_KEY, UNSET, Flag, FlagState, FlagType, JsonValue, Rollout, Rule
+from flagctl.model import TARGETING_KEY, UNSET, Breaker, Flag, FlagState, FlagType, JsonValue, Rollout, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flagctl.diagnostics import Route
 
-RESERVED_RULE_IDS: Final = frozenset({"target", "default"})
+RESERVED_RULE_IDS: Final = frozenset({"target", "default", "breaker"})
 """Rule names that answers use for themselves, beside those that start with ``prerequisite:``."""
 
 
@@ -82,6 +82,8 @@ class _FlagCompiler:
                 document["unit"] = path_document(flag.unit_of())
         if rules:
             document["rules"] = rules
+        if flag.breaker is not None:
+            document["breaker"] = self.breaker(flag.breaker)
         if flag.owner is not None:
             document["owner"] = flag.owner
         if flag.tags:
@@ -105,6 +107,18 @@ class _FlagCompiler:
             document["salt"] = salt
         if unit != TARGETING_KEY:
             document["unit"] = path_document(unit)
+        return document
+
+    def breaker(self, breaker: Breaker) -> dict[str, int]:
+        """Return the limits on the flag's code path; durations in milliseconds."""
+        self.scope.capabilities.add("breakers")
+        if self.state.off is None:
+            self.place.refuse(breaker.route, "a breaker needs a variant to serve when it trips: 'off'")
+        document = {"cool_down": breaker.cool_down_ms, "minimum": breaker.minimum, "window": breaker.window_ms}
+        if breaker.error_rate is not None:
+            document["error_rate"] = breaker.error_rate
+        if breaker.latency_p95_ms is not None:
+            document["latency_p95"] = breaker.latency_p95_ms
         return document
 
     def prerequisites(self) -> list[Any]:

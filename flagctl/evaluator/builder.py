@@ -13,7 +13,7 @@ from flagctl.evaluator.automaton import Automaton
 from flagctl.evaluator.closures import BuiltFlag, BuiltSegment, Interpreter, segment_function
 from flagctl.evaluator.details import Answer, ErrorCode, Reason
 from flagctl.evaluator.document import SECTIONS, MalformedEntryError, changed_keys, decode_line
-from flagctl.evaluator.lowering import Bundle, lower_flag, lower_segment
+from flagctl.evaluator.lowering import Bundle, Forced, lower_flag, lower_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -50,10 +50,11 @@ class Builder:
         document: The bundle.
         killed: Keys of flags that are forced off.
         clock: Returns the current instant in milliseconds.
+        patience: After how many calls a flag is compiled; 0: never.
 
     Attributes:
+        tripped: Keys of flags that are off because their breaker has tripped in this process.
         flags: What was built so far, by key.
-        patience: After how many calls a flag is compiled; 0: never.
         budget: How much time compilation may take.
     """
 
@@ -70,6 +71,7 @@ class Builder:
         "flags",
         "killed",
         "patience",
+        "tripped",
     )
 
     def __init__(
@@ -77,6 +79,7 @@ class Builder:
     ) -> None:
         self.document = document
         self.killed = killed
+        self.tripped: frozenset[str] = frozenset()
         self.clock = clock
         self.patience = patience
         self.budget = CompileBudget()
@@ -151,7 +154,8 @@ class Builder:
     def _plan(self, key: str) -> FlagPlan:
         """Return a flag's plan; MalformedEntryError if it is broken."""
         line = self.document.raw_line("flags", key)
-        plan = lower_flag(key, line, decode_line(line), self._bundle, killed=key in self.killed)
+        forced = Forced.KILLED if key in self.killed else Forced.TRIPPED if key in self.tripped else Forced.NOT
+        plan = lower_flag(key, line, decode_line(line), self._bundle, forced=forced)
         if plan.prerequisites:
             self._sound_needs(key)
             if isinstance(fault := self._needs[key], MalformedEntryError):
@@ -265,16 +269,17 @@ class Builder:
                 raise MalformedEntryError(f"pattern {key!r}: {error}") from None
         return search
 
-    def successor(self, document: Document, killed: frozenset[str]) -> Builder:
-        """Return the builder of a snapshot with another bundle or kill list, with everything that is the same there."""
+    def successor(self, document: Document, killed: frozenset[str], tripped: frozenset[str]) -> Builder:
+        """Return the builder of another bundle, kill list or set of tripped flags, with everything that is the same there."""
         builder = Builder(document, killed, self.clock, self.patience)
+        builder.tripped = tripped
         builder.budget = self.budget
         # Copied first: what another thread builds meanwhile is noted in the sets before it is among the flags.
         flags, segments, patterns = self.flags.copy(), self._segments.copy(), self._patterns.copy()
         builder.flags, builder._segments, builder._patterns = flags, segments, patterns
         changed = _changed_entries(self.document, document)
         # What a broken flag depends on is not known, so it is made anew in any case.
-        changed |= {("flags", key) for key in self._broken | (killed ^ self.killed)}
+        changed |= {("flags", key) for key in self._broken | (killed ^ self.killed) | (tripped ^ self.tripped)}
         reaching = [key for key in self._reaching.copy() if key in flags]
         gone = {("flags", key) for key in reaching if not flags[key].reach.isdisjoint(changed)}
         gone |= {("segments", key) for key, segment in segments.items() if not segment.reach.isdisjoint(changed)}

@@ -28,7 +28,7 @@ FORMAT: Final = 1
 """The newest format this reader knows."""
 
 CAPABILITIES: Final = frozenset(
-    {"experiments", "patterns", "prerequisites", "schedules", "segments", *(f"operator:{name}" for name in OPERATORS)}
+    {"breakers", "experiments", "patterns", "prerequisites", "schedules", "segments", *(f"operator:{name}" for name in OPERATORS)}
 )
 """Everything a bundle of this format may say it needs."""
 

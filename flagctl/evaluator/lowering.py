@@ -6,9 +6,11 @@ accepted can't surprise anybody later. Whatever is wrong is a `MalformedEntryErr
 
 from __future__ import annotations
 
+from enum import IntEnum
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from flagctl.evaluator.breakers import BREAKER_RULE, read_breaker
 from flagctl.evaluator.buckets import BUCKETS, threshold
 from flagctl.evaluator.conditions import ConditionReader, is_number, is_unicode, read_path
 from flagctl.evaluator.details import Answer, ErrorCode, FlagFacts, Reason
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
     Search = Callable[[str], bool]
 
-__all__ = ["ALWAYS", "Bundle", "lower_flag", "lower_segment", "read_units"]
+__all__ = ["ALWAYS", "Bundle", "Forced", "lower_flag", "lower_segment", "read_units"]
 
 _FLAG_KEYS: Final = frozenset(
     {
@@ -58,6 +60,7 @@ _FLAG_KEYS: Final = frozenset(
         "targets",
         "unit",
         "rules",
+        "breaker",
         "owner",
         "tags",
     }
@@ -65,6 +68,15 @@ _FLAG_KEYS: Final = frozenset(
 _RULE_KEYS: Final = frozenset({"id", "when", "schedule", "serve", "percentage", "salt", "unit", "split", "experiment"})
 _SEGMENT_KEYS: Final = frozenset({"include", "exclude", "when"})
 _TARGETING_KEY: Final = "targeting_key"
+
+
+class Forced(IntEnum):
+    """Whether a flag is off whatever its entry says; the later one counts."""
+
+    NOT = 0
+    TRIPPED = 1
+    """Its breaker has tripped in this process: answers name the rule ``breaker``."""
+    KILLED = 2
 
 
 class Bundle(NamedTuple):
@@ -79,7 +91,9 @@ class Bundle(NamedTuple):
     tests: KnownTests
 
 
-def lower_flag(key: str, line: bytes, entry: Mapping[str, Any], bundle: Bundle, *, killed: bool = False) -> FlagPlan:
+def lower_flag(
+    key: str, line: bytes, entry: Mapping[str, Any], bundle: Bundle, *, forced: Forced = Forced.NOT
+) -> FlagPlan:
     """Return a flag's plan.
 
     Args:
@@ -87,12 +101,12 @@ def lower_flag(key: str, line: bytes, entry: Mapping[str, Any], bundle: Bundle, 
         line: Its line.
         entry: Its line, decoded.
         bundle: What else is needed.
-        killed: Whether it is forced off.
+        forced: Whether it is forced off.
 
     Raises:
         MalformedEntryError: The entry is not as the format says.
     """
-    return _FlagReader(key, line, entry, bundle).read(killed)
+    return _FlagReader(key, line, entry, bundle).read(forced)
 
 
 class _FlagReader:
@@ -110,7 +124,7 @@ class _FlagReader:
         self.conditions = ConditionReader(bundle.pattern, bundle.tests)
         self.timed = False
 
-    def read(self, killed: bool) -> FlagPlan:
+    def read(self, forced: Forced) -> FlagPlan:
         entry = self.entry
         enabled = entry.get("enabled", True)
         if type(enabled) is not bool:
@@ -122,9 +136,14 @@ class _FlagReader:
         rules = self.rules() if "rules" in entry else ()
         plain = not (rules or targets or prerequisites or window)
         default = self.default(plain)
-        forced = killed or not enabled
-        off = Answer(Reason.DISABLED, self.facts, off_variant) if forced or window is not None else None
-        fixed = off if forced else None
+        if "breaker" in entry:
+            read_breaker(entry["breaker"], "off" in entry)
+        tripped = forced is Forced.TRIPPED and enabled
+        always_off = forced or not enabled
+        off = None
+        if always_off or window is not None:
+            off = Answer(Reason.DISABLED, self.facts, off_variant, BREAKER_RULE if tripped else None)
+        fixed = off if always_off else None
         if fixed is None and plain and type(default) is Serve:
             fixed = default.answer
         return FlagPlan(

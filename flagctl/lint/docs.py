@@ -19,6 +19,7 @@ _FAMILIES: Final = {
     "TGT": "Targeting",
     "ROL": "Rollouts",
     "EXP": "Experiments",
+    "BRK": "Breakers",
     "OWN": "Ownership",
     "SEC": "Secrets",
     "SUP": "Suppressions",

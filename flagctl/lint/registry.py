@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from flagctl.lint.finding import Finding
 
 RULE_MODULES: Final[tuple[str, ...]] = (
+    "brk101_breaker_without_off",
+    "brk102_breaker_that_never_trips",
     "exp101_layer_slots_overlap",
     "exp102_experiment_of_another_flag",
     "exp104_record_in_the_future",
@@ -86,7 +88,7 @@ ESSENTIAL: Final = frozenset(
     {
         *("REF100", "REF101", "REF102", "REF103", "REF104", "REF107", "REF201", "REF202"),
         *("NAM102", "NAM103", "NAM104", "TYP101", "TYP106", "TYP107", "TYP108", "TYP109", "TGT103"),
-        *("ROL101", "ROL102", "ROL106", "ROL107", "ROL108", "EXP101", "EXP102", "EXP108"),
+        *("BRK101", "ROL101", "ROL102", "ROL106", "ROL107", "ROL108", "EXP101", "EXP102", "EXP108"),
     }
 )
 """Codes that stand for flags that have no meaning. The compiler relies on their absence: they can't be ignored."""

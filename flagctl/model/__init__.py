@@ -18,6 +18,7 @@ from flagctl.model.experiment import Amendment, Decision, Experiment, Experiment
 from flagctl.model.flag import (
     OVERRIDABLE,
     TARGETING_KEY,
+    Breaker,
     EnvironmentOverride,
     Flag,
     FlagState,
@@ -57,6 +58,7 @@ __all__ = [
     "Attribute",
     "AttributeCondition",
     "AttributeType",
+    "Breaker",
     "Breaking",
     "Condition",
     "ContextSchema",

@@ -50,6 +50,22 @@ class Lifecycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When a process serves `off` because the flag's own code path fails there; at least one limit is given.
+
+    `error_rate` is in thousandths of a percent, `latency_p95_ms` in milliseconds; nothing is decided before `minimum`
+    calls within `window_ms`; after `cool_down_ms` one call tries again.
+    """
+
+    error_rate: int | None = None
+    latency_p95_ms: int | None = None
+    minimum: int = 100
+    window_ms: int = 60_000
+    cool_down_ms: int = 300_000
+    route: Route = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prerequisite:
     """Another flag that must serve one of `variants`."""
 
@@ -153,6 +169,7 @@ class Flag:
     schedule: Schedule | None = None
     salt: str | None = None
     bucket_by: tuple[str, ...] | None = None
+    breaker: Breaker | None = None
     environments: Mapping[str, EnvironmentOverride] = field(default_factory=dict)
 
     def in_environment(self, environment: str) -> FlagState:

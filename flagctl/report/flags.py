@@ -102,6 +102,7 @@ def _head(summary: FlagSummary, style: Style) -> str:
             ("owner", flag.owner),
             ("tags", ", ".join(flag.tags) or None),
             ("lifecycle", lifecycle),
+            ("breaker", words.breaker(flag.breaker) if flag.breaker else None),
             ("file", flag.path),
         ],
         style,

@@ -14,6 +14,7 @@ from flagctl.model import (
     AllOf,
     AnyOf,
     AttributeCondition,
+    Breaker,
     Condition,
     Environment,
     Experiment,
@@ -96,6 +97,18 @@ def _schedule(entry: dict[str, int] | None) -> Schedule | None:
     return None if entry is None else Schedule(from_ms=entry.get("from"), until_ms=entry.get("until"))
 
 
+def _breaker(entry: dict[str, int] | None) -> Breaker | None:
+    if entry is None:
+        return None
+    return Breaker(
+        error_rate=entry.get("error_rate"),
+        latency_p95_ms=entry.get("latency_p95"),
+        minimum=entry["minimum"],
+        window_ms=entry["window"],
+        cool_down_ms=entry["cool_down"],
+    )
+
+
 def _percentage(entry: Any) -> Percentage:
     if isinstance(entry, int):
         return FixedPercentage(thousandths=entry)
@@ -152,6 +165,7 @@ class _Flag:
             rules=tuple(self._rule(rule, ("rules", index)) for index, rule in enumerate(entry.get("rules", ()))),
             schedule=_schedule(entry.get("schedule")),
             bucket_by=_path(entry.get("unit")),
+            breaker=_breaker(entry.get("breaker")),
         )
 
     def _default(self) -> str | Rollout | None:

@@ -112,6 +112,7 @@ _ABOUT = (
     ("tags", "tags", Category.OWNERSHIP),
     ("lifecycle", "lifecycle", Category.OWNERSHIP),
     ("value_schema", "value_schema", Category.STRUCTURE),
+    ("breaker", "breaker", Category.STRUCTURE),
 )
 
 
@@ -138,6 +139,8 @@ def _diff_about(old: Flag, new: Flag, old_side: Side, new_side: Side) -> Iterato
             message = f"owner {one or 'nobody'} → {other or 'nobody'}"
         elif attribute == "lifecycle" and one and other and one.expires != other.expires:
             message = f"expires {one.expires or 'never'} → {other.expires or 'never'}"
+        elif attribute == "breaker":
+            message = f"breaker {words.breaker(one)} → {words.breaker(other)}"
         yield Change(
             code=f"{name.replace('_', '-')}-changed",
             category=category,

@@ -20,7 +20,7 @@ from flagctl.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flagctl.model import Condition, Percentage, Rollout, Rule, Schedule
+    from flagctl.model import Breaker, Condition, Percentage, Rollout, Rule, Schedule
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONG_LIST = 6
@@ -48,6 +48,29 @@ def share(thousandths: int) -> str:
     """
     whole, rest = divmod(thousandths, 1000)
     return f"{whole}.{rest:03d}".rstrip("0").rstrip(".") + " %" if rest else f"{whole} %"
+
+
+def duration(milliseconds: int) -> str:
+    """Return a duration as flag files have it.
+
+    >>> duration(60_000), duration(90_000), duration(300_000)
+    ('1m', '90s', '5m')
+    """
+    for size, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m")):
+        if milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds // 1000}s"
+
+
+def breaker(limits: Breaker | None) -> str:
+    """Return the limits of a breaker on one line."""
+    if limits is None:
+        return "none"
+    parts = [] if limits.error_rate is None else [f"errors > {share(limits.error_rate)}"]
+    if limits.latency_p95_ms is not None:
+        parts.append(f"p95 > {limits.latency_p95_ms} ms")
+    window = f"of {limits.minimum} calls or more in {duration(limits.window_ms)}"
+    return f"{' or '.join(parts)} {window}, again after {duration(limits.cool_down_ms)}"
 
 
 def instant(milliseconds: int) -> str:

@@ -25,6 +25,9 @@ _PATTERNS: Final = {
     "expires": "write a date as YYYY-MM-DD, such as 2027-03-01",
     "attribute": "a path has no empty steps; to use a name with odd dots write it as a list: [a..b]",
     "bucket_by": "a path has no empty steps; to use a name with odd dots write it as a list: [a..b]",
+    "error_rate": "write a share in percent with its sign, such as 5% or 0.5%",
+    "window": "write a whole number with s, m, h or d, such as 60s",
+    "cool_down": "write a whole number with s, m, h or d, such as 5m",
     "owners": "write @person, @organisation/team or an e-mail address, in quotes",
 }
 
@@ -167,6 +170,12 @@ def _missing(error: ValidationError, route: Route) -> Message:
     if name == "when" and conditional:
         text = "the segment has neither 'include' nor 'when', so nobody can be in it"
         return "SCH103", text, Detail(help="list units under include or conditions under when", part="head")
+    if name == "latency_p95_ms" and conditional:
+        return (
+            "SCH103",
+            "the breaker has no limit",
+            Detail(help="give it error_rate, latency_p95_ms or both", part="head"),
+        )
     if name == "variants" and conditional:
         text = "the flag has no values"
         return "SCH103", text, Detail(help="name them under variants, or give a single one as value", part="head")

@@ -16,10 +16,10 @@ INFO = RuleInfo(
     code="NAM103",
     name="reserved-rule-id",
     severity=Severity.ERROR,
-    summary="A rule is called `target`, `default` or `prerequisite:...`.",
+    summary="A rule is called `target`, `default`, `breaker` or `prerequisite:...`.",
     why=(
-        "Evaluation details name what decided: a rule's id, `target` for an individually targeted unit, or"
-        " `prerequisite:KEY` for a prerequisite that failed. A rule of such a name would be taken for one of these."
+        "Evaluation details name what decided: a rule's id, `target` for an individually targeted unit, `breaker` for a"
+        " breaker that tripped, or `prerequisite:KEY` for a prerequisite that failed. A rule of such a name would be taken for one of these."
     ),
     bad="""\
 kind: flag
@@ -39,7 +39,7 @@ rules:
 """,
 )
 
-_RESERVED = frozenset({"target", "default"})
+_RESERVED = frozenset({"target", "default", "breaker"})
 
 
 def check(context: LintContext) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from flagctl.model import UNSET, EnvironmentOverride, Flag, FlagType, Lifecycle, Variant
+from flagctl.model import UNSET, Breaker, EnvironmentOverride, Flag, FlagType, Lifecycle, Variant
 from flagctl.source.builder.parts import (
     build_default,
     build_prerequisites,
@@ -57,6 +57,7 @@ def build_flag(site: Site, data: dict[str, Any]) -> Flag:
         schedule=build_schedule(site, get("schedule"), ("schedule",)),
         salt=get("salt"),
         bucket_by=optional_path(get("bucket_by")),
+        breaker=_breaker(site, get("breaker")),
         environments={}
         if environments is None
         else {name: _override(site, name, part, is_value_flag) for name, part in environments.items()},
@@ -84,6 +85,26 @@ def _lifecycle(site: Site, value: dict[str, Any] | None) -> Lifecycle | None:
             Detail(help="write a date as YYYY-MM-DD"),
         )
     return Lifecycle(temporary=value.get("temporary", False), expires=expires, route=("lifecycle",))
+
+
+_LONGEST: Final = {"window": (3_600_000, "1h"), "cool_down": (86_400_000, "1d")}
+
+
+def _breaker(site: Site, value: dict[str, Any] | None) -> Breaker | None:
+    if value is None:
+        return None
+    for name, (longest, shown) in _LONGEST.items():
+        if (site.duration(value.get(name)) or 0) > longest:
+            site.report("SCH110", f"'{name}' is {value[name]}, but must be at most {shown}", ("breaker", name))
+    rate = value.get("error_rate")
+    return Breaker(
+        error_rate=None if rate is None else round(float(rate.removesuffix("%")) * 1000),
+        latency_p95_ms=value.get("latency_p95_ms"),
+        minimum=int(value.get("minimum", 100)),
+        window_ms=site.duration(value.get("window", "60s")) or 0,
+        cool_down_ms=site.duration(value.get("cool_down", "5m")) or 0,
+        route=("breaker",),
+    )
 
 
 def _is_date(text: str) -> bool:
