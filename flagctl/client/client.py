@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, Never, Self, final
 
 from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from flagctl.client.dress import Evaluating
+    from flagctl.client.sinks.protocol import Sink
     from flagctl.client.snapshot import Snapshot
     from flagctl.client.status import ClientStatus
     from flagctl.client.still import StillUpdater
+    from flagctl.client.telemetry.hub import Hub
+    from flagctl.client.telemetry.options import Telemetry
     from flagctl.evaluator.details import EvaluationDetails, Variant
     from flagctl.evaluator.flagset import FlagSet
 
@@ -48,7 +51,8 @@ class Client:
         cache_dir: Folder for the last known good state, with which a restart works offline. Processes may share it.
         bootstrap: Folder with the layout of a remote, baked into the app's image.
         poll_interval: Seconds between looks at the remote; each wait is up to a fifth shorter or longer.
-        sinks: Where exposures go; not in this version.
+        sinks: Where exposures, counts, conversions and the evaluation log go; see `flagctl.client.sinks`.
+        telemetry: How they are made; without sinks it plays no role.
         insecure: Go without a root of trust. Only for ``file://`` and stores on this machine.
         endpoint_url: Address of an S3-compatible store.
         region: Region of the store.
@@ -73,7 +77,8 @@ class Client:
         cache_dir: str | os.PathLike[str] | None = None,
         bootstrap: str | os.PathLike[str] | None = None,
         poll_interval: float = 10.0,
-        sinks: Sequence[Any] = (),
+        sinks: Sequence[Sink] = (),
+        telemetry: Telemetry | None = None,
         insecure: bool = False,
         endpoint_url: str | None = None,
         region: str | None = None,
@@ -84,14 +89,19 @@ class Client:
     ) -> None:
         if l2 is not None:
             raise UsageError("a shared cache (l2) is not supported in this version", hint="leave out l2=")
-        if sinks:
-            raise UsageError("sinks are not supported in this version", hint="leave out sinks=")
         if not 0 < poll_interval <= _LONGEST_INTERVAL:
             raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
         self._flags: Evaluating = NOT_READY
         self._parts = Parts()
         self._closed = False
         self._conversions_dropped = 0
+        self._hub: Hub | None = None
+        if sinks:
+            from flagctl.client.telemetry.attach import attach  # noqa: PLC0415 - only apps with sinks pay
+
+            self._hub = attach(self, sinks, telemetry, environment, clock)
+            self._flags = self._hub.unready
+            self._parts = self._parts._replace(telemetry=self._hub.dress)
         self._background: Background | None = None
         self._updater: Updater | StillUpdater
         if fixed is not None:
@@ -99,6 +109,7 @@ class Client:
 
             self._updater = StillUpdater(url, fixed, self._take)
             self._take(fixed)
+            self._start_hub()
             return
         options = RemoteOptions(endpoint_url=endpoint_url, region=region, plain_http=insecure)
         state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
@@ -110,6 +121,7 @@ class Client:
             self._take,
         )
         self._load_copies(self._updater, state, cache_dir, bootstrap)
+        self._start_hub()
         self._background = Background(self._updater)
         self._background.start()
 
@@ -135,17 +147,46 @@ class Client:
 
     def track_conversion(
         self,
-        experiment_key: str,  # noqa: ARG002
-        context: Mapping[str, Any] | None,  # noqa: ARG002
-        value: float = 1.0,  # noqa: ARG002
+        experiment_key: str | None,
+        context: Mapping[str, Any] | None,
+        value: float = 1.0,
         *,
-        metric: str,  # noqa: ARG002
+        metric: str,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record that something an experiment counts has happened.
+        """Record that something happened that metrics count. Never raises; what goes nowhere is counted in `status`.
 
-        Without sinks it goes nowhere; how often is in `status`.
+        Args:
+            experiment_key: The experiment it is recorded for, by whose attribute the unit is read from the context. With
+                None, the unit is the context's `targeting_key`; metrics of every experiment count it either way.
+            context: As for an evaluation.
+            value: How much, such as an amount of money.
+            metric: Name of the event, as metrics of experiments name it.
+            attributes: Further scalars, kept with the event.
         """
-        self._conversions_dropped += 1
+        if self._hub is None:
+            self._conversions_dropped += 1
+            return
+        self._hub.convert(experiment_key, context, metric, value, attributes)
+
+    def measure(
+        self,
+        name: str,
+        value: float,
+        context: Mapping[str, Any] | None = None,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a measurement, such as how long a request took. Never raises; without sinks it goes nowhere.
+
+        Args:
+            name: What was measured.
+            value: The number.
+            context: As for an evaluation, if the measurement is of a unit: its `targeting_key`.
+            attributes: Further scalars, such as variants that it is to be compared by.
+        """
+        if self._hub is not None:
+            self._hub.measure(name, value, context, attributes)
 
     def wait_until_ready(self, timeout: float | None = None) -> bool:
         """Wait until there are flags to evaluate, up to `timeout` seconds; return whether there are."""
@@ -184,7 +225,8 @@ class Client:
     def status(self) -> ClientStatus:
         """Return what is served, where from, and what went wrong last."""
         self._look_after()
-        return self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
+        status = self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
+        return status if self._hub is None else status._replace(telemetry=self._hub.status())
 
     def snapshot(self) -> Snapshot | None:
         """Return the flags that are served now as one immutable set, or None before the first bundle."""
@@ -200,10 +242,15 @@ class Client:
         self._updater.listeners = (*self._updater.listeners, lambda: listener(self.status()))
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop the background thread, waiting up to `timeout` seconds for it. Evaluation goes on with the last flags."""
+        """Stop the background thread and the sinks, waiting up to `timeout` seconds for each.
+
+        Evaluation goes on with the last flags, and is not reported any more.
+        """
         self._closed = True
         if self._background is not None:
             self._background.stop(timeout)
+        if self._hub is not None:
+            self._hub.close(timeout)
         self._updater.disconnect()
 
     def __enter__(self) -> Self:
@@ -216,9 +263,16 @@ class Client:
         status = self.status()
         return f"Client({status.url!r}, environment={status.environment!r}, state={status.state!r}, seq={status.seq})"
 
+    def __reduce__(self) -> Never:
+        raise TypeError("a client has a thread and connections, so it cannot be passed on: make one in each process")
+
     def _look_after(self) -> None:
         if self._background is not None:
             self._background.look_after()
+
+    def _start_hub(self) -> None:
+        if self._hub is not None:
+            self._hub.start()
 
     def _take(self, flags: FlagSet) -> None:
         self._flags = dress(flags, self._parts)

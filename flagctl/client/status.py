@@ -35,6 +35,7 @@ class ClientStatus(NamedTuple):
         kills_error: Why the current kill list at the remote was not taken over; the held one goes on counting.
         cache_error: Why the copy on disk could not be read or written, None if it could.
         conversions_dropped: Calls of `track_conversion` that went nowhere, because the client has no sinks.
+        telemetry: State, queue and drop counters of each sink, and what was dropped before the sinks; None without any.
     """
 
     state: str
@@ -63,6 +64,7 @@ class ClientStatus(NamedTuple):
     kills_error: str | None
     cache_error: str | None
     conversions_dropped: int
+    telemetry: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as JSON values."""

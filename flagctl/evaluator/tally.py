@@ -35,4 +35,4 @@ class Tally:
         self.count = 0
         self.misfits = 0
         self.due = NEVER
-        self.seen: dict[str | int, None] = {}
+        self.seen: dict[str | int, object] = {}

@@ -75,11 +75,12 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         *_UNIT,
         _column("flag", _STRING, "Key of the flag whose rule served the experiment."),
         _column("layer", _STRING, "Key of the experiment's layer.", nullable=True),
-        _column("config_hash", _STRING, "Digest of the flag's compiled line, which holds the experiment's settings."),
+        _column("config_hash", _STRING, "Digest of the compiled settings that decide who gets which variant."),
         _column("reason", _STRING, "Reason of the evaluation."),
         _SDK,
         _ATTRS,
         _column("is_bot", _BOOLEAN, "Whether the unit is known to be no human."),
+        _column("bundle", _STRING, "SHA-256 of the bundle.", nullable=True),
     ),
     "conversions": (
         _TS,

@@ -100,6 +100,7 @@ class Exposure(_Record):
     sdk: str
     attrs: Mapping[str, str] = field(default_factory=dict)
     is_bot: bool = False
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -395,7 +395,7 @@ def test_a_bad_bundle_in_the_image_is_recorded_and_stops_nothing(project, remote
 def test_wrong_arguments_are_refused_with_advice(make, tmp_path, project):
     for changes, words in (
         ({"l2": "redis://localhost"}, "not supported in this version"),
-        ({"sinks": [object()]}, "not supported in this version"),
+        ({"sinks": [object()]}, "is no sink"),
         ({"poll_interval": 0}, "poll_interval"),
         ({"poll_interval": float("nan")}, "poll_interval"),
         ({"poll_interval": float("inf")}, "poll_interval"),
