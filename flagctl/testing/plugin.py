@@ -99,8 +99,8 @@ def _variants_of(config: pytest.Config, key: str) -> list[str]:
                 _place(config), environment=config.getini("flagctl_environment") or None
             ).document
         except FlagctlError as error:
-            raise pytest.UsageError(f"flagctl_root: {error.message}") from None
+            raise pytest.Collector.CollectError(f"flagctl_root: {error.message}") from None
     document = config.stash[_loaded]
     if not document.has("flags", key):
-        raise pytest.UsageError(f"there is no flag '{key}'; {advice(key, document.flag_keys())}")
+        raise pytest.Collector.CollectError(f"there is no flag '{key}'; {advice(key, document.flag_keys())}")
     return [name for name, _ in document.flag(key)["variants"]]
