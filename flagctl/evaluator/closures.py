@@ -36,6 +36,8 @@ encode: Final[Callable[[Any], bytes]] = str.encode
 
 NO_REACH: Final[Reach] = frozenset()
 
+_NEVER: Final = 1 << 62
+
 
 def unit_at(context: Any, path: Path) -> object:
     """Return what lies at a path of a context, None if nothing does."""
@@ -152,7 +154,7 @@ class Interpreter:
         flags: Its prerequisites.
         segments: Its segments.
         clock: Returns the current instant in milliseconds; None if the answer does not depend on it.
-        patience: After how many calls to raise `HotError`, and then again each time; 0: never.
+        patience: After how many calls to raise `HotError`, twice in a row, and then again each time; 0: never.
     """
 
     __slots__ = ("before", "default", "left", "rest", "rules")
@@ -165,7 +167,7 @@ class Interpreter:
         clock: Callable[[], int] | None,
         patience: int,
     ) -> None:
-        self.left = patience or -1
+        self.left = patience or _NEVER
         self.rest = _Rest(plan, flags, clock, patience)
         special = clock is not None or plan.prerequisites or plan.targets
         self.before = self.rest.before_rules if special else None
@@ -175,8 +177,10 @@ class Interpreter:
     def evaluate(self, context: Any, now: Any = None) -> Answer:
         """Return the flag's answer."""
         self.left -= 1
-        if self.left == 0:
-            self.left = self.rest.patience
+        if self.left < 1:
+            # Twice: the caller's fast path takes any exception for a reason to ask again, and then it is looked at.
+            if self.left < 0:
+                self.left = self.rest.patience
             raise HotError(self.rest.key)
         answer: Any
         if self.before is not None:

@@ -11,6 +11,7 @@ import pytest
 
 import flagctl
 from flagctl.evaluator import ErrorCode, FlagSet, Reason, Variant
+from flagctl.evaluator.builder import PATIENCE
 from flagctl.evaluator.document import open_bundle
 from tests.unit.evaluator.bundles import asks, boolean, bundle, when
 
@@ -398,6 +399,15 @@ def test_a_ramp_follows_the_clock_and_needs_a_unit_only_between_its_ends():
                 for at in (0, 2, 3)
             }
             assert served == {0: ["off"] * 3, 2: ["on", "off", "off"], 3: ["on"] * 3}
+
+
+@pytest.mark.parametrize("method", ["is_enabled", "get_value", "evaluate"])
+def test_a_flag_gets_hot_by_plain_calls_alone(method):
+    flags = load({"hot": boolean(rules=[when(asks("plan", "equals", "pro"))])})
+    arguments = (False,) if method == "get_value" else ()
+    for _ in range(PATIENCE + 1):
+        getattr(flags, method)("hot", {"plan": "pro"}, *arguments)
+    assert flags._builder.flags["hot"].compiled
 
 
 def test_a_hot_flag_is_compiled_and_answers_as_before():
