@@ -194,7 +194,7 @@ class FlagProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Record that something happened that experiments may count, with the details' value or 1.
+        """Record that something happened that experiments count, with the details' attributes, and their value or 1.
 
         Raises:
             GeneralError: If the event has no name.
@@ -203,9 +203,15 @@ class FlagProvider(AbstractProvider):
             raise GeneralError("a tracking event needs a name")
         if self._client is None:
             return
-        value = None if tracking_event_details is None else tracking_event_details.value
+        value, attributes = None, None
+        if tracking_event_details is not None:
+            value, attributes = tracking_event_details.value, tracking_event_details.attributes
         self._client.track_conversion(
-            "", _attributes(evaluation_context), 1.0 if value is None else float(value), metric=tracking_event_name
+            None,
+            _attributes(evaluation_context),
+            1.0 if value is None else float(value),
+            metric=tracking_event_name,
+            attributes=attributes,
         )
 
     def _resolve(

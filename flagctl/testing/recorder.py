@@ -208,8 +208,7 @@ class _Watch:
         self.recorders: tuple[Recorder, ...] = ()
         client._parts = client._parts._replace(recorder=self._recorded)  # noqa: SLF001 - a test may look inside
         self._listen("track_conversion", self._converted)
-        if hasattr(client, "measure"):
-            self._listen("measure", self._measured)
+        self._listen("measure", self._measured)
         client._updater.serve_again()  # noqa: SLF001
 
     def end(self) -> None:
@@ -260,12 +259,12 @@ class _Watch:
 
         setattr(self.client, name, heard)
 
-    def _converted(self, experiment: str, context: Any, value: float = 1.0, *, metric: str, **_: Any) -> None:
+    def _converted(self, experiment: str | None, context: Any, value: float = 1.0, *, metric: str, **_: Any) -> None:
         converted = Converted(metric, _unit(context), value, experiment or "")
         for recorder in self.recorders:
             recorder.conversions.append(converted)
 
-    def _measured(self, name: str, context: Any, value: float = 1.0, **_: Any) -> None:
+    def _measured(self, name: str, value: float, context: Any = None, **_: Any) -> None:
         measured = Measured(name, _unit(context), value)
         for recorder in self.recorders:
             recorder.measurements.append(measured)
