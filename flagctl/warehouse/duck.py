@@ -1,0 +1,247 @@
+"""Events in DuckDB: files become two tables whose rows are all usable, and the rest is counted.
+
+Instants are integers of microseconds, so that no time zone and no precision of a timestamp can differ between engines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import UsageError
+from flagctl.events import COLUMNS
+from flagctl.experiments.data import DataFinding
+
+if TYPE_CHECKING:
+    from flagctl.warehouse.listing import EventFile, Listing
+
+_KEPT = {
+    "exposures": (
+        "ts",
+        "event_id",
+        "environment",
+        "experiment",
+        "variant",
+        "unit_type",
+        "unit_id",
+        "sdk",
+        "attrs",
+        "is_bot",
+    ),
+    "conversions": ("ts", "event_id", "environment", "unit_type", "unit_id", "event", "value", "attrs"),
+    "measurements": ("ts", "event_id", "environment", "unit_type", "unit_id", "name", "value", "attrs"),
+}
+_REQUIRED = {
+    "exposures": ("ts", "experiment", "variant", "unit_id"),
+    "conversions": ("ts", "unit_id", "event", "value"),
+    "measurements": ("ts", "name", "value"),
+}
+BAD_SHARE = 0.01
+"""A greater share of unusable rows blocks a verdict: what is lost may be lost unevenly."""
+
+
+class DuckEngine:
+    """DuckDB with the events of one listing.
+
+    Args:
+        database: A file, or ``:memory:``.
+        memory_limit: Such as ``4GB``; beyond it intermediate results go to a temporary folder.
+        threads: Number of threads, None for all cores.
+    """
+
+    name = "duckdb"
+
+    def __init__(
+        self, database: str = ":memory:", *, memory_limit: str | None = None, threads: int | None = None
+    ) -> None:
+        import ibis  # noqa: PLC0415 - slow to import
+
+        options: dict[str, Any] = {}
+        if memory_limit is not None:
+            options["memory_limit"] = memory_limit
+        if threads is not None:
+            options["threads"] = threads
+        try:
+            self.backend: Any = ibis.duckdb.connect(database, **options)
+        except Exception as error:
+            raise UsageError(f"DuckDB cannot open {database}: {str(error).splitlines()[0]}") from error
+        self.connection: Any = self.backend.con
+        self.findings: list[DataFinding] = []
+
+    def close(self) -> None:
+        """Close the database."""
+        self.backend.disconnect()
+
+    def table(self, name: str) -> Any:
+        """Return a table as an Ibis expression."""
+        return self.backend.table(name)
+
+    def materialise(self, name: str, expression: Any) -> Any:
+        """Compute a table once and return it as an Ibis expression."""
+        # Not `create_table`: what Ibis 12 sends before it, DuckDB 2.0 does not parse.
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {self.backend.compile(expression)}")
+        return self.backend.table(name)
+
+    def rows(self, expression: Any) -> list[dict[str, Any]]:
+        """Return the rows of a small result."""
+        found: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
+        return found
+
+    def load(self, listing: Listing) -> None:
+        """Make the tables ``exposures`` and ``events`` (conversions and measurements) of files.
+
+        Unusable rows are left out and counted in `findings`.
+        """
+        for path, reason in listing.unreadable:
+            self.findings.append(
+                DataFinding(code="unreadable-files", message=f"{path}: {reason}", count=1, blocks=True)
+            )
+        for kind in _KEPT:
+            self._load(kind, listing)
+        self.connection.execute("""
+            CREATE OR REPLACE TEMP VIEW events AS
+            SELECT ts, event_id, environment, unit_type, unit_id, event, value, attrs FROM conversions
+            UNION ALL
+            SELECT ts, event_id, environment, unit_type, unit_id, name AS event, value, attrs FROM measurements
+            WHERE unit_id IS NOT NULL""")
+
+    def _load(self, kind: str, listing: Listing) -> None:
+        parts = []
+        if lines := listing.of(kind, parquet=False):
+            parts.append(self._json(kind, lines, listing))
+        if files := listing.of(kind, parquet=True):
+            parts.append(self._parquet(kind, files, listing))
+        if not parts:
+            types = ", ".join(f"NULL::{_SQL_TYPES[c]} AS {c}" for c in _KEPT[kind])
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {types} WHERE false")
+            return
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
+        self._count_unusable(kind)
+        bad = " AND ".join(_usable(kind))
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {bad}")  # noqa: S608
+        self._drop_duplicates(kind)
+
+    def _json(self, kind: str, files: list[EventFile], listing: Listing) -> str:
+        """Return a query of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
+        wanted = {column: "MAP(VARCHAR, VARCHAR)" if column == "attrs" else "VARCHAR" for column in _KEPT[kind]}
+        shape = ", ".join(f"{name}: '{kind_}'" for name, kind_ in wanted.items())
+        paths = ", ".join(_quoted(self._address(file, listing)) for file in files)
+        name = f"json_{kind}"
+        casts = ", ".join(_from_text(column) for column in _KEPT[kind])
+        # Parsed once: every later query would parse the text again.
+        self.connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM read_json([{paths}], columns={{{shape}}},
+            format='newline_delimited', ignore_errors=true, union_by_name=true)""")  # noqa: S608
+        return f"SELECT * FROM {name}"  # noqa: S608
+
+    def _parquet(self, kind: str, files: list[EventFile], listing: Listing) -> str:
+        """Return a query of Parquet files, one part for each set of columns that files have."""
+        groups: dict[tuple[bool, tuple[str, ...]], list[EventFile]] = {}
+        for file in files:
+            columns = tuple(c for c in _KEPT[kind] if c in file.columns)
+            groups.setdefault((file.counted, columns), []).append(file)
+        parts = []
+        for (counted, columns), group in groups.items():
+            paths = ", ".join(_quoted(self._address(file, listing)) for file in group)
+            chosen = ", ".join(
+                _from_parquet(c, counted) if c in columns else f"NULL::{_SQL_TYPES[c]} AS {c}" for c in _KEPT[kind]
+            )
+            parts.append(f"SELECT {chosen} FROM read_parquet([{paths}], union_by_name=true, hive_partitioning=false)")  # noqa: S608
+        return " UNION ALL ".join(parts)
+
+    def _address(self, file: EventFile, listing: Listing) -> str:
+        """Return how DuckDB opens a file. A store is read through PyArrow: DuckDB's own reader is a download of its own."""
+        if listing.filesystem is None:
+            return file.path
+        import fsspec  # noqa: PLC0415 - only for stores
+        from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 - the same
+
+        if not self.connection.filesystem_is_registered("arrowstore"):
+            wrapper = ArrowFSWrapper(listing.filesystem)
+            wrapper.protocol = "arrowstore"
+            fsspec.register_implementation("arrowstore", ArrowFSWrapper, clobber=True)
+            self.connection.register_filesystem(wrapper)
+        return f"arrowstore://{file.path}"
+
+    def _count_unusable(self, kind: str) -> None:
+        checks = {column: f"{column} IS NULL" for column in _REQUIRED[kind]}
+        if "value" in _KEPT[kind]:
+            checks["value"] = "value IS NULL OR NOT isfinite(value)"
+        counts = ", ".join(f"count(*) FILTER (WHERE {check}) AS bad_{column}" for column, check in checks.items())
+        usable = " AND ".join(_usable(kind))
+        row = self.connection.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE NOT ({usable})), {counts} FROM raw_{kind}"  # noqa: S608
+        ).fetchone()
+        total, bad = row[0], row[1]
+        if not bad:
+            return
+        worst = max(zip(checks, row[2:], strict=True), key=lambda one: one[1])
+        self.findings.append(
+            DataFinding(
+                code="unusable-rows",
+                message=f"{kind} of {total} have no usable {worst[0]} or another column missing, and were left out",
+                count=bad,
+                blocks=bad / total > BAD_SHARE,
+            )
+        )
+
+    def _drop_duplicates(self, kind: str) -> None:
+        """Keep one row of each event id. Looking is cheap, removing is not, so it is done only where it must be."""
+        seen = self.connection.execute(
+            f"SELECT count(event_id), count(DISTINCT hash(event_id)) FROM all_{kind}"  # noqa: S608
+        ).fetchone()
+        if seen[0] == seen[1]:
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
+            return
+        # Of rows with one id the earliest counts; rows without an id cannot be told apart and stay.
+        self.connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {kind} AS SELECT * FROM all_{kind} WHERE event_id IS NULL
+            UNION ALL SELECT * FROM (SELECT DISTINCT ON (event_id) * FROM all_{kind} WHERE event_id IS NOT NULL
+            ORDER BY event_id, ts)""")  # noqa: S608
+        left = self.connection.execute(f"SELECT count(event_id) FROM {kind}").fetchone()[0]  # noqa: S608
+        self.findings.append(
+            DataFinding(
+                code="duplicate-events",
+                message=f"{kind} were delivered more than once, and count once",
+                count=seen[0] - left,
+            )
+        )
+
+
+_SQL_TYPES = {
+    column.name: {
+        "timestamp": "BIGINT",
+        "string": "VARCHAR",
+        "int64": "BIGINT",
+        "float64": "DOUBLE",
+        "boolean": "BOOLEAN",
+        "strings": "MAP(VARCHAR, VARCHAR)",
+    }[column.type.value]
+    for kind in _KEPT
+    for column in COLUMNS[kind]
+}
+
+
+def _usable(kind: str) -> list[str]:
+    conditions = [f"{column} IS NOT NULL" for column in _REQUIRED[kind]]
+    if "value" in _KEPT[kind]:
+        conditions.append("isfinite(value)")
+    return conditions
+
+
+def _from_text(column: str) -> str:
+    if column == "ts":
+        return "coalesce(try_cast(ts AS BIGINT), epoch_us(try_cast(ts AS TIMESTAMP))) AS ts"
+    if column == "attrs":
+        return "attrs"
+    wanted = _SQL_TYPES[column]
+    return column if wanted == "VARCHAR" else f"try_cast({column} AS {wanted}) AS {column}"
+
+
+def _from_parquet(column: str, counted: bool) -> str:
+    if column == "ts" and not counted:
+        return "epoch_us(ts) AS ts"
+    return f"{column}::{_SQL_TYPES[column]} AS {column}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

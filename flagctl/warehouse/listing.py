@@ -1,0 +1,211 @@
+"""Which files of events there are, on a disk or in S3, and which of them can be read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from flagctl.errors import NothingMatchedError, RemoteError, UsageError
+from flagctl.events import COLUMNS, SUFFIXES, ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/")
+
+READ_COLUMNS = {
+    "exposures": ("ts", "event_id", "experiment", "variant", "unit_id"),
+    "conversions": ("ts", "event_id", "unit_id", "event", "value"),
+    "measurements": ("ts", "event_id", "name", "value"),
+}
+"""Columns without which a Parquet file of a kind says nothing; the others are empty if they are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFile:
+    """A file of events.
+
+    Attributes:
+        kind: As in `flagctl.events.KINDS`.
+        path: As DuckDB, PyArrow and Spark read it; without a scheme.
+        day: Its partition ``YYYY-MM-DD``, None outside of one.
+        size: In bytes.
+        columns: Names of a Parquet file's columns; empty for JSON lines, where every column may be missing anywhere.
+        counted: Whether instants are integers of microseconds.
+    """
+
+    kind: str
+    path: str
+    day: str | None
+    size: int
+    columns: tuple[str, ...] = ()
+    counted: bool = False
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it is Parquet; else it is JSON lines."""
+        return self.path.endswith(".parquet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The files of a folder of events.
+
+    Attributes:
+        location: As it was given.
+        files: In the order of their names.
+        unreadable: Path and reason of files that cannot be read.
+        filesystem: PyArrow's, None for files on a disk.
+    """
+
+    location: str
+    files: tuple[EventFile, ...]
+    unreadable: tuple[tuple[str, str], ...] = ()
+    filesystem: Any = None
+
+    def of(self, kind: str, *, parquet: bool) -> list[EventFile]:
+        """Return the files of a kind in one of the two formats."""
+        return [one for one in self.files if one.kind == kind and one.is_parquet is parquet]
+
+
+def list_events(
+    location: str,
+    kinds: Iterable[str],
+    *,
+    days: tuple[str, str] | None = None,
+    endpoint_url: str | None = None,
+    region: str | None = None,
+) -> Listing:
+    """List files of events and look into the Parquet ones.
+
+    Args:
+        location: A folder, ``file:///folder`` or ``s3://bucket/prefix``.
+        kinds: Which kinds to list.
+        days: First and last partition to read; files outside of partitions are always read.
+        endpoint_url: Address of an S3-compatible store.
+        region: Region of the store.
+
+    Raises:
+        NothingMatchedError: If there is no such folder, or nothing in it.
+        RemoteError: If the store cannot be listed.
+        UsageError: If the location is of another kind.
+    """
+    scheme = urlsplit(location).scheme
+    if scheme == "s3":
+        filesystem, found = _list_s3(location, kinds, endpoint_url, region)
+    elif scheme in {"", "file"}:
+        filesystem, found = None, _list_folder(location, kinds)
+    else:
+        raise UsageError(
+            f"events are read from folders and s3://, not from {scheme}://", hint="give a folder or s3://…"
+        )
+    files, unreadable = [], []
+    for kind, path, size in sorted(found):
+        match = _PARTITION.search(path)
+        day = match.group(1) if match else None
+        if days is not None and day is not None and not days[0] <= day <= days[1]:
+            continue
+        if not path.endswith(".parquet"):
+            files.append(EventFile(kind=kind, path=path, day=day, size=size))
+            continue
+        columns, counted, problem = _look_into(path, kind, filesystem)
+        if problem is None:
+            files.append(EventFile(kind=kind, path=path, day=day, size=size, columns=columns, counted=counted))
+        else:
+            unreadable.append((path, problem))
+    return Listing(location=location, files=tuple(files), unreadable=tuple(unreadable), filesystem=filesystem)
+
+
+def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, int]]:
+    root = Path(location.removeprefix("file://"))
+    if not root.is_dir():
+        raise NothingMatchedError(f"there is no folder {location}", hint="name the folder that the sinks write to")
+    found: list[tuple[str, str, int]] = []
+    for kind in kinds:
+        folder = root / kind
+        paths = sorted(folder.rglob("*")) if folder.is_dir() else []
+        found += [
+            (kind, path.as_posix(), path.stat().st_size) for path in paths if _is_complete(path.name) and path.is_file()
+        ]
+    if not found:
+        raise NothingMatchedError(
+            f"{location} has no events", hint=f"files lie in {location}/{next(iter(kinds), 'exposures')}/dt=YYYY-MM-DD/"
+        )
+    return found
+
+
+def _list_s3(
+    location: str, kinds: Iterable[str], endpoint_url: str | None, region: str | None
+) -> tuple[Any, list[tuple[str, str, int]]]:
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
+
+    parts = urlsplit(location)
+    options: dict[str, Any] = {"connect_timeout": 5.0, "request_timeout": 60.0}
+    if endpoint_url:
+        place = urlsplit(endpoint_url)
+        options |= {"endpoint_override": place.netloc, "scheme": place.scheme}
+    if region or endpoint_url:
+        options["region"] = region or "us-east-1"
+    store = fs.S3FileSystem(**options)
+    prefix = f"{parts.netloc}/{parts.path.strip('/')}".rstrip("/")
+    found = []
+    try:
+        for kind in kinds:
+            selector = fs.FileSelector(f"{prefix}/{kind}", recursive=True, allow_not_found=True)
+            found += [
+                (kind, one.path, one.size)
+                for one in store.get_file_info(selector)
+                if one.is_file and _is_complete(one.base_name)
+            ]
+    except OSError as error:
+        raise RemoteError(f"{location} cannot be listed: {error}") from error
+    if not found:
+        raise NothingMatchedError(f"{location} has no events")
+    return store, found
+
+
+def _is_complete(name: str) -> bool:
+    return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
+
+
+def _look_into(path: str, kind: str, filesystem: Any) -> tuple[tuple[str, ...], bool, str | None]:
+    """Return the names of a Parquet file's columns and whether instants are integers, or why it cannot be used."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+    from pyarrow import parquet  # noqa: PLC0415 - the same
+
+    try:
+        schema = parquet.read_schema(path, filesystem=filesystem)
+    except (OSError, pa.ArrowException) as error:
+        return (), False, f"not a readable Parquet file: {str(error).splitlines()[0][:120]}"
+    names = tuple(schema.names)
+    missing = [name for name in READ_COLUMNS.get(kind, ()) if name not in names]
+    if missing:
+        return (), False, f"the column {missing[0]} is missing"
+    for column in COLUMNS[kind]:
+        if column.name in names and not _fits(schema.field(column.name).type, column.type):
+            return (), False, f"the column {column.name} is {schema.field(column.name).type}, not {column.type}"
+    return names, bool(pa.types.is_integer(schema.field("ts").type)), None
+
+
+def _fits(actual: Any, wanted: ColumnType) -> bool:
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+
+    kind = pa.types
+    if kind.is_dictionary(actual):
+        actual = actual.value_type
+    if kind.is_null(actual):
+        return True
+    if wanted is ColumnType.TIMESTAMP:
+        return bool(kind.is_timestamp(actual) or kind.is_integer(actual))
+    if wanted is ColumnType.STRING:
+        return bool(kind.is_string(actual) or kind.is_large_string(actual) or kind.is_string_view(actual))
+    if wanted is ColumnType.STRINGS:
+        return bool(kind.is_map(actual))
+    if wanted is ColumnType.BOOLEAN:
+        return bool(kind.is_boolean(actual))
+    if wanted is ColumnType.INT64:
+        return bool(kind.is_integer(actual))
+    return bool(kind.is_floating(actual) or kind.is_integer(actual) or kind.is_decimal(actual))

@@ -1,0 +1,256 @@
+import random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.events import Conversion, Exposure, folder_of, to_json_line
+from flagctl.experiments.analysis import compute
+from flagctl.experiments.verdict import Outcome, decide
+from flagctl.model import Decision, Metric, RatioSide
+from flagctl.warehouse.aggregate import AggregateOptions, aggregate
+from flagctl.warehouse.duck import DuckEngine
+from flagctl.warehouse.listing import list_events
+from tests.unit.experiments.samples import DAY, START, experiment
+from tests.unit.warehouse.reference import columns_of, units_of
+
+US = 1000
+KINDS = ("exposures", "conversions", "measurements")
+
+
+def exposure(unit: str, variant: str, ts: int, number: int, **more) -> Exposure:
+    fields = {
+        "environment": "production",
+        "experiment": "hero-test",
+        "unit_type": "targeting_key",
+        "flag": "hero",
+        "config_hash": "x",
+        "reason": "SPLIT",
+        "sdk": "test/1",
+    }
+    return Exposure(ts=ts, event_id=f"e{number}", variant=variant, unit_id=unit, **(fields | more))
+
+
+def conversion(unit: str, ts: int, number: int, value: float = 1.0, event: str = "order", **more) -> Conversion:
+    return Conversion(
+        ts=ts,
+        event_id=f"c{number}",
+        environment="production",
+        unit_type="targeting_key",
+        unit_id=unit,
+        event=event,
+        value=value,
+        **more,
+    )
+
+
+def story(seed: int, units: int = 300):
+    """Exposures and conversions with switchers, bots, repeats, late and early events, strangers and duplicates."""
+    rng = random.Random(seed)
+    exposures, conversions = [], []
+    for index in range(units):
+        unit, variant = f"u{index}", rng.choice(["off", "on"])
+        first = START * US + rng.randrange(12 * DAY * US)
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            shown = variant if rng.random() > 0.005 else "on"
+            exposures.append(
+                exposure(unit, shown, first + rng.randrange(3 * DAY * US), len(exposures), is_bot=index % 50 == 7)
+            )
+        for _ in range(rng.choice([0, 0, 1, 3])):
+            ts = first + rng.randrange(-3 * DAY * US, 10 * DAY * US)
+            conversions.append(conversion(unit, ts, len(conversions), round(rng.gammavariate(2, 20), 2)))
+        if rng.random() < 0.3:
+            conversions.append(conversion(unit, first + 5, len(conversions), event="visit"))
+    conversions += [conversion(f"stranger{i}", START * US + i, 10**6 + i) for i in range(20)]
+    conversions += rng.sample(conversions, 15)
+    exposures += rng.sample(exposures, 15)
+    rng.shuffle(exposures)
+    rng.shuffle(conversions)
+    return exposures, conversions
+
+
+def write_lines(root, events):
+    for number, event in enumerate(events):
+        folder = root / folder_of(event)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"part-{number % 3}.jsonl").open("ab") as file:
+            file.write(to_json_line(event))
+
+
+def write_parquet(root, kind, events):
+    folder = root / kind / "dt=2025-10-09"
+    folder.mkdir(parents=True)
+    columns = {name: [getattr(event, name) for event in events] for name in events[0].__dataclass_fields__}
+    columns["ts"] = pa.array(columns["ts"], pa.timestamp("us", "UTC"))
+    columns["attrs"] = pa.array([list(e.attrs.items()) for e in events], pa.map_(pa.string(), pa.string()))
+    pq.write_table(pa.table(columns), folder / "part.parquet")
+
+
+def read(root, setup, as_of_ms=START + 14 * DAY):
+    engine = DuckEngine()
+    try:
+        engine.load(list_events(str(root), KINDS))
+        return aggregate(engine, setup, AggregateOptions(as_of_ms=as_of_ms), engine.findings)
+    finally:
+        engine.close()
+
+
+SETUP = {
+    "primary": Metric(kind="conversion", event="order", window_ms=2 * DAY),
+    "secondary": (
+        Metric(kind="count", event="order", window_ms=DAY),
+        Metric(kind="revenue", event="order", cuped_ms=2 * DAY, winsorize_upper=90.0),
+        Metric(kind="ratio", numerator=RatioSide(event="order", of="value"), denominator=RatioSide(event="visit")),
+        Metric(kind="quantile", event="order", quantile=50.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("form", ["lines", "parquet"])
+def test_moments_equal_those_of_a_plain_computation(tmp_path, seed, form):
+    exposures, conversions = story(seed)
+    if form == "lines":
+        write_lines(tmp_path, [*exposures, *conversions])
+    else:
+        write_parquet(tmp_path, "exposures", exposures)
+        write_parquet(tmp_path, "conversions", conversions)
+    setup = experiment(**SETUP)
+    data = read(tmp_path, setup)
+    until = (START + 14 * DAY) * US
+    expected = units_of(setup, exposures, until)
+    assert sum(data.units.values()) - data.switchers == len(expected)
+    for metric in (setup.primary, *setup.secondary[:2]):
+        rows = columns_of(setup, metric, exposures, conversions, until)
+        for arm in data.metrics[metric.key].arms:
+            values = np.array(rows[arm.variant])
+            assert arm.moments.n == len(values)
+            assert arm.moments.means["value"] == pytest.approx(values[:, 0].mean(), rel=1e-12)
+            assert arm.moments.covariances["value", "value"] == pytest.approx(values[:, 0].var(ddof=1), rel=1e-9)
+            if metric.cuped_ms:
+                cov = np.cov(values.T)
+                assert arm.moments.covariances["value", "covariate"] == pytest.approx(cov[0, 1], rel=1e-9)
+    duplicates = [one for one in data.findings if one.code == "duplicate-events"]
+    assert sorted(one.count for one in duplicates) == [15, 15]
+
+
+def test_the_series_ends_with_all_units_and_their_values(tmp_path):
+    exposures, conversions = story(9)
+    write_lines(tmp_path, [*exposures, *conversions])
+    for kind in ("conversion", "count", "revenue"):
+        setup = experiment(
+            primary=Metric(kind=kind, event="order", window_ms=2 * DAY),
+            decision=Decision(planned_days=14, maturity="all"),
+        )
+        data = read(tmp_path, setup)
+        last, total = data.days[-1].metrics[setup.primary.key], data.metrics[setup.primary.key]
+        for one, other in zip(last.arms, total.arms, strict=True):
+            assert one.moments.n == other.moments.n
+            assert one.moments.means["value"] == pytest.approx(other.moments.means["value"], rel=1e-9)
+            pair = ("value", "value")
+            assert one.moments.covariances[pair] == pytest.approx(other.moments.covariances[pair], rel=1e-9)
+
+
+def test_great_means_do_not_swallow_small_variances(tmp_path):
+    exposures = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i, i) for i in range(10)]
+    conversions = [conversion(f"u{i}", START * US + 100, i, 1e9 + i % 4) for i in range(10)]
+    write_lines(tmp_path, [*exposures, *conversions])
+    setup = experiment(primary=Metric(kind="mean", event="order"), decision=Decision(maturity="all"))
+    data = read(tmp_path, setup)
+    for metric in (data.metrics[setup.primary.key], data.days[-1].metrics[setup.primary.key]):
+        for arm in metric.arms:
+            assert arm.moments.covariances["value", "value"] == pytest.approx(1.2, rel=1e-5)
+
+
+def test_bad_rows_are_counted_and_many_of_them_block(tmp_path):
+    exposures, conversions = story(3)
+    write_lines(tmp_path, [*exposures, *conversions])
+    path = next((tmp_path / "conversions").rglob("*.jsonl"))
+    with path.open("ab") as file:
+        file.write(
+            b'not json\n{"ts":"2025-10-12T00:00:00Z","event_id":"x","unit_id":"u1","event":"order","value":"NaN"}\n'
+        )
+    data = read(tmp_path, experiment(**SETUP))
+    found = next(one for one in data.findings if one.code == "unusable-rows")
+    assert (found.count, found.blocks) == (2, False)
+    with path.open("ab") as file:
+        file.write(b"garbage\n" * 100)
+    data = read(tmp_path, experiment(**SETUP))
+    assert decide(data, compute(data)).outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no parquet at all", "not a readable Parquet file"),
+        (None, "the column unit_id is missing"),
+    ],
+)
+def test_a_file_that_cannot_be_read_blocks_the_verdict(tmp_path, content, reason):
+    exposures, conversions = story(3)
+    write_lines(tmp_path, [*exposures, *conversions])
+    path = next((tmp_path / "exposures").iterdir()) / "more.parquet"
+    if content is None:
+        pq.write_table(
+            pa.table(
+                {"ts": pa.array([1], pa.int64()), "event_id": ["a"], "experiment": ["hero-test"], "variant": ["on"]}
+            ),
+            path,
+        )
+    else:
+        path.write_bytes(content)
+    data = read(tmp_path, experiment(**SETUP))
+    found = next(one for one in data.findings if one.code == "unreadable-files")
+    assert reason in found.message
+    assert decide(data, compute(data)).outcome is Outcome.INVALID
+
+
+def test_one_unit_and_an_empty_variant_give_no_verdict(tmp_path):
+    write_lines(tmp_path, [exposure("u1", "on", START * US, 1), conversion("u1", START * US + 1, 1)])
+    data = read(tmp_path, experiment(**SETUP))
+    assert [one.code for one in data.findings] == ["empty-variants"]
+    assert decide(data, compute(data)).outcome in {Outcome.INCONCLUSIVE, Outcome.KEEP_RUNNING}
+
+
+def test_a_unit_of_an_unknown_variant_blocks(tmp_path):
+    write_lines(tmp_path, [exposure("u1", "purple", START * US, 1)])
+    data = read(tmp_path, experiment(**SETUP))
+    assert (
+        decide(data, compute(data))
+        .reasons[0]
+        .startswith("units were exposed to variants that the experiment does not have: purple")
+    )
+
+
+def test_units_with_too_many_events_are_bots(tmp_path):
+    events = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i, i) for i in range(40)]
+    events += [conversion("u3", START * US + 50 + i, i) for i in range(30)]
+    write_lines(tmp_path, events)
+    data = read(tmp_path, experiment(**SETUP, bot_events_per_day=20))
+    assert data.excluded == {"more than 20 events on a day": 1}
+    assert sum(data.units.values()) == 39
+
+
+def test_a_clock_a_few_seconds_behind_does_not_lose_a_conversion(tmp_path):
+    write_lines(
+        tmp_path,
+        [
+            *(exposure(f"u{i}", "on", START * US + 10**9, i) for i in range(3)),
+            conversion("u0", START * US + 10**9 - 5_000_000, 0),
+            conversion("u1", START * US + 10**9 - 120_000_000, 1),
+        ],
+    )
+    data = read(tmp_path, experiment(**SETUP))
+    on = data.metrics["order"].arm("on")
+    assert (on.moments.n, on.conversions) == (3, 1)
+
+
+def test_where_nothing_is_the_error_says_so(tmp_path):
+    with pytest.raises(NothingMatchedError, match="has no events"):
+        list_events(str(tmp_path), KINDS)
+    with pytest.raises(NothingMatchedError, match="there is no folder"):
+        list_events(str(tmp_path / "nowhere"), KINDS)
+    with pytest.raises(UsageError, match="ftp"):
+        list_events("ftp://host/events", KINDS)
