@@ -7,6 +7,7 @@ import typer
 from flagctl.cli import (
     author,
     bundles,
+    edit_names,
     keys,
     kill,
     look,
@@ -33,5 +34,20 @@ app = typer.Typer(
 )
 
 # The order is that of the help: first the way of a flag, then looking around, then helpers.
-for group in (start, author, review, population, policy, look, bundles, plan, publish, kill, keys, serve, self_help):
+for group in (
+    start,
+    author,
+    edit_names,
+    review,
+    population,
+    policy,
+    look,
+    bundles,
+    plan,
+    publish,
+    kill,
+    keys,
+    serve,
+    self_help,
+):
     group.register(app)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flagctl.ops.edit_draft import BaseDraft
+from flagctl.ops.edit_documents import DocumentEdits, NewFlag
 
 if TYPE_CHECKING:
     from flagctl.ops.edit_model import EditResult
 
+__all__ = ["Draft", "NewFlag"]
 
-class Draft(BaseDraft):
+
+class Draft(DocumentEdits):
     """Edits that are written together.
 
     Attributes:

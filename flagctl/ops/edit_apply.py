@@ -69,11 +69,11 @@ def apply_plan(root: Path, plan: EditPlan, options: ApplyOptions, *, base: str |
             commit = _commit_elsewhere(root, plan, options, message, base)
             return EditResult(root=root, plan=plan, written=True, commit=commit, branch=options.branch)
         require_unmoved(root, plan.files)
-        commit = None
+        made = None
         with _Writing(root, plan.files):
             if options.commit:
-                commit = _commit(root, plan, message, options.author)
-    return EditResult(root=root, plan=plan, written=True, commit=commit)
+                made = _commit(root, plan, message, options.author)
+    return EditResult(root=root, plan=plan, written=True, commit=made)
 
 
 def require_unmoved(root: Path, files: Sequence[FileEdit]) -> None:
@@ -122,7 +122,7 @@ class _Writing:
         prepared: list[tuple[FileEdit, Path | None]] = []
         try:
             for file in self.files:
-                prepared.append((file, None if file.after is None else self._prepare(file.path, file.after)))
+                prepared.append((file, self._prepare(file.path, file.after)))  # noqa: PERF401  what is made must be known
             for file, temporary in prepared:
                 self._put(file, temporary)
                 self._done.append(file)
@@ -141,7 +141,9 @@ class _Writing:
         if kind is not None:
             self._undo()
 
-    def _prepare(self, path: str, content: bytes) -> Path:
+    def _prepare(self, path: str, content: bytes | None) -> Path | None:
+        if content is None:
+            return None
         place = _place(self.root, path)
         missing = [folder for folder in place.parents if not folder.exists()]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -183,14 +185,14 @@ def _umask() -> int:
 
 def _commit(root: Path, plan: EditPlan, message: str, author: str | None) -> str:
     from flagctl.vcs import GitRepository
-    from flagctl.vcs.commits import commit_files
+    from flagctl.vcs.commits import CommitText, commit_files
 
-    return commit_files(GitRepository(root), [file.path for file in plan.files], message, author=author)
+    return commit_files(GitRepository(root), [file.path for file in plan.files], CommitText(message, author))
 
 
 def _commit_elsewhere(root: Path, plan: EditPlan, options: ApplyOptions, message: str, base: str | None) -> str:
     from flagctl.vcs import GitRepository
-    from flagctl.vcs.commits import branch_tip, commit_on_branch
+    from flagctl.vcs.commits import CommitText, branch_tip, commit_on_branch
 
     repository = GitRepository(root)
     branch = options.branch or ""
@@ -203,4 +205,4 @@ def _commit_elsewhere(root: Path, plan: EditPlan, options: ApplyOptions, message
             where = f"on branch {branch}" if branch_tip(repository, branch) else "in the last commit"
             raise ConflictError(f"{file.path} is another one {where} than the edit is based on", hint=error.hint)
     contents = {file.path: file.after for file in plan.files}
-    return commit_on_branch(repository, branch, parent, contents, message, author=options.author)
+    return commit_on_branch(repository, branch, parent, contents, CommitText(message, options.author))

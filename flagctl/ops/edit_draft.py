@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flagctl.diagnostics import did_you_mean
@@ -33,6 +34,7 @@ class BaseDraft:
         self.now_ms = now_ms
         self.notes: list[str] = []
         self.titles: list[str] = []
+        self.forced = False
         self._contents: dict[str, bytes | None] = {}
         self._paths: dict[tuple[str, str], str] = {}
 
@@ -89,7 +91,8 @@ class BaseDraft:
     def plan(self, title: str | None = None) -> EditPlan:
         """Return what writing the draft would do: checked and compared, nothing is written yet."""
         named = title or ("; ".join(dict.fromkeys(self.titles)) if self.titles else "")
-        return make_plan(self.workspace, self._contents, self.now_ms, title=named, notes=self.notes)
+        plan = make_plan(self.workspace, self._contents, self.now_ms, title=named, notes=self.notes)
+        return replace(plan, forced=True) if self.forced else plan
 
     # --- documents ---
 
@@ -108,7 +111,11 @@ class BaseDraft:
             close = did_you_mean(key, self.keys(kind))
             raise NothingMatchedError(
                 f"there is no {kind} '{key}'",
-                hint=f"did you mean '{close}'?" if close else "flagctl list shows all flags" if kind == "flag" else None,
+                hint=f"did you mean '{close}'?"
+                if close
+                else "flagctl list shows all flags"
+                if kind == "flag"
+                else None,
             )
         self._paths[kind, key] = path
         return path

@@ -6,13 +6,13 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flagctl.errors import ConflictError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _NAME: Final = "flagctl-edit.lock"
 _PAUSE: Final = 0.01
@@ -20,9 +20,7 @@ _held = threading.local()
 
 
 @contextmanager
-def edit_lock(
-    root: Path, *, patience: float = 60.0, clock: Callable[[], float] = time.monotonic
-) -> Iterator[None]:
+def edit_lock(root: Path, *, patience: float = 60.0, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """Hold the repository's lock; whoever holds it already gets it again.
 
     The operating system frees the lock of a process that dies. The file lies in git's own folder, so that nobody commits it.

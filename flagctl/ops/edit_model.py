@@ -104,6 +104,7 @@ class EditPlan:
         review: What it means, and for whom; None if it could not be compared, as after an error of syntax.
         message: For the commit: what it means, in words.
         notes: What somebody should know who did not ask, such as "production has rules of its own".
+        forced: Whether it is written in spite of `errors`, because somebody insisted.
     """
 
     files: tuple[FileEdit, ...]
@@ -112,6 +113,7 @@ class EditPlan:
     review: DiffResult | None = None
     message: str = ""
     notes: tuple[str, ...] = ()
+    forced: bool = False
 
     @property
     def patch(self) -> str:
@@ -135,7 +137,7 @@ class EditPlan:
         Raises:
             EditRefusedError: If it does.
         """
-        if self.errors:
+        if self.errors and not self.forced:
             raise EditRefusedError(self.errors)
 
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -151,6 +153,7 @@ class EditPlan:
             "patch": self.patch,
             "message": self.message,
             "notes": list(self.notes),
+            "forced": self.forced,
             "diagnostics": [found.to_dict() for found in self.diagnostics],
             "errors": [found.to_dict() for found in self.errors],
             "diff": None if review is None else review.to_dict(),

@@ -102,9 +102,7 @@ def _files_with(words: set[str], files: Mapping[str, bytes]) -> set[str]:
     if len(wanted) <= _FEW:
         alone = re.compile(rb"(?<![a-z0-9._-])(?:%b)(?![a-z0-9_-])" % b"|".join(map(re.escape, sorted(wanted))))
         return {
-            path
-            for path, content in files.items()
-            if any(word in content for word in wanted) and alone.search(content)
+            path for path, content in files.items() if any(word in content for word in wanted) and alone.search(content)
         }
     return {path for path, content in files.items() if not wanted.isdisjoint(_WORD.findall(content))}
 

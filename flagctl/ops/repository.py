@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from flagctl.ops.edit import Draft
 from flagctl.ops.loading import find_flag, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from flagctl.diagnostics import Diagnostic
     from flagctl.model import Flag, Repository
-    from flagctl.ops.edit import Draft
     from flagctl.ops.edit_model import EditPlan, EditResult
     from flagctl.ops.workspace import Workspace
     from flagctl.source import LoadedRepository
     from flagctl.source.editing import Edit
+
+P = ParamSpec("P")
+
+
+def _verb(method: Callable[Concatenate[Draft, P], object]) -> Callable[Concatenate[FlagRepository, P], EditResult]:
+    """Return an edit of a draft as a method that plans and writes it at once."""
+
+    @functools.wraps(method)
+    def call(self: FlagRepository, /, *args: P.args, **kwargs: P.kwargs) -> EditResult:
+        with self.edit() as draft:
+            method(draft, *args, **kwargs)
+        return self.last_result(draft)
+
+    return call
 
 
 class FlagRepository:
@@ -31,6 +46,7 @@ class FlagRepository:
     Args:
         path: The folder with `flagctl.yaml`, or one below it.
         dry_run: Let every edit stop before it writes.
+        commit: Let every edit at once make a commit of its own.
         clock: Seconds since the epoch.
 
     Raises:
@@ -43,6 +59,7 @@ class FlagRepository:
         path: str | Path = ".",
         *,
         dry_run: bool = False,
+        commit: bool = False,
         clock: Callable[[], float] = time.time,
         _workspace: Workspace | None = None,
     ) -> None:
@@ -52,6 +69,7 @@ class FlagRepository:
         self.workspace = _workspace or Workspace(find_root(Path(path)))
         self.root = self.workspace.root
         self.dry_run = dry_run
+        self.commit = commit
         self._clock = clock
         readable(self.loaded)
 
@@ -109,7 +127,7 @@ class FlagRepository:
         from flagctl.ops.workspace import Workspace
 
         past = Workspace(self.root, revision=revision)
-        return FlagRepository(self.root, dry_run=self.dry_run, clock=self._clock, _workspace=past)
+        return FlagRepository(self.root, dry_run=self.dry_run, commit=self.commit, clock=self._clock, _workspace=past)
 
     def refresh(self) -> bool:
         """Read again what changed on disk; return whether anything did.
@@ -144,8 +162,6 @@ class FlagRepository:
 
     def draft(self) -> Draft:
         """Return an empty draft: call its methods, then `draft.plan()`."""
-        from flagctl.ops.edit import Draft
-
         return Draft(self.workspace, int(self._clock() * 1000))
 
     def plan_edit(self, key: str, *edits: Edit, kind: str = "flag") -> EditPlan:
@@ -213,14 +229,14 @@ class FlagRepository:
 
     @contextmanager
     def edit(
-        self, *, commit: bool | str = False, branch: str | None = None, author: str | None = None
+        self, *, commit: bool | str | None = None, branch: str | None = None, author: str | None = None
     ) -> Iterator[Draft]:
         """Make several edits as one: they are written together when the block ends, or not at all.
 
         Others wait meanwhile, so that nothing can move. An exception in the block leaves everything as it was.
 
         Args:
-            commit: As for `apply`.
+            commit: As for `apply`; None is what the repository was made with.
             branch: As for `apply`.
             author: As for `apply`.
 
@@ -233,4 +249,101 @@ class FlagRepository:
             self.refresh()
             draft = self.draft()
             yield draft
-            draft.result = self.apply(draft.plan(), commit=commit, branch=branch, author=author)
+            wished = self.commit if commit is None else commit
+            draft.result = self.apply(draft.plan(), commit=wished, branch=branch, author=author)
+
+    @staticmethod
+    def last_result(draft: Draft) -> EditResult:
+        """Return what writing a draft did.
+
+        Raises:
+            UsageError: If it was not written yet.
+        """
+        from flagctl.errors import UsageError
+
+        if draft.result is None:
+            raise UsageError("this draft has not been written yet")
+        return draft.result
+
+    def create_flag(self, flag: Mapping[str, Any] | Flag, *, folder: str | None = None) -> EditResult:
+        """Make a flag.
+
+        Args:
+            flag: As its file has it (``{"key": ..., "type": ..., "default": ...}``), or a flag of a repository.
+            folder: Where its file goes, relative to the root; None is where most files of its owner are.
+
+        Raises:
+            UsageError: If the key is taken.
+            EditRefusedError: If it is no valid flag.
+        """
+        data = self._data_of(flag)
+        with self.edit() as draft:
+            draft.create_document({**data, "kind": "flag"}, folder=folder)
+        return self.last_result(draft)
+
+    def update_flag(self, key: str, **changes: Any) -> EditResult:
+        """Set keys of a flag's file: ``update_flag("dark-mode", owner="team-web", default="on")``; None removes a key.
+
+        Raises:
+            NothingMatchedError: If there is no such flag.
+            EditRefusedError: If it would no longer be valid.
+        """
+        with self.edit() as draft:
+            for name, value in changes.items():
+                draft.set_about(key, name, value)
+        return self.last_result(draft)
+
+    def delete_flag(self, key: str, *, with_tests: bool = False, force: bool = False) -> EditResult:
+        """Delete a flag that nobody needs any more.
+
+        Raises:
+            NeededError: If other documents, tests or code need it.
+        """
+        with self.edit() as draft:
+            draft.delete(key, with_tests=with_tests, force=force)
+        return self.last_result(draft)
+
+    def _data_of(self, flag: Mapping[str, Any] | Flag) -> dict[str, Any]:
+        from flagctl.errors import UsageError
+        from flagctl.model import Flag
+
+        if not isinstance(flag, Flag):
+            return dict(flag)
+        document = self.loaded.documents.get(flag.path)
+        if document is None or document.data is None:
+            raise UsageError(f"{flag.key} is no flag of this repository", hint="give its data as a mapping")
+        return dict(document.data)
+
+    # Every other edit that has a name; `flagctl.ops.edit.Draft` documents them.
+    create = _verb(Draft.create)
+    create_document = _verb(Draft.create_document)
+    delete = _verb(Draft.delete)
+    archive = _verb(Draft.archive)
+    rename_owner = _verb(Draft.rename_owner)
+    set_enabled = _verb(Draft.set_enabled)
+    set_default = _verb(Draft.set_default)
+    set_off = _verb(Draft.set_off)
+    set_value = _verb(Draft.set_value)
+    set_schedule = _verb(Draft.set_schedule)
+    set_about = _verb(Draft.set_about)
+    set_expiry = _verb(Draft.set_expiry)
+    inherit = _verb(Draft.inherit)
+    add_tags = _verb(Draft.add_tags)
+    remove_tags = _verb(Draft.remove_tags)
+    set_variant = _verb(Draft.set_variant)
+    add_variant = _verb(Draft.add_variant)
+    remove_variant = _verb(Draft.remove_variant)
+    add_targets = _verb(Draft.add_targets)
+    remove_targets = _verb(Draft.remove_targets)
+    add_prerequisite = _verb(Draft.add_prerequisite)
+    remove_prerequisite = _verb(Draft.remove_prerequisite)
+    add_rule = _verb(Draft.add_rule)
+    remove_rule = _verb(Draft.remove_rule)
+    move_rule = _verb(Draft.move_rule)
+    set_percentage = _verb(Draft.set_percentage)
+    set_rollout = _verb(Draft.set_rollout)
+    set_in_rule = _verb(Draft.set_in_rule)
+    set_path = _verb(Draft.set_path)
+    unset_path = _verb(Draft.unset_path)
+    add_members = _verb(Draft.add_members)
+    remove_members = _verb(Draft.remove_members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flagctl.errors import ConflictError, FlagctlError, UsageError
 from flagctl.vcs.plumbing import run_git, run_git_code
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from flagctl.vcs.repository import GitRepository
 
 
-def commit_files(repository: GitRepository, paths: Iterable[str], message: str, *, author: str | None = None) -> str:
+class CommitText(NamedTuple):
+    """What a commit says; the author is ``Name <address>``, None is whoever runs git."""
+
+    message: str
+    author: str | None = None
+
+
+def commit_files(repository: GitRepository, paths: Iterable[str], text: CommitText) -> str:
     """Commit the present state of exactly these paths, whatever else is staged, and return the commit's id.
 
     A refusal leaves the index as it was.
@@ -21,8 +28,7 @@ def commit_files(repository: GitRepository, paths: Iterable[str], message: str, 
     Args:
         repository: The git repository; paths are relative to its folder.
         paths: Changed, new or removed files.
-        message: Of the commit.
-        author: ``Name <address>``; None is whoever runs git.
+        text: What the commit says.
 
     Raises:
         FlagctlError: If git refuses, for instance because of a hook, or because no identity is configured.
@@ -33,11 +39,11 @@ def commit_files(repository: GitRepository, paths: Iterable[str], message: str, 
     fresh = [name for name in named if name not in tracked]
     if fresh:
         run_git(repository.work_tree, "--literal-pathspecs", "add", "--intent-to-add", "--", *fresh)
-    options = ["--author", author] if author else []
+    options = ["--author", text.author] if text.author else []
     try:
         run_git(
             repository.work_tree,
-            *("--literal-pathspecs", "commit", "--quiet", "--only", *options, "--message", message, "--", *named),
+            *("--literal-pathspecs", "commit", "--quiet", "--only", *options, "--message", text.message, "--", *named),
         )
     except FlagctlError:
         if fresh:
@@ -69,9 +75,7 @@ def commit_on_branch(
     branch: str,
     parent: str,
     files: Mapping[str, bytes | None],
-    message: str,
-    *,
-    author: str | None = None,
+    text: CommitText,
 ) -> str:
     """Put a commit on a branch that nobody has checked out; work tree, index and HEAD stay as they are.
 
@@ -80,8 +84,7 @@ def commit_on_branch(
         branch: Name of the branch; it is made if there is none.
         parent: Commit id that the commit builds on: the branch's tip, or where a new branch begins.
         files: New content by path; None removes a file. Modes of existing files stay.
-        message: Of the commit.
-        author: ``Name <address>``; None is whoever runs git.
+        text: What the commit says.
 
     Raises:
         UsageError: If the branch is checked out.
@@ -92,13 +95,17 @@ def commit_on_branch(
         raise UsageError(f"the branch {branch} is checked out", hint="save without naming it, or name another branch")
     committer = run_git(repository.folder, "var", "GIT_COMMITTER_IDENT").strip()
     when = committer.rpartition(b"> ")[2]
-    text = message.encode()
+    message = text.message.encode()
     # The commit goes to a name of its own first: fast-import can't say "only if the branch is still there".
     scratch = f"refs/flagctl/edits/{parent[:12]}-{abs(hash((branch, message)))}"
     stream = [b"commit %b\n" % scratch.encode()]
-    if author:
-        stream.append(b"author %b %b\n" % (author.encode(), when))
-    stream += [b"committer %b\n" % committer, b"data %d\n%b\n" % (len(text), text), b"from %b\n" % parent.encode()]
+    if text.author:
+        stream.append(b"author %b %b\n" % (text.author.encode(), when))
+    stream += [
+        b"committer %b\n" % committer,
+        b"data %d\n%b\n" % (len(message), message),
+        b"from %b\n" % parent.encode(),
+    ]
     for path, data in sorted(files.items()):
         place = repository.prefix + path
         quoted = place.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").encode()

@@ -1,10 +1,10 @@
-"""Edits of flag files that keep comments and layout.
+r"""Edits of flag files that keep comments and layout.
 
 Pure: a text and edits as data go in, a text comes out. Positions come from the loader's exact spans, so that what is not edited is not
 even looked at; the result is read again and compared with the same edit of the data.
 
->>> edit_text("a: 1 # one\\nb: [x]\\n", [Set(("a",), 2), Insert(("b",), 1, "y")])
-'a: 2 # one\\nb: [x, y]\\n'
+>>> edit_text("a: 1 # one\nb: [x]\n", [Set(("a",), 2), Insert(("b",), 1, "y")])
+'a: 2 # one\nb: [x, y]\n'
 """
 
 from flagctl.source.editing.apply import edit_text

@@ -269,4 +269,6 @@ def _rewritten(text: str, step: _Step, wanted: Any) -> str:
             continue
         if _reads_as(result, wanted):
             return result
-    raise EditError(f"{describe(route)} is laid out so that it can't be edited", hint="edit it by hand: flagctl fmt may help")
+    raise EditError(
+        f"{describe(route)} is laid out so that it can't be edited", hint="edit it by hand: flagctl fmt may help"
+    )

@@ -165,7 +165,7 @@ def _set(data: Any, edit: Set, position: Position) -> None:
         if isinstance(parent, list):
             _step(parent, step, edit.route[: depth + 1])
             if last:
-                parent[step] = value  # type: ignore[call-overload]
+                parent[int(step)] = value
                 return
         elif not isinstance(parent, dict) or not isinstance(step, str):
             raise EditError(f"{describe(place)} has no entries")

@@ -51,10 +51,14 @@ _INSIDE: Final[dict[str, tuple[str, ...]]] = {
     "schedule": ("from", "until"),
     "linear": WINDOW,
 }
-_USERS_OWN: Final = frozenset({"value", "value_schema", "variants", "targets", "rollout", "context", "matrix", "expect"})
+_USERS_OWN: Final = frozenset(
+    {"value", "value_schema", "variants", "targets", "rollout", "context", "matrix", "expect"}
+)
 """Keys below which nothing is ours to order; a condition's value is a scalar or a list of them."""
 
-_BLOCK_LISTS: Final = frozenset({"rules", "when", "any", "all", "prerequisites", "steps", "cases", "secondary", "guardrails"})
+_BLOCK_LISTS: Final = frozenset(
+    {"rules", "when", "any", "all", "prerequisites", "steps", "cases", "secondary", "guardrails"}
+)
 _BLOCK_MAPPINGS: Final = frozenset({"environments", "targets", "metrics", "percentage", "attributes"})
 
 

@@ -32,7 +32,9 @@ class Style:
 def inline(value: Any, style: Style, *, flow: bool = False) -> str:
     """Return any value on one line, collections in braces."""
     if isinstance(value, dict):
-        parts = (f"{inline_key(key, style, flow=True)}: {inline(item, style, flow=True)}" for key, item in value.items())
+        parts = (
+            f"{inline_key(key, style, flow=True)}: {inline(item, style, flow=True)}" for key, item in value.items()
+        )
         return "{" + ", ".join(parts) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(inline(item, style, flow=True) for item in value) + "]"

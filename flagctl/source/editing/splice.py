@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.source.editing.edits import EditError
-from flagctl.source.editing.render import Style, block_lines, block_text, entry_lines, inline, inline_key, is_block, item_lines
+from flagctl.source.editing.render import (
+    Style,
+    block_lines,
+    block_text,
+    entry_lines,
+    inline,
+    inline_key,
+    is_block,
+    item_lines,
+)
 from flagctl.source.editing.scalars import scalar_text
 
 if TYPE_CHECKING:
@@ -100,10 +109,10 @@ class Splicer:
         first, last = view.entry_range(node, 0)[0], view.entry_range(node, len(node.children) - 1)[1]
         if not view.begins_line(start):  # behind a dash
             return [(start, end, text)]
-        head = self._head_of(first, node)
+        head = self._head_of(node)
         return [(head, head, f" {text}"), (first, last, "")]
 
-    def _head_of(self, offset: int, node: Node) -> int:
+    def _head_of(self, node: Node) -> int:
         """Return the place behind the colon or dash that a block collection belongs to."""
         parent = self._parent_of(node)
         for step, child in parent.children.items():
@@ -140,7 +149,9 @@ class Splicer:
         colon = view.colon_end(key[1])
         if isinstance(value, str):
             header = first.rpartition(" ")[2]
-            return self._text_block(node, (colon, start, end), header, [" " * column + line if line else "" for line in rest])
+            return self._text_block(
+                node, (colon, start, end), header, [" " * column + line if line else "" for line in rest]
+            )
         line_end = view.lines.line_end(max(end, colon) if not old_is_block else colon)
         body = "".join(self.style.newline + (" " * column + line if line else "") for line in rest)
         if self.text[start:end][:1] in {"|", ">"}:
@@ -148,7 +159,7 @@ class Splicer:
         return [(colon, max(end, colon), ""), (line_end, line_end, body)]
 
     def _text_block(self, node: Node, place: tuple[int, int, int], header: str, body: list[str]) -> list[Splice]:
-        colon, start, end = place
+        colon, _, end = place
         if node.children and not self.view.is_flow(node):
             return [(colon, end, f" {header}" + self.style.newline + self._join(body))]
         line_end = self.view.lines.line_end(max(end, colon))
@@ -212,7 +223,9 @@ class Splicer:
             separator = f",{self.style.newline}{' ' * self.view.column(at)}" if self.view.begins_line(at) else ", "
             return [(at, at, text + separator)]
         start, end = self._flow_entry(node, index - 1)
-        if not self.view.begins_line(start) or index < 2 and len(steps) > 1 and not self.view.begins_line(self._flow_entry(node, 1)[0]):
+        if not self.view.begins_line(start) or (
+            index < 2 and len(steps) > 1 and not self.view.begins_line(self._flow_entry(node, 1)[0])
+        ):
             return [(end, end, f", {text}")]
         following = self.view.gap_end(end)
         comma = self.text[following] == ","
@@ -271,7 +284,11 @@ class Splicer:
             if index < last or not self.view.has_comment(end, following):
                 own_line = self.view.begins_line(start)
                 rest = self.text[after : self.view.lines.line_end(after)]
-                if own_line and not self.view.has_comment(end, following) and (not rest.strip() or rest.lstrip()[0] == "#"):
+                if (
+                    own_line
+                    and not self.view.has_comment(end, following)
+                    and (not rest.strip() or rest.lstrip()[0] == "#")
+                ):
                     return [(self.view.lines.line_start(start), self.view.lines.next_line(after), "")]
                 return [(start, after + len(rest) - len(rest.lstrip(" \t")), "")]
             return [(start, end, "")]
@@ -298,9 +315,7 @@ class Splicer:
         texts = [self.text[start:end] for start, end in ranges]
         texts.insert(target, texts.pop(source))
         return [
-            (start, end, text)
-            for (start, end), text in zip(ranges, texts, strict=True)
-            if self.text[start:end] != text
+            (start, end, text) for (start, end), text in zip(ranges, texts, strict=True) if self.text[start:end] != text
         ]
 
     def rename(self, route: Route, key: str) -> list[Splice]:

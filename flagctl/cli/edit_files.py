@@ -1,0 +1,1 @@
+"""Commands that look at whole files and whole environments: `fmt`, `promote`, `compare`."""
