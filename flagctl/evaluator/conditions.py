@@ -18,7 +18,7 @@ from flagctl.evaluator.plan import Check, ConditionPlan, Group, Member, Path, Re
 from flagctl.evaluator.versions import parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     KnownTests = dict[tuple[Any, ...], Test]
     Prepare = Callable[["ConditionReader", Path, Any, bool], Test]
@@ -291,13 +291,26 @@ def _in_network(_: ConditionReader, path: Path, value: Any, _fold: bool) -> Test
         version, first, length = network
         shift = (32 if version == 4 else 128) - length
         prefixes.setdefault((version, shift), set()).add(first >> shift)
-    tables = tuple((version, shift, frozenset(found)) for (version, shift), found in sorted(prefixes.items()))
+    networks = Networks((version, shift, frozenset(found)) for (version, shift), found in sorted(prefixes.items()))
+    return Test(path, Reading.ADDRESS, Check.CALL, networks.hold)
 
-    def holds(address: tuple[int, int]) -> bool:
+
+class Networks:
+    """IP networks grouped by their size.
+
+    Attributes:
+        tables: (IP version, bits of an address that do not count, the values of the bits that do) each.
+    """
+
+    __slots__ = ("tables",)
+
+    def __init__(self, tables: Iterable[tuple[int, int, frozenset[int]]]) -> None:
+        self.tables = tuple(tables)
+
+    def hold(self, address: tuple[int, int]) -> bool:
+        """Return whether an address, (IP version, number), lies in one of the networks."""
         version, number = address
-        return any(version == table[0] and number >> table[1] in table[2] for table in tables)
-
-    return Test(path, Reading.ADDRESS, Check.CALL, holds)
+        return any(version == table[0] and number >> table[1] in table[2] for table in self.tables)
 
 
 def _exists(_: ConditionReader, path: Path, _value: Any, _fold: bool) -> Test:

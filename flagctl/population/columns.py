@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from flagctl.population.addresses import Addresses
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -32,9 +34,10 @@ class Column:
         kind: The exact type of all values, or None if there are several.
     """
 
-    __slots__ = ("_folded", "codes", "distinct", "kind")
+    __slots__ = ("_addresses", "_folded", "codes", "distinct", "kind")
 
     def __init__(self, values: Sequence[Any]) -> None:
+        self._addresses: Addresses | None = None
         self._folded: list[str] | None = None
         kinds = set(map(type, values))
         has_none = type(None) in kinds
@@ -105,6 +108,13 @@ class Column:
         if self._folded is None:
             self._folded = list(map(str.casefold, self.distinct))
         return self._folded
+
+    @property
+    def addresses(self) -> Addresses:
+        """The IP addresses in the distinct values of a column of text."""
+        if self._addresses is None:
+            self._addresses = Addresses(self.distinct)
+        return self._addresses
 
     def hand_out(self, answers: NDArray[Any]) -> NDArray[Any]:
         """Return each row's answer.

@@ -24,10 +24,11 @@ from flagctl.evaluator.document import MalformedEntryError, decode_line
 from flagctl.evaluator.flagset import FlagSet
 from flagctl.evaluator.lowering import ALWAYS, Bundle, lower_flag, lower_segment
 from flagctl.evaluator.plan import Check, Member, Reading, Serve, Split, Test
+from flagctl.population.addresses import NetworkTables
 from flagctl.population.paths import reads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -119,6 +120,7 @@ class ColumnFlags:
         tests: KnownTests = {}
         self._bundle = Bundle(self._search, tests)
         self._outcomes: dict[str, FlagOutcomes] = {}
+        self._networks: dict[Test, NetworkTables] = {}
 
     def outcomes(self, key: str) -> list[Outcome]:
         """Return the outcomes of a flag by number, as far as they occurred."""
@@ -160,6 +162,12 @@ class ColumnFlags:
         for need in plan.prerequisites:
             found |= self.attributes(need.flag) or set()
         return found
+
+    def networks(self, test: Test) -> NetworkTables:
+        """Return the networks that a test of an address looks for it in."""
+        if test not in self._networks:
+            self._networks[test] = NetworkTables(test.constant.__self__)  # `Networks.hold`, bound to them
+        return self._networks[test]
 
     def segment(self, key: str) -> SegmentPlan:
         """Return the plan of a segment that some flag's plan refers to."""
@@ -308,7 +316,10 @@ class BatchRun:
     def _test(self, test: Test) -> Mask:
         column = self._batch.column(test.path)
         direct = _DIRECT.get(test.check)
-        if direct is not None and column.kind in _AS_IS.get(test.reading, ()):
+        answers: Sequence[bool] | NDArray[np.bool_]
+        if column.kind is str and test.reading == Reading.ADDRESS:
+            answers = column.addresses.inside(self._flags.networks(test))
+        elif direct is not None and column.kind in _AS_IS.get(test.reading, ()):
             answers = list(map(direct(test.constant), column.distinct))
         elif direct is not None and column.kind is str and test.reading == Reading.FOLDED:
             answers = list(map(direct(test.constant), column.folded))
