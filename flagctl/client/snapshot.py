@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from flagctl.client.updater import Held
+    from flagctl.client.held import Held
     from flagctl.evaluator.flagset import FlagSet
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ClientStatus(NamedTuple):
@@ -13,7 +16,7 @@ class ClientStatus(NamedTuple):
         url: The remote.
         environment: Environment.
         project: Project; None without a root of trust and before the first bundle.
-        source: Where the current bundle came from: ``remote``, ``cache`` or ``bootstrap``; None before the first.
+        source: Where the current bundle came from: ``remote``, ``l2``, ``cache`` or ``bootstrap``; None before the first.
         epoch: Epoch of the manifest.
         seq: Number of the manifest.
         bundle_sha256: Digest of the bundle.
@@ -35,7 +38,9 @@ class ClientStatus(NamedTuple):
         kills_error: Why the current kill list at the remote was not taken over; the held one goes on counting.
         cache_error: Why the copy on disk could not be read or written, None if it could.
         conversions_dropped: Calls of `track_conversion` that went nowhere, because the client has no sinks.
+        l2: State of the shared cache (`flagctl.client.l2.L2Status`); None without one.
         telemetry: State, queue and drop counters of each sink, and what was dropped before the sinks; None without any.
+        guards: Every flag with a breaker that was guarded here: its state, and what was measured of each variant.
     """
 
     state: str
@@ -64,7 +69,9 @@ class ClientStatus(NamedTuple):
     kills_error: str | None
     cache_error: str | None
     conversions_dropped: int
+    l2: dict[str, Any] | None = None
     telemetry: dict[str, Any] | None = None
+    guards: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as JSON values."""

@@ -6,8 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Final, final
 
 from flagctl.bundle.accept import Trusted
+from flagctl.client.held import Held
 from flagctl.client.status import ClientStatus
-from flagctl.client.updater import Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable

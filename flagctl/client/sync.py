@@ -44,6 +44,7 @@ class Pulled(NamedTuple):
         tags: Tags of the manifest and the kill list that `state` holds.
         data: The manifest's envelope; None if it has not changed.
         blob: The stored bundle, if it had to be fetched.
+        delta: Place and bytes of the delta that led to the bundle, if one did.
         problem: Why the manifest or its bundle was not taken over; the kill list may have been.
         kills_problem: Why the current kill list was not taken over.
     """
@@ -52,6 +53,7 @@ class Pulled(NamedTuple):
     tags: Tags = NO_TAGS
     data: bytes | None = None
     blob: bytes | None = None
+    delta: tuple[str, bytes] | None = None
     problem: FlagctlError | None = None
     kills_problem: FlagctlError | None = None
 
@@ -157,6 +159,7 @@ def _pull_manifest(source: Source, state: Trusted, now: float, tags: Tags) -> Pu
             hint=f"publish it: flagctl publish {state.environment}",
         )
     blobs: list[bytes] = []
+    deltas: list[tuple[str, bytes]] = []
 
     def read_blob(manifest: Manifest) -> bytes:
         blobs.append(read_stored_bundle(remote, manifest))
@@ -167,11 +170,13 @@ def _pull_manifest(source: Source, state: Trusted, now: float, tags: Tags) -> Pu
         found = remote.get(key, max_bytes=delta.size)
         if not isinstance(found, Fetched):
             raise LackingError(f"the delta that the manifest names is missing: {remote.url.rstrip('/')}/{key}")
+        deltas.append((key, found.data))
         return found.data
 
     shortcuts = Shortcuts(read_delta, source.plain)
     following = accept(state, fetched.data, read_blob, now=now, terms=source.terms, shortcuts=shortcuts)
-    return Pulled(following, tags._replace(manifest=fetched.etag), fetched.data, blobs[-1] if blobs else None)
+    led = deltas[-1] if deltas and not blobs else None
+    return Pulled(following, tags._replace(manifest=fetched.etag), fetched.data, blobs[-1] if blobs else None, led)
 
 
 def _pull_kills(remote: Remote, held: Trusted, pulled: Pulled) -> Pulled:

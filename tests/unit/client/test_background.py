@@ -6,7 +6,8 @@ import pytest
 
 from flagctl.bundle.accept import trusting
 from flagctl.client.background import Background
-from flagctl.client.updater import CHAIN_SECONDS, LONGEST_BACKOFF, Clocks, Updater
+from flagctl.client.held import Clocks
+from flagctl.client.updater import CHAIN_SECONDS, LONGEST_BACKOFF, Updater
 from flagctl.errors import RemoteError
 from tests.simulators.memory_remote import MemoryRemote
 from tests.simulators.project import Clock, Project, bundle_of, eventually
