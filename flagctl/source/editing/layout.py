@@ -22,8 +22,8 @@ STATE: Final = (
     *("schedule", "prerequisites", "targets", "rules"),
 )
 RULE: Final = (
-    *("id", "description", "priority", "when", "schedule", "serve", "value", "rollout", "experiment"),
-    *("percentage", "bucket_by", "salt"),
+    *("id", "description", "when", "schedule", "serve", "value", "rollout", "experiment"),
+    *("percentage", "bucket_by", "salt", "priority"),
 )
 CONDITION: Final = ("attribute", "operator", "value", "ignore_case", "segment", "any", "all", "not")
 WINDOW: Final = ("from", "to", "until", "start", "end")
@@ -37,7 +37,7 @@ TOP: Final[dict[str, tuple[str, ...]]] = {
     "segment": (*ABOUT, "include", "exclude", "when"),
     "experiment": (
         *("kind", "key", "name", "flag", "description", "owner", "tags", "hypothesis", "status", "started_at"),
-        *("ended_at", "layer", "slots", "bucket_by", "traffic", "variants", "control", "winner", "metrics"),
+        *("ended_at", "layer", "slots", "bucket_by", "variants", "control", "winner", "traffic", "metrics"),
         *("decision", "breakdowns", "bots", "registration", "amendments"),
     ),
     "layer": ("kind", "key", "name", "description", "owner", "tags", "holdout"),
