@@ -1,0 +1,1 @@
+"""A shop with flags. Run it: gunicorn --preload shop.wsgi"""
