@@ -13,7 +13,7 @@ from flagctl.population.hashing import Units
 from flagctl.population.nesting import put
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -114,11 +114,17 @@ class RowBatch(Batch):
 
     Args:
         contexts: Anything; what is no plain dict (None counts as an empty one) is evaluated one by one.
+        gathered: Values of attributes that were taken out of them already.
+
+    Attributes:
+        asked: Paths of attributes that were asked for.
     """
 
-    def __init__(self, contexts: Sequence[Any]) -> None:
+    def __init__(self, contexts: Sequence[Any], gathered: Mapping[Path, Sequence[Any]] | None = None) -> None:
         super().__init__(len(contexts))
+        self.asked: set[Path] = set()
         self._contexts = contexts
+        self._gathered = gathered or {}
         self._rows: list[dict[Any, Any]]
         if set(map(type, contexts)) <= {dict}:
             self._rows = contexts  # type: ignore[assignment]
@@ -133,10 +139,11 @@ class RowBatch(Batch):
         return self._contexts[row]
 
     def _values(self, path: Path) -> Sequence[Any]:
+        self.asked.add(path)
+        if path in self._gathered:
+            return self._gathered[path]
         try:
-            if type(path) is tuple:
-                return [walk(row, path) for row in self._rows]
-            return [row.get(path) for row in self._rows]
+            return values_at(self._rows, path)
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - foreign mappings may raise anything; now find out which
@@ -150,6 +157,13 @@ class RowBatch(Batch):
         except Exception:  # noqa: BLE001 - as above
             self.odd[row] = True
             return None
+
+
+def values_at(rows: Sequence[dict[Any, Any]], path: Path) -> list[Any]:
+    """Return what lies at a path of each row, None where nothing does."""
+    if type(path) is tuple:
+        return [walk(row, path) for row in rows]
+    return [row.get(path) for row in rows]
 
 
 class TableBatch(Batch):

@@ -18,15 +18,17 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from flagctl.errors import NothingMatchedError, UsageError
-from flagctl.population.batch import BATCH_ROWS, RowBatch, TableBatch
+from flagctl.population.batch import BATCH_ROWS, RowBatch, TableBatch, values_at
 from flagctl.population.cells import CellError, read_cell
 from flagctl.population.columns import Column
+from flagctl.population.gathering import NEAR, Shared
 from flagctl.population.nesting import heading, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from flagctl.evaluator.plan import Path as AttributePath
     from flagctl.model.config import ContextSchema
     from flagctl.population.batch import Batch
 
@@ -147,32 +149,41 @@ _scan: Final = json.JSONDecoder(parse_constant=_refuse_constant).scan_once  # ty
 
 def _jsonl(source: PopulationFile, stream: IO[bytes]) -> Iterator[Batch]:
     lines = _text(source, stream, "\n")
-    number = 0
-    while part := list(islice(lines, source.batch_rows)):
+    numbered = enumerate(lines, start=1)
+    wanted: set[AttributePath] = set()
+    while part := list(islice(numbered, source.batch_rows)):
         contexts: list[dict[str, Any]] = []
-        for line in part:
-            number += 1
-            text = line.strip()
-            if not text:
-                continue
-            try:
-                context, end = _scan(text, 0)
-            except (StopIteration, ValueError, RecursionError):
-                end = -1
-            if end != len(text):
-                raise UsageError(
-                    f"{source.name}:{number}: this line is not JSON",
-                    hint="a population has one JSON object on each line",
-                )
-            if type(context) is not dict:
-                raise UsageError(
-                    f"{source.name}:{number}: this line is not a JSON object",
-                    hint='a context looks like {"targeting_key": "user-1", "country": "DE"}',
-                )
-            contexts.append(context)
+        gathered: dict[AttributePath, list[Any]] = {path: [] for path in wanted}
+        shared = Shared()
+        for start in range(0, len(part), NEAR):
+            near = [
+                _context(source, number, text) for number, line in part[start : start + NEAR] if (text := line.strip())
+            ]
+            contexts += near
+            for path, values in gathered.items():
+                values.extend(shared.values(path, values_at(near, path)))
         if contexts:
-            yield RowBatch(contexts)
+            batch = RowBatch(contexts, gathered)
+            yield batch
+            wanted |= batch.asked
     lines.detach()
+
+
+def _context(source: PopulationFile, number: int, text: str) -> dict[str, Any]:
+    try:
+        context, end = _scan(text, 0)
+    except (StopIteration, ValueError, RecursionError):
+        end = -1
+    if end != len(text):
+        raise UsageError(
+            f"{source.name}:{number}: this line is not JSON", hint="a population has one JSON object on each line"
+        )
+    if type(context) is not dict:
+        raise UsageError(
+            f"{source.name}:{number}: this line is not a JSON object",
+            hint='a context looks like {"targeting_key": "user-1", "country": "DE"}',
+        )
+    return context
 
 
 # --- CSV ---
@@ -206,13 +217,14 @@ def heading_paths(names: Sequence[str], where: str) -> list[tuple[str, ...]]:
 
 class _CsvTable:
     def __init__(
-        self, source: PopulationFile, paths: list[tuple[str, ...]], rows: list[list[str]], lines: list[int]
+        self, source: PopulationFile, paths: list[tuple[str, ...]], columns: list[list[str]], lines: list[int]
     ) -> None:
         self._source = source
-        self._rows = rows
+        self._columns = columns
         self._lines = lines
         self.paths = paths
-        self.size = len(rows)
+        self.size = len(lines)
+        self.asked: set[int] = set()
 
     def values(self, path: tuple[str, ...]) -> Sequence[Any]:
         column = self.column(path)
@@ -221,7 +233,8 @@ class _CsvTable:
 
     def column(self, path: tuple[str, ...]) -> Column:
         place = self.paths.index(path)
-        cells = [row[place] for row in self._rows]
+        self.asked.add(place)
+        cells = self._columns[place]
         attribute = self._source.schema.lookup(path)
         kept: list[Any] = []
         places: dict[str, int] = {}
@@ -237,10 +250,11 @@ class _CsvTable:
         return Column.encoded(kept, np.fromiter(map(places.__getitem__, cells), np.int64, len(cells)))
 
     def cell(self, path: tuple[str, ...], row: int) -> Any:
+        cell = self._columns[self.paths.index(path)][row]
         try:
-            return read_cell(self._rows[row][self.paths.index(path)], self._source.schema.lookup(path))
+            return read_cell(cell, self._source.schema.lookup(path))
         except CellError:  # of a column that no flag reads
-            return self._rows[row][self.paths.index(path)]
+            return cell
 
 
 def _csv(source: PopulationFile, stream: IO[bytes]) -> Iterator[Batch]:
@@ -249,24 +263,43 @@ def _csv(source: PopulationFile, stream: IO[bytes]) -> Iterator[Batch]:
     try:
         names = [name.strip() for name in next(reader, [])]
         paths = heading_paths(names, f"{source.name}:1") if names else []
+        wanted: set[int] = set()
         while True:
-            rows, lines = [], []
-            for row in islice(reader, source.batch_rows):
-                if not row:
-                    continue
-                if len(row) != len(names):
-                    raise UsageError(
-                        f"{source.name}:{reader.line_num}: this line has {len(row)} cells, and the heading has {len(names)}",
-                        hint="cells are separated by commas; one with a comma inside stands in double quotes",
-                    )
-                rows.append(row)
-                lines.append(reader.line_num)
-            if not rows:
+            columns: list[list[str]] = [[] for _ in names]
+            lines: list[int] = []
+            shared = Shared()
+            while len(lines) < source.batch_rows:
+                near = _csv_rows(source, reader, names, lines)
+                for place, cells in enumerate(zip(*near, strict=True)):
+                    columns[place].extend(shared.values(place, cells) if place in wanted else cells)
+                if not near:
+                    break
+            if not lines:
                 break
-            yield TableBatch(_CsvTable(source, paths, rows, lines))
+            table = _CsvTable(source, paths, columns, lines)
+            yield TableBatch(table)
+            wanted |= table.asked
     except csv.Error as error:
         raise UsageError(f"{source.name}:{reader.line_num}: this is not CSV: {error}") from error
     text.detach()
+
+
+def _csv_rows(source: PopulationFile, reader: Any, names: list[str], lines: list[int]) -> list[list[str]]:
+    """Return the next rows of a CSV, none at its end, and note their lines."""
+    rows: list[list[str]] = []
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(names):
+            raise UsageError(
+                f"{source.name}:{reader.line_num}: this line has {len(row)} cells, and the heading has {len(names)}",
+                hint="cells are separated by commas; one with a comma inside stands in double quotes",
+            )
+        rows.append(row)
+        lines.append(reader.line_num)
+        if len(rows) == min(NEAR, source.batch_rows):
+            break
+    return rows
 
 
 # --- Parquet ---
