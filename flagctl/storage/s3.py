@@ -40,6 +40,9 @@ _HINTS: Final = {
 }
 
 
+_CONTENT_TYPES: Final = {"json": "application/json", "parquet": "application/vnd.apache.parquet"}
+
+
 @final
 class S3Remote:
     """A remote under a prefix of a bucket.
@@ -111,7 +114,8 @@ class S3Remote:
             condition["IfMatch"] = if_match
         if if_none_match:
             condition["IfNoneMatch"] = "*"
-        content_type = "application/json" if key.endswith(".json") else "application/gzip"
+        ending = key.rpartition(".")[2]
+        content_type = _CONTENT_TYPES.get(ending, "application/gzip")
         try:
             answer = self._opened().put_object(
                 Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type, **condition

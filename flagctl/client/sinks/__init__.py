@@ -1,5 +1,52 @@
-"""Where events go. Each sink is a module of its own, imported when it is used: `flagctl.client.sinks.jsonl.JsonlSink`."""
+"""Where events go. Each sink is a module of its own, which is imported when its name is first used."""
+
+from typing import TYPE_CHECKING, Any
 
 from flagctl.client.sinks.protocol import Sink
 
-__all__ = ["Sink"]
+if TYPE_CHECKING:
+    from flagctl.client.sinks.blobs import Sizes
+    from flagctl.client.sinks.jsonl import JsonlSink
+    from flagctl.client.sinks.logs import LoggingSink
+    from flagctl.client.sinks.memory import MemorySink
+    from flagctl.client.sinks.otel import OpenTelemetrySink
+    from flagctl.client.sinks.parquet import ParquetSink
+    from flagctl.client.sinks.prometheus import PrometheusSink
+    from flagctl.client.sinks.redis import RedisStreamSink
+    from flagctl.client.sinks.s3 import S3Sink
+
+__all__ = [
+    "JsonlSink",
+    "LoggingSink",
+    "MemorySink",
+    "OpenTelemetrySink",
+    "ParquetSink",
+    "PrometheusSink",
+    "RedisStreamSink",
+    "S3Sink",
+    "Sink",
+    "Sizes",
+]
+
+_HOMES = {
+    "JsonlSink": "jsonl",
+    "LoggingSink": "logs",
+    "MemorySink": "memory",
+    "OpenTelemetrySink": "otel",
+    "ParquetSink": "parquet",
+    "PrometheusSink": "prometheus",
+    "RedisStreamSink": "redis",
+    "S3Sink": "s3",
+    "Sizes": "blobs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'flagctl.client.sinks' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - names are looked up once
+
+    value = getattr(import_module(f"flagctl.client.sinks.{home}"), name)
+    globals()[name] = value
+    return value

@@ -17,9 +17,10 @@ class Sink(Protocol):
     `open` before the first batch (and again in a forked child, where it must let go of what it shares with the parent
     without closing it there), then `write` and now and then `flush`, at last `close`.
 
-    A method may take its time and may raise: evaluation does not wait for it. A batch whose `write` raised is written
-    again after a pause that grows, and dropped (and counted) when the sink has failed too often; so a sink may get
-    events twice, which their `event_id` tells. `write` must not change the batch.
+    A method may take its time and may raise: evaluation does not wait for it. A batch whose `write` raised counts as not
+    taken: it is written again after a pause that grows, and dropped (and counted) when that failed too often. So `write`
+    takes all of a batch or nothing, as far as it can; where it can't, `event_id` tells what came twice. What `flush`
+    raises makes the sink pause as well. `write` must not change the batch.
 
     Attributes:
         name: Names the sink in the client's status; two of one client should differ.
@@ -41,7 +42,7 @@ class Sink(Protocol):
         """Take a batch: 1 to some hundred events of accepted kinds, oldest first."""
 
     def flush(self) -> None:
-        """Let go of everything that was written and is still held back."""
+        """Deliver what was written and is held back, as far as it is due. Called whenever nothing waits to be written."""
 
     def close(self) -> None:
-        """Flush, and let go of files and connections. Called once; nothing is written after it."""
+        """Deliver all that is held back, and let go of files and connections. Called once; nothing is written after it."""

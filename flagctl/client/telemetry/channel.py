@@ -2,7 +2,8 @@
 
 The thread takes batches off the queue and gives them to the sink. When the sink fails, it pauses, twice as long each
 time up to a minute, and tries the same batch again; a batch that failed `ATTEMPTS` times is dropped, so that what comes
-after it gets its turn. A sink that hangs holds up its own thread and nobody else.
+after it gets its turn. A sink that takes batches but can't get rid of them (its `flush` fails) goes on taking them; only
+its flushing pauses. A sink that hangs holds up its own thread and nobody else.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ class Channel:
     def _begin(self) -> None:
         self._queue: deque[Event] = deque()
         self._batch: list[Event] = []
-        self._failures = 0
+        self._failures = 0  # in a row, to open or to write
+        self._flush_failures = 0
+        self._flush_at = 0.0
         self._failed_in_all = 0
         self._last_error: str | None = None
         self._opened = False
-        self._unflushed = False
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._deadline = 0.0
@@ -96,14 +98,16 @@ class Channel:
     def status(self) -> dict[str, Any]:
         """Return what a client's status says about the sink."""
         alive = self._thread is not None and self._thread.is_alive()
+        own = getattr(self.sink, "status", None)
         return {
             "name": self.sink.name,
-            "state": ("failing" if self._failures else "ok") if alive else "closed",
+            "state": ("failing" if self._failures or self._flush_failures else "ok") if alive else "closed",
             "queued": len(self._queue) + len(self._batch),
             "delivered": self.delivered,
             "dropped": dict(self.dropped),
             "failures": self._failed_in_all,
             "last_error": self._last_error,
+            "sink": None if own is None else dict(own()),
         }
 
     def _drop(self, why: str, how_many: int) -> None:
@@ -117,7 +121,7 @@ class Channel:
             while self._step():
                 pass
             if self._failures and not stop.is_set():
-                stop.wait(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 20)))
+                stop.wait(_pause(self._failures))
         while monotonic() < self._deadline and (self._queue or self._batch) and self._step():
             pass
         self._attempt(self.sink.close)
@@ -126,23 +130,22 @@ class Channel:
         """Deliver one batch, or flush if there is none; return whether to go on at once."""
         if not self._opened:
             self._opened = self._attempt(self.sink.open)
-            if self._opened:
-                self._failures = 0
+            self._failures = 0 if self._opened else self._failures + 1
             return self._opened
         if not self._batch:
             for _ in range(min(self._options.batch, len(self._queue))):
                 self._batch.append(self._queue.popleft())
         if not self._batch:
-            if self._unflushed and self._attempt(self.sink.flush):
-                self._unflushed = False
-                self._failures = 0
+            if monotonic() >= self._flush_at:
+                self._flush_failures = 0 if self._attempt(self.sink.flush) else self._flush_failures + 1
+                self._flush_at = monotonic() + _pause(self._flush_failures)
             return False
         if self._attempt(lambda: self.sink.write(self._batch)):
             self.delivered += len(self._batch)
-            self._unflushed = True
             self._failures = 0
             self._batch = []
             return True
+        self._failures += 1
         if self._failures >= ATTEMPTS:
             self._drop("sink_failed", len(self._batch))
             self._batch = []
@@ -153,12 +156,16 @@ class Channel:
         try:
             act()
         except Exception as error:  # noqa: BLE001 - whatever a sink raises is its own affair
-            self._failures += 1
             self._failed_in_all += 1
             self._last_error = f"{type(error).__name__}: {error}"[:300]
-            if self._failures == 1:
+            if not self._failures and not self._flush_failures:
                 import logging  # noqa: PLC0415 - most apps never get here
 
                 logging.getLogger("flagctl").warning("the sink %s failed: %s", self.sink.name, self._last_error)
             return False
         return True
+
+
+def _pause(failures: int) -> float:
+    """Return seconds to wait after so many failures in a row."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 20)) if failures else 0.0

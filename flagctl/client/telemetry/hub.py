@@ -157,6 +157,13 @@ class Hub:
         """Return all counts since the process began, as of now."""
         return self.book.totals()
 
+    def dropped_by_sink(self) -> list[tuple[tuple[str, str], int]]:
+        """Return what went nowhere by (sink, why); the sink is empty for what was dropped before them."""
+        found = [(("", why), number) for why, number in list(self.dropped.items())]
+        for channel in self._channels:
+            found += [((channel.sink.name, why), number) for why, number in list(channel.dropped.items())]
+        return found
+
     def status(self) -> dict[str, Any]:
         """Return what a client's status says about telemetry, as JSON values."""
         return {

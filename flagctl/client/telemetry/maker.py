@@ -12,9 +12,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, final
 
 from flagctl.client.telemetry.privacy import plain
-from flagctl.events import Conversion, Evaluation, Exposure, Measurement, Usage
+from flagctl.events import Conversion, Evaluation, Exposure, GuardChange, Measurement, Usage
 
 if TYPE_CHECKING:
+    from flagctl.client.guard_book import GuardStep
     from flagctl.client.telemetry.book import Count
     from flagctl.client.telemetry.watcher import Watcher
     from flagctl.evaluator.details import Answer
@@ -124,6 +125,28 @@ class Maker:
             name=name,
             value=value,
             attrs={} if watcher is None else watcher.privacy.strings(attributes),
+        )
+
+    def guard(self, ts: int, bundle: str | None, step: GuardStep) -> GuardChange:
+        """Return what a flag's breaker did."""
+        seen, off = step.seen, step.baseline
+        return GuardChange(
+            ts=ts,
+            event_id=self._id(),
+            environment=self._environment,
+            flag=step.flag,
+            step=step.step,
+            variant=step.variant,
+            cause=step.cause,
+            calls=None if seen is None else seen.calls,
+            errors=None if seen is None else seen.errors,
+            slow=None if seen is None else seen.slow,
+            p95_ms=None if seen is None else seen.p95_ms,
+            off_calls=None if off is None else off.calls,
+            off_errors=None if off is None else off.errors,
+            cool_down=step.cool_down,
+            bundle=bundle,
+            sdk=self._sdk,
         )
 
     def usage(self, begin: int, seconds: float, counts: list[Count]) -> list[Usage]:
