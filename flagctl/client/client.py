@@ -15,6 +15,7 @@ from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.background import Background
 from flagctl.client.dress import Parts, dress
+from flagctl.client.guardable import Guardable
 from flagctl.client.not_ready import NOT_READY
 from flagctl.client.updater import Clocks, Updater
 from flagctl.errors import UsageError
@@ -40,7 +41,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @final
-class Client:
+class Client(Guardable):
     """Evaluates the flags of one environment and keeps them up to date in the background.
 
     Args:
@@ -92,6 +93,9 @@ class Client:
         if not 0 < poll_interval <= _LONGEST_INTERVAL:
             raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
         self._flags: Evaluating = NOT_READY
+        self._latest: FlagSet | None = None
+        self._guarding = None
+        self._monotonic = monotonic
         self._parts = Parts()
         self._closed = False
         self._conversions_dropped = 0
@@ -226,7 +230,9 @@ class Client:
         """Return what is served, where from, and what went wrong last."""
         self._look_after()
         status = self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
-        return status if self._hub is None else status._replace(telemetry=self._hub.status())
+        if self._hub is not None:
+            status = status._replace(telemetry=self._hub.status())
+        return status if self._guarding is None else status._replace(guards=self._guarding.status())
 
     def snapshot(self) -> Snapshot | None:
         """Return the flags that are served now as one immutable set, or None before the first bundle."""
@@ -275,7 +281,11 @@ class Client:
             self._hub.start()
 
     def _take(self, flags: FlagSet) -> None:
-        self._flags = dress(flags, self._parts)
+        self._latest = flags
+        if self._guarding is None:
+            self._flags = dress(flags, self._parts)
+        else:
+            self._guarding.serve()
 
     @staticmethod
     def _load_copies(

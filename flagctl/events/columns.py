@@ -128,5 +128,25 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         _column("count", _INT64, "How many evaluations."),
         _SDK,
     ),
+    "guards": (
+        _TS,
+        _EVENT_ID,
+        _ENVIRONMENT,
+        _column("flag", _STRING, "Key of the flag whose code is guarded."),
+        _column(
+            "step", _STRING, "What its breaker did in this process: ``tripped``, ``probing``, ``closed``, ``reopened``."
+        ),
+        _column("variant", _STRING, "Name of the variant whose calls decided, or that is tried again.", nullable=True),
+        _column("cause", _STRING, "Limit that was exceeded: ``error_rate`` or ``latency_p95``.", nullable=True),
+        _column("calls", _INT64, "Calls of the variant within the window, when it tripped.", nullable=True),
+        _column("errors", _INT64, "How many of them failed.", nullable=True),
+        _column("slow", _INT64, "How many of them took longer than the limit.", nullable=True),
+        _column("p95_ms", _FLOAT64, "Their 95th percentile in milliseconds, within 5 %.", nullable=True),
+        _column("off_calls", _INT64, "Calls of the variant ``off`` within the window, when it tripped.", nullable=True),
+        _column("off_errors", _INT64, "How many of them failed.", nullable=True),
+        _column("cool_down", _FLOAT64, "Seconds until one call tries again; 0 where none is due."),
+        _column("bundle", _STRING, "SHA-256 of the bundle.", nullable=True),
+        _SDK,
+    ),
 }
 """The columns of each kind of event."""

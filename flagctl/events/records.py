@@ -173,10 +173,34 @@ class Usage(_Record):
     sdk: str
 
 
-Event = Exposure | Conversion | Measurement | Evaluation | Usage
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardChange(_Record):
+    """The breaker of a flag's own code did something in one process. Fields: the columns of ``guards``."""
+
+    kind: ClassVar[str] = "guards"
+
+    ts: int
+    event_id: str
+    environment: str
+    flag: str
+    step: str
+    variant: str | None = None
+    cause: str | None = None
+    calls: int | None = None
+    errors: int | None = None
+    slow: int | None = None
+    p95_ms: float | None = None
+    off_calls: int | None = None
+    off_errors: int | None = None
+    cool_down: float
+    bundle: str | None = None
+    sdk: str
+
+
+Event = Exposure | Conversion | Measurement | Evaluation | Usage | GuardChange
 
 KINDS: Final[Mapping[str, type[Event]]] = {
-    record.kind: record for record in (Exposure, Conversion, Measurement, Evaluation, Usage)
+    record.kind: record for record in (Exposure, Conversion, Measurement, Evaluation, Usage, GuardChange)
 }
 """The class of each kind, in the order of their tables."""
 
