@@ -41,7 +41,7 @@ class ThreadServer:
     async def _serve(self) -> None:
         self.server = make_server(partial(build, self.options, self.source), self.options.listen)
         task = asyncio.create_task(self.server.serve(sockets=[self._socket]))
-        while not self.server.started and not task.done():
+        while not self.server.started and not task.done():  # noqa: ASYNC110 - uvicorn only has a flag
             await asyncio.sleep(0.005)
         self._started.set()
         await task
@@ -82,6 +82,7 @@ class ProcessServer:
             env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
         )
         self.log: list[str] = []
+        self._told = False
         self.url = ""
         self._found = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -110,15 +111,20 @@ class ProcessServer:
             time.sleep(0.05)
         raise AssertionError(self.log)
 
+    def tell(self, number: int) -> None:
+        self._told = True
+        self.process.send_signal(number)
+
     def end(self, number: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
+        if self.process.poll() is None and not self._told:
+            self.tell(number)
         try:
             code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         self._reader.join(10)
+        self.process.stderr.close()
         return code
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -43,6 +44,23 @@ _CORS_HEADERS: Final = (
     "traceparent",
     "tracestate",
 )
+
+
+class _Anything(Convertor[str]):
+    """The rest of a path, whatever it is: slashes and line ends make unknown flags, not unknown paths."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return it as it is."""
+        return value
+
+
+register_url_convertor("anything", _Anything())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +101,7 @@ def make_app(parts: Parts, options: AppOptions) -> ASGIApp:
     core = Starlette(
         routes=[
             Route("/ofrep/v1/evaluate/flags", api.evaluate_all, methods=["POST"]),
-            Route("/ofrep/v1/evaluate/flags/{key:path}", api.evaluate, methods=["POST"]),
+            Route("/ofrep/v1/evaluate/flags/{key:anything}", api.evaluate, methods=["POST"]),
             Route("/ofrep/v1/configuration", api.configuration, methods=["GET"]),
             Route(EVENTS_PATH, api.events, methods=["GET"]),
             Route("/metrics", api.metrics, methods=["GET"]),

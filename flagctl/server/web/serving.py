@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -23,7 +23,7 @@ from flagctl.errors import UsageError
 from flagctl.server.web.connections import HEAD_SECONDS, timed_protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from starlette.types import ASGIApp
@@ -90,7 +90,31 @@ class DrainingServer(uvicorn.Server):
             deadline = asyncio.get_running_loop().time() + self._drain_seconds
             while not self.force_exit and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - a signal's flag
                 await asyncio.sleep(0.05)
+            await self._accept_the_rest(sockets or ())
         await super().shutdown(sockets)
+
+    async def _accept_the_rest(self, sockets: Iterable[socket.socket]) -> None:
+        """Stop listening, and take what the kernel has already let in: closing a listener resets those connections."""
+        loop = asyncio.get_running_loop()
+        waiting = []
+        for listening in sockets:
+            with contextlib.suppress(NotImplementedError, RuntimeError):  # loops that do not let us do this
+                loop.remove_reader(listening.fileno())
+                with contextlib.suppress(OSError):
+                    while True:
+                        waiting.append(listening.accept()[0])
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            connection.setblocking(False)
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

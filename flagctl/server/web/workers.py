@@ -110,6 +110,7 @@ class Supervisor:
                 os.kill(worker.process.pid, signal.SIGTERM)
 
     def _end(self, workers: list[Running]) -> None:
+        self._listening.close()  # the last one to close it ends listening, and that should be a worker
         for worker in workers:
             self._terminate(worker)
         for worker in workers:

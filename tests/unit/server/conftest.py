@@ -9,7 +9,7 @@ from flagctl.resources import data_path
 from flagctl.server.serve import Origin
 from tests.simulators.flag_server import serving
 
-TOKEN = "test-token-0123456789"
+TOKEN = "test-token-0123456789"  # noqa: S105 - of servers in tests
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_a_publication_is_told_to_listeners_and_is_served(server, project, remot
     listener = Listener(server.url + EVENTS)
     assert listener.type == "text/event-stream; charset=utf-8"
     project.put(remote, bundle_of(a=False, b=False), seq=2, **FAR)
-    assert eventually(lambda: listener.events())
+    assert eventually(listener.events)
     event = listener.events()[-1]
     assert event["type"] == "refetchEvaluation"
     assert isinstance(event["lastModified"], int)
@@ -126,7 +126,7 @@ def test_who_comes_back_hears_of_what_was_missed_and_of_nothing_else(server, pro
     assert eventually(lambda: any(line.startswith(": ") for line in current.lines))
     assert current.events() == []
     late = Listener(server.url + EVENTS, **{"last-event-id": "0" * 32})
-    assert eventually(lambda: late.events())
+    assert eventually(late.events)
     assert late.last_id() == known
 
 

@@ -97,9 +97,8 @@ def test_a_foreign_host_name_is_refused_where_no_token_is_asked_for(api, guarded
 
 def test_names_of_hosts_are_read_without_port_and_brackets():
     assert [host_name(text) for text in ("A.b:80", "[::1]:80", "x.", "")] == ["a.b", "::1", "x", ""]
-    assert [is_loopback(text) for text in ("localhost", "127.8.8.8", "::1", "0.0.0.0", "::", "flags")] == [True] * 3 + [
-        False
-    ] * 3
+    assert all(is_loopback(text) for text in ("localhost", "127.8.8.8", "::1"))
+    assert not any(is_loopback(text) for text in ("0.0.0.0", "::", "flags"))  # noqa: S104 - asked about, not bound
 
 
 def test_pages_of_listed_origins_may_ask_and_others_may_not():
@@ -189,7 +188,8 @@ def test_a_head_that_does_not_come_ends_the_connection():
 
 def test_a_second_head_that_does_not_come_ends_the_connection_too():
     with serving(origin(), head_seconds=0.3) as server:
-        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as connection:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.settimeout(5)
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200 OK" in connection.recv(4096)
@@ -203,7 +203,8 @@ def test_a_body_that_drips_is_408():
 
     app = AppOptions(api=ApiOptions(body=BodyLimits(seconds=0.3)))
     with serving(origin(), app=app) as server:
-        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as connection:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.settimeout(5)
             head = f"POST {BULK} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
             connection.sendall(head.encode() + b"{")
@@ -242,7 +243,7 @@ def test_a_server_for_other_machines_needs_tokens_or_a_word(monkeypatch):
 def test_an_address_that_is_taken_is_told():
     with bind(Listen(port=0)) as taken:
         taken.listen()
-        with pytest.raises(UsageError, match="cannot listen on 127.0.0.1"):
+        with pytest.raises(UsageError, match=r"cannot listen on 127\.0\.0\.1"):
             bind(Listen(port=taken.getsockname()[1]))
     with pytest.raises(UsageError, match="cannot listen"):
         bind(Listen(host="no.such.name.invalid"))
