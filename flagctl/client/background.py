@@ -8,6 +8,8 @@ asks a client for its status has it looked after on the way. Evaluations have no
 from __future__ import annotations
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - see below
+import logging
 import os
 import threading
 import time
@@ -79,8 +81,6 @@ class Background:
 
     def replace(self) -> None:
         """Put a new thread in the place of one that died."""
-        import logging  # noqa: PLC0415 - most apps never get here
-
         logging.getLogger("flagctl").warning("the flag client's thread has died; another one takes over")
         self._launch(_AGAIN_SECONDS)
 
@@ -112,8 +112,6 @@ class Background:
             thread.start()
         except RuntimeError:
             # No more threads, or the interpreter is ending. The flags go on being served; `look_after` tries again.
-            import logging  # noqa: PLC0415
-
             self._thread = None
             logging.getLogger("flagctl").warning("the flag client got no thread, flags are not updated", exc_info=True)
 
@@ -127,9 +125,7 @@ class Background:
         except FlagctlError:
             return  # recorded by the updater, and seen in the client's status
         except Exception:
-            import logging  # noqa: PLC0415 - most apps never get here
-
-            logging.getLogger("flagctl").exception("a pass of the flag client failed")
+                logging.getLogger("flagctl").exception("a pass of the flag client failed")
 
     def first_delay(self) -> float:
         """Return seconds to the first pass."""
@@ -195,9 +191,7 @@ def _restart_all() -> None:
         try:
             background.restart_after_fork()
         except Exception:
-            import logging  # noqa: PLC0415 - most apps never get here
-
-            logging.getLogger("flagctl").exception("the flag client could not be set up in a forked process")
+                logging.getLogger("flagctl").exception("the flag client could not be set up in a forked process")
 
 
 def _stop_all() -> None:
@@ -211,5 +205,7 @@ def _stop_all() -> None:
 
 
 atexit.register(_stop_all)
+# Hooks before a fork run in the opposite order of their registration. Those of logging and of concurrent.futures take
+# locks that a pass may need to come to its end, for instance to load boto3; so both are loaded before this line.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_restart_all)
