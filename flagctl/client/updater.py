@@ -42,6 +42,9 @@ CHAIN_SECONDS: Final = 3600.0
 FORK_SECONDS: Final = 2.0
 """How long after the beginning of a pass a fork waits for its end."""
 
+FIRST_FORK_SECONDS: Final = 6.0
+"""The same for the first pass, which loads modules: a child that is forked meanwhile could never load them."""
+
 SHORTEST_BACKOFF: Final = REMOTE_PAUSES.first
 LONGEST_BACKOFF: Final = REMOTE_PAUSES.longest
 
@@ -97,7 +100,8 @@ class Updater(Serving):
         A pass that takes long waits for the network, where a fork does no harm, and forks must not wait for the network.
         """
         lock = self._lock
-        left = self._pass_began + FORK_SECONDS - time.monotonic()
+        seconds = FORK_SECONDS if self._notes.polls > 1 else FIRST_FORK_SECONDS
+        left = self._pass_began + seconds - time.monotonic()
         return lock if lock.acquire(timeout=max(0.0, left)) else None
 
     def disconnect(self) -> None:
