@@ -79,7 +79,7 @@ def free_port():
 
 def get(port, path):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
             return response.read().decode()
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return ""
