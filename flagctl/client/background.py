@@ -20,6 +20,9 @@ from flagctl.errors import FlagctlError
 from flagctl.evaluator.pauses import take_rests
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.client.listener import Listener
     from flagctl.client.updater import Updater
 
 _running: Final[weakref.WeakSet[Background]] = weakref.WeakSet()
@@ -35,24 +38,32 @@ _FAREWELL_SECONDS: Final = 0.2
 
 @final
 class Background:
-    """Runs the passes of an updater on a daemon thread.
+    """Runs the passes of an updater on a daemon thread, and listens to its shared cache on another, if it has one.
 
     Args:
         updater: What to run.
     """
 
-    __slots__ = ("__weakref__", "_process", "_stop", "_thread", "_updater")
+    __slots__ = ("__weakref__", "_bell", "_listener", "_process", "_stop", "_thread", "_updater")
 
     def __init__(self, updater: Updater) -> None:
         self._updater = updater
         self._stop = threading.Event()
+        self._bell = threading.Event()  # ends a wait: there is a hint, or the end has come
         self._thread: threading.Thread | None = None
+        self._listener: Listener | None = None
         self._process = 0
 
     def start(self) -> None:
         """Start the thread, here and in every child that this process forks."""
         _running.add(self)
+        if self._updater.shared is not None:
+            from flagctl.client.listener import Listener  # noqa: PLC0415 - only clients with a shared cache pay
+
+            self._listener = Listener(self._updater, self._updater.shared, weakref.WeakMethod(self.ring))
         self._launch()
+        if self._listener is not None:
+            self._listener.start()
 
     def stop(self, timeout: float) -> None:
         """Ask the thread to end, and wait up to `timeout` seconds for it."""
@@ -63,12 +74,21 @@ class Background:
     def wind_up(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
+        self._bell.set()
+        if self._listener is not None:
+            self._listener.wind_up()
+
+    def ring(self) -> None:
+        """Ask for a pass over the shared cache soon."""
+        self._bell.set()
 
     def join(self, timeout: float) -> None:
         """Wait up to `timeout` seconds for the thread's end."""
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+        if self._listener is not None:
+            self._listener.join(timeout)
 
     def look_after(self) -> None:
         """Start the thread anew if it is gone without having been told to go."""
@@ -78,6 +98,8 @@ class Background:
             self.restart_after_fork()  # forked by something that does not tell Python
         elif self._thread is None or not self._thread.is_alive():
             self.replace()
+        if self._listener is not None:
+            self._listener.look_after()
 
     def replace(self) -> None:
         """Put a new thread in the place of one that died."""
@@ -91,10 +113,13 @@ class Background:
     def restart_after_fork(self) -> None:
         """Start anew in a forked child, where the parent's threads do not exist."""
         self._stop = threading.Event()
+        self._bell = threading.Event()
         try:
             self._updater.renew_after_fork()
         finally:
             self._launch()
+            if self._listener is not None:
+                self._listener.start()
 
     def is_run_by(self, thread: threading.Thread) -> bool:
         """Return whether it is this thread's turn."""
@@ -105,7 +130,7 @@ class Background:
         # thread ends.
         self._process = os.getpid()
         thread = threading.Thread(
-            target=_run, args=(weakref.ref(self), self._stop, pause), name="flagctl-client", daemon=True
+            target=_run, args=(weakref.ref(self), self._stop, self._bell, pause), name="flagctl-client", daemon=True
         )
         self._thread = thread  # before it starts: a thread ends when another one has its place
         try:
@@ -117,11 +142,21 @@ class Background:
 
     def step(self, *, due: bool) -> None:
         """Make one pass if it is `due`; else see whether what is served has expired."""
-        if not due:
+        if due:
+            self._try(self._updater.update)
+        else:
             self._updater.check_expiry()
-            return
+
+    def answer(self, stop: threading.Event) -> None:
+        """Make a pass because of a hint, after a moment, so that a fleet does not come all at once."""
+        if not stop.wait(self._updater.hint_delay()):
+            self._bell.clear()
+            self._try(self._updater.update_shared)
+
+    @staticmethod
+    def _try(update: Callable[[], bool]) -> None:
         try:
-            self._updater.update()
+            update()
         except FlagctlError:
             return  # recorded by the updater, and seen in the client's status
         except Exception:
@@ -140,10 +175,10 @@ class Background:
         return self._updater.seconds_to_expiry()
 
 
-def _run(reference: weakref.ref[Background], stop: threading.Event, pause: float) -> None:
+def _run(reference: weakref.ref[Background], stop: threading.Event, bell: threading.Event, pause: float) -> None:
     try:
         if not stop.wait(pause):
-            _work(reference, stop)
+            _work(reference, stop, bell)
     except BaseException:
         background = reference()
         if background is not None and not stop.is_set() and background.is_run_by(threading.current_thread()):
@@ -151,7 +186,7 @@ def _run(reference: weakref.ref[Background], stop: threading.Event, pause: float
         raise
 
 
-def _work(reference: weakref.ref[Background], stop: threading.Event) -> None:
+def _work(reference: weakref.ref[Background], stop: threading.Event, bell: threading.Event) -> None:
     """Wait and step, until told to stop or until the client is gone."""
     take_rests()
     background = reference()
@@ -163,11 +198,15 @@ def _work(reference: weakref.ref[Background], stop: threading.Event) -> None:
         del background
         # A moment beyond the expiry: a wait may end a little early.
         early = None if expiry is None or expiry + _MARGIN >= delay else expiry + _MARGIN
-        if stop.wait(delay if early is None else early):
-            return
-        background = reference()
+        begin = time.monotonic()
+        rang = bell.wait(delay if early is None else early)
+        background = None if stop.is_set() else reference()
         if background is None:
             return
+        if rang:
+            background.answer(stop)
+            delay = max(0.0, delay - (time.monotonic() - begin))
+            continue
         background.step(due=early is None)
         delay = background.next_delay() if early is None else delay - early
 

@@ -16,8 +16,9 @@ from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.background import Background
 from flagctl.client.dress import Parts, dress
 from flagctl.client.guardable import Guardable
+from flagctl.client.held import Clocks
 from flagctl.client.not_ready import NOT_READY
-from flagctl.client.updater import Clocks, Updater
+from flagctl.client.updater import Updater
 from flagctl.errors import UsageError
 from flagctl.storage.remote import RemoteOptions, open_remote
 
@@ -45,10 +46,11 @@ class Client(Guardable):
     """Evaluates the flags of one environment and keeps them up to date in the background.
 
     Args:
-        url: ``s3://bucket/prefix``, ``https://host/path`` or ``file:///absolute/path``.
+        url: ``s3://bucket/prefix``, ``https://host/path``, ``file:///absolute/path``, or ``redis://host:port/db`` that an agent
+            fills.
         environment: Name of the environment.
         trust: The root of trust: path, bytes, or a `TrustRoot`. It names the project, the keys and the thresholds.
-        l2: Shared cache; not in this version.
+        l2: Shared cache and push channel beside the remote: ``redis://host:port/db``. It needs no trust, and may be down.
         cache_dir: Folder for the last known good state, with which a restart works offline. Processes may share it.
         bootstrap: Folder with the layout of a remote, baked into the app's image.
         poll_interval: Seconds between looks at the remote; each wait is up to a fifth shorter or longer.
@@ -88,8 +90,6 @@ class Client(Guardable):
         uniform: Callable[[], float] = random.random,
         fixed: FlagSet | None = None,
     ) -> None:
-        if l2 is not None:
-            raise UsageError("a shared cache (l2) is not supported in this version", hint="leave out l2=")
         if not 0 < poll_interval <= _LONGEST_INTERVAL:
             raise UsageError(f"poll_interval is a number of seconds above 0, up to {_LONGEST_INTERVAL:.0f}")
         self._flags: Evaluating = NOT_READY
@@ -115,15 +115,14 @@ class Client(Guardable):
             self._take(fixed)
             self._start_hub()
             return
-        options = RemoteOptions(endpoint_url=endpoint_url, region=region, plain_http=insecure)
         state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
-        self._updater = Updater(
-            state,
-            lambda: open_remote(url, options=options),
-            Clocks(clock, monotonic, uniform),
-            poll_interval,
-            self._take,
-        )
+        options = RemoteOptions(endpoint_url, region, plain_http=insecure, project=state.project)
+        clocks = Clocks(clock, monotonic, uniform)
+        self._updater = Updater(state, lambda: open_remote(url, options=options), clocks, poll_interval, self._take)
+        if l2 is not None or url.startswith(("redis:", "rediss:")):
+            from flagctl.client.l2 import attach_cache  # noqa: PLC0415 - only apps with a shared cache pay
+
+            attach_cache(self._updater, url, l2, clocks)
         self._load_copies(self._updater, state, cache_dir, bootstrap)
         self._start_hub()
         self._background = Background(self._updater)
@@ -211,7 +210,7 @@ class Client(Guardable):
         return True
 
     def refresh(self) -> bool:
-        """Look at the remote now, on the caller's thread.
+        """Look at the remote now, whatever a shared cache says, on the caller's thread.
 
         Returns:
             Whether another manifest or kill list was taken over.
@@ -306,6 +305,7 @@ class Client(Guardable):
             folder = os.fspath(bootstrap)
             if not os.path.isdir(folder):  # noqa: PTH112 - as in `flagctl.storage.file`
                 raise UsageError(f"the bootstrap folder {folder} does not exist")
+            updater.load_shared()  # an image is what is fallen back on
             updater.load_copy(lambda held, now: load_bootstrap(folder, held, now), "bootstrap")
 
 

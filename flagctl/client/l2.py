@@ -23,13 +23,14 @@ from flagctl.bundle.names import blob_key, kill_key, manifest_key
 from flagctl.client.breaker import Breaker, Pauses
 from flagctl.client.mirror import put_kills, put_manifest, put_object, put_root
 from flagctl.client.sync import LackingError, Pulled, Source, Tags, follow_chain, look
-from flagctl.errors import FlagctlError, RemoteError, UntrustedError
+from flagctl.errors import FlagctlError, RemoteError, UntrustedError, UsageError
 from flagctl.storage.redis import RedisRemote
 from flagctl.storage.remote import Fetched, NotModified
 
 if TYPE_CHECKING:
     from flagctl.bundle.accept import Trusted
     from flagctl.client.held import Clocks, Held
+    from flagctl.client.updater import Updater
     from flagctl.storage.redis_channel import Subscription
 
 OWN_LOOKS: Final = 12
@@ -281,6 +282,28 @@ class SharedCache:
 
     def _forget(self) -> None:
         self._manifest = self._kills = _NOTHING
+
+
+def attach_cache(updater: Updater, url: str, l2: str | None, clocks: Clocks) -> None:
+    """Give an updater its shared cache.
+
+    Args:
+        updater: Gets it.
+        url: Of the remote. One in Redis is its own channel of hints; nobody writes back there.
+        l2: Of the shared cache, None if there is none beside the remote.
+        clocks: Time and chance.
+
+    Raises:
+        UsageError: If the location cannot be used, there is no root of trust, or the redis library is not installed.
+    """
+    state = updater.held.state
+    if state.root is None or state.project is None:
+        raise UsageError(
+            "a shared cache is refused without a root of trust: whoever can write there could change the flags",
+            hint="give trust='trust.json', or leave out l2=",
+        )
+    place = (state.project, state.environment)
+    updater.shared = SharedCache(l2 or url, place, clocks, writes=l2 is not None)
 
 
 def is_of_use(pulled: Pulled | None) -> bool:

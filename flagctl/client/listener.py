@@ -7,6 +7,7 @@ a processor busy. Whatever is missed while there is no connection is made up for
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
@@ -40,17 +41,13 @@ class Listener:
     Args:
         updater: Gets kill lists.
         cache: What to listen to.
-        ring: Asks for a pass.
-        uniform: Random number from 0 to 1.
+        ring: Asks for a pass; held weakly, so that a client nobody has a reference to is collected at once.
     """
 
-    def __init__(
-        self, updater: Updater, cache: SharedCache, ring: Callable[[], None], uniform: Callable[[], float]
-    ) -> None:
+    def __init__(self, updater: Updater, cache: SharedCache, ring: weakref.WeakMethod[Callable[[], None]]) -> None:
         self._updater = updater
-        self._ring = ring
+        self._weak_ring = ring
         self.cache = cache
-        self.uniform = uniform
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._subscription: Subscription | None = None
@@ -122,6 +119,11 @@ class Listener:
             return error.reason == "rollback"
         return True
 
+    def _ring(self) -> None:
+        ring = self._weak_ring()
+        if ring is not None:
+            ring()
+
 
 def _run(reference: weakref.ref[Listener], stop: threading.Event) -> None:
     """Connect and listen, again and again, until told to stop or until the client is gone."""
@@ -130,7 +132,6 @@ def _run(reference: weakref.ref[Listener], stop: threading.Event) -> None:
         listener = reference()
         if listener is None:
             return
-        uniform = listener.uniform
         try:
             subscription = listener.cache.subscribe()
         except RemoteError:
@@ -147,7 +148,7 @@ def _run(reference: weakref.ref[Listener], stop: threading.Event) -> None:
                     listener.connected(None)
             failures = 1 if heard else failures + 1
         listener = None
-        if stop.wait(_PAUSES.draw(failures, uniform())):
+        if stop.wait(_PAUSES.draw(failures, random.random())):  # noqa: S311 - spreads load
             return
 
 

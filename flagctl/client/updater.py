@@ -48,6 +48,12 @@ FIRST_FORK_SECONDS: Final = 6.0
 SHORTEST_BACKOFF: Final = REMOTE_PAUSES.first
 LONGEST_BACKOFF: Final = REMOTE_PAUSES.longest
 
+HINT_SPREAD: Final = 0.2
+"""Seconds over which a fleet that got a hint spreads its passes over the shared cache."""
+
+HINT_GAP: Final = 1.0
+"""Seconds between two passes that hints lead to."""
+
 __all__ = ["CHAIN_SECONDS", "FORK_SECONDS", "LONGEST_BACKOFF", "SHORTEST_BACKOFF", "Clocks", "Updater"]
 
 _MARGIN: Final = 0.01
@@ -83,6 +89,7 @@ class Updater(Serving):
         self.shared: SharedCache | None = None
         self._pass_began = 0.0
         self._chain_at: float | None = None
+        self._hinted_at = 0.0
         self._own_look_at: float | None = None  # when the remote's time comes although the shared cache is of use
 
     def renew_after_fork(self) -> None:
@@ -167,6 +174,13 @@ class Updater(Serving):
         retry = self._breaker.retry_in()
         # The shared cache is polled at its usual pace while the remote is left alone.
         return retry if self.shared is None else min(regular, retry + _MARGIN)
+
+    def hint_delay(self) -> float:
+        """Return seconds to wait after a hint: random, and such that hints cannot make a client busy."""
+        now = time.monotonic()
+        delay = max(HINT_SPREAD * self._clocks.uniform(), self._hinted_at + HINT_GAP - now)
+        self._hinted_at = now + delay
+        return delay
 
     def status(self, *, closed: bool, conversions_dropped: int) -> ClientStatus:
         """Return what the client says about itself."""

@@ -394,7 +394,7 @@ def test_a_bad_bundle_in_the_image_is_recorded_and_stops_nothing(project, remote
 
 def test_wrong_arguments_are_refused_with_advice(make, tmp_path, project):
     for changes, words in (
-        ({"l2": "redis://localhost"}, "not supported in this version"),
+        ({"l2": "s3://bucket"}, "names no host and database"),
         ({"sinks": [object()]}, "is no sink"),
         ({"poll_interval": 0}, "poll_interval"),
         ({"poll_interval": float("nan")}, "poll_interval"),
