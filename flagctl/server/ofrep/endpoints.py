@@ -88,6 +88,8 @@ class Api:
         self._board = board
         self._cache = BodyCache(options.cache_bytes)
         self._served: Served | None = None
+        self._bulk_asked = False
+        self._warming: asyncio.Task[bytes] | None = None
         self._refreshed_at = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
         self.stream = ChangeStream(self._tag, limit=options.streams, heartbeat=options.heartbeat)
@@ -116,6 +118,9 @@ class Api:
                 self.stream.notify(served.snapshot.issued)
             if self._board is not None:
                 self._board.write(served.tag)
+            if before is None or self._bulk_asked:
+                # Flags are decoded when they are first asked for; so the first to ask for all need not wait for that.
+                self._warming = asyncio.create_task(asyncio.to_thread(served.bulk, {}, b"[]"))
         self.note_state()
 
     def note_state(self) -> None:
@@ -169,6 +174,7 @@ class Api:
             raise HttpProblemError(
                 503, "there are no flags yet", fields={"errorCode": "GENERAL"}, headers={"Retry-After": "1"}
             )
+        self._bulk_asked = True
         streams = self._streams(request)
         etag = served.etag(context, streams)
         headers = {"ETag": etag}
@@ -179,6 +185,8 @@ class Api:
         body = self._cache.get(etag)
         self._metrics.bulk("evaluated" if body is None else "cache")
         if body is None:
+            if self._warming is not None and not self._warming.done():
+                await asyncio.shield(self._warming)
             if len(served.flags.keys()) < _MANY_FLAGS:
                 body = served.bulk(context, streams.encode("ascii"))
             else:
