@@ -16,8 +16,14 @@ from openfeature.hook import Hook
 from openfeature.provider import ProviderStatus
 
 import flagctl
+from flagctl.client.sinks.memory import MemorySink
+from flagctl.compiler import compile_environment
 from flagctl.errors import UntrustedError, UsageError
+from flagctl.events import Conversion, Exposure
+from flagctl.resources import data_path
+from flagctl.source import load_tree, read_tree
 from flagctl.storage import open_remote
+from flagctl.testing import client_from, override
 from tests.simulators.project import NOW, Clock, Project, bundle_of, eventually
 
 
@@ -154,6 +160,26 @@ def test_provider_hooks_run(open_client):
     api.set_provider_and_wait(flagctl.FlagProvider(flagctl.load(bundle_of(a=True)), hooks=[Noting()]))
     api.get_client().get_boolean_value("a", False)
     assert calls == [("a", "flagctl", True)]
+
+
+def test_tracked_events_and_exposures_reach_the_sinks():
+    from openfeature.track import TrackingEventDetails
+
+    bundle = compile_environment(load_tree(read_tree(data_path("flags"))).repository, "production").data
+    sink = MemorySink()
+    with client_from(bundle, sinks=[sink]) as client, override(client, {"ranking-test": "neural"}):
+        api.set_provider_and_wait(flagctl.FlagProvider(client))
+        openfeature = api.get_client()
+        user = EvaluationContext("user-1", {"country": "DE"})
+        assert openfeature.get_string_value("search-ranking", "", user) == "v3"
+        openfeature.track("order", user, TrackingEventDetails(49.9, {"currency": "EUR"}))
+        openfeature.track("click", user)
+        order, click = sink.wait_for(Conversion, 2)
+        exposure = sink.wait_for(Exposure, 1)[0]
+    assert (order.event, order.value, order.unit_id, order.experiment) == ("order", 49.9, "user-1", None)
+    assert order.attrs == {"currency": "EUR"}
+    assert (click.event, click.value) == ("click", 1.0)
+    assert (exposure.experiment, exposure.variant, exposure.unit_id) == ("ranking-test", "neural", "user-1")
 
 
 class Hostile(dict):

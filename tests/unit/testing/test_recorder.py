@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 import flagctl
+from flagctl.client.sinks.memory import MemorySink
 from flagctl.errors import UsageError
+from flagctl.events import Conversion, Exposure
 from flagctl.testing import Flags, Recorder, client_from, override
 
 USER = {"targeting_key": "user-1", "country": "DE", "platform": "web"}
@@ -81,6 +83,24 @@ def test_answers_are_the_same_under_a_recorder(client):
         assert client.evaluate_all(USER) == before
         for key in before:
             assert client.evaluate(key, USER, None).value == before[key]
+
+
+def test_measurements_are_seen(client):
+    with Recorder(client) as seen:
+        client.measure("latency", 12.5, USER)
+    seen.assert_measured("latency", unit="user-1", value=12.5)
+
+
+def test_the_client_s_own_sinks_see_what_a_recorder_sees(bundle):
+    sink = MemorySink()
+    with client_from(bundle, sinks=[sink]) as client:
+        with Recorder(client) as seen, override(client, {"ranking-test": "neural"}):
+            client.get_variant("ranking-test", USER)
+            client.track_conversion("ranking-test", USER, 3.0, metric="order")
+        seen.assert_exposed("ranking-test", "neural", "user-1")
+        seen.assert_converted("order", value=3.0)
+        assert sink.wait_for(Exposure, 1)[0].variant == "neural"
+        assert sink.wait_for(Conversion, 1)[0].event == "order"
 
 
 def test_flags_in_a_test_end_what_they_set(client):
