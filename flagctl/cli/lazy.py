@@ -22,7 +22,7 @@ class LazyCommand(TyperCommand):
     """Stands for a command until it is needed.
 
     Args:
-        source: ``module:function`` of the command; the function has the attribute `command_class` if its class is a special one.
+        source: ``module:function`` of the command. The module may have a `COMMAND_CLASS`, or `COMMAND_CLASSES` by function.
         settings: As Typer gives them.
     """
 
@@ -38,18 +38,18 @@ class LazyCommand(TyperCommand):
 
         from flagctl.cli.commands import Command
 
-        module, _, name = self.source.partition(":")
-        function = getattr(import_module(module), name)
+        path, _, name = self.source.partition(":")
+        module = import_module(path)
         info = CommandInfo(
             name=self.name,
-            cls=getattr(import_module(module), "COMMAND_CLASS", Command),
-            callback=function,
-            context_settings=self.context_settings,
+            cls=getattr(module, "COMMAND_CLASSES", {}).get(name) or getattr(module, "COMMAND_CLASS", Command),
+            callback=getattr(module, name),
+            context_settings=dict(self.context_settings),
         )
         return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
 
     @property
-    def params(self) -> Any:  # type: ignore[override]
+    def params(self) -> Any:
         """Options and arguments."""
         return self.real.params
 
@@ -68,7 +68,7 @@ def register_lazily(app: typer.Typer, panel: str, module: str, commands: Mapping
     Args:
         app: Where to.
         panel: Section of the help.
-        module: Has a function for each command, named like it with underscores, and may have a `COMMAND_CLASS`.
+        module: Has a function for each command, named like it with underscores, and may say what class they have.
         commands: The first line of each function's docstring by the command's name.
     """
     for name, line in commands.items():

@@ -76,6 +76,19 @@ def apply_plan(root: Path, plan: EditPlan, options: ApplyOptions, *, base: str |
     return EditResult(root=root, plan=plan, written=True, commit=made)
 
 
+def write_files(root: Path, files: Sequence[FileEdit]) -> None:
+    """Put all files in place or none, if they are still as they were read.
+
+    Raises:
+        ConflictError: If one is not.
+        UsageError: If one can't be written.
+    """
+    with edit_lock(root):
+        require_unmoved(root, files)
+        with _Writing(root, files):
+            pass
+
+
 def require_unmoved(root: Path, files: Sequence[FileEdit]) -> None:
     """Go on only if the files on disk are those that a plan is based on.
 

@@ -8,6 +8,7 @@ words; one behind something keeps its distance. At most one blank line stays bet
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import yaml
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from flagctl.diagnostics import Route
 
-_HINT: Final = "a list right in a list, a key of several lines, or a block with a number for its indentation: write it plainly"
+_HINT: Final = (
+    "a list right in a list, a key of several lines, or a block with a number for its indentation: write it plainly"
+)
 _TOP_COMMENTS: Final = ("# yaml-language-server:", "#!")
 
 
@@ -42,7 +45,9 @@ def format_text(text: str) -> str:
     try:
         result = _Writer(Pieces(plain)).text()
     except (UnusualError, yaml.YAMLError, ValueError) as error:
-        _read(text)  # most texts are right, and the parser has read this one already: only now it is asked what is wrong
+        _read(
+            text
+        )  # most texts are right, and the parser has read this one already: only now it is asked what is wrong
         raise EditError("it is laid out so that it can't be written anew", hint=_HINT) from error
     if crlf:
         result = result.replace("\n", "\r\n")
@@ -113,7 +118,7 @@ class _Writer:
         if not order:
             return entries
         ranks = [order.index(entry.name) if entry.name in order else len(order) for entry in entries]
-        if all(a <= b for a, b in zip(ranks, ranks[1:], strict=False)):
+        if all(a <= b for a, b in pairwise(ranks)):
             return entries
         result = [entry for _, entry in sorted(zip(ranks, entries, strict=True), key=lambda pair: pair[0])]
         if not self.has_comments:
@@ -159,7 +164,11 @@ class _Writer:
         for index, entry in enumerate(piece.entries):
             value = entry.value
             inside = (*route, index)
-            if value.kind == "m" and value.entries and (not value.flow or not self.is_inline(value, column + 2, inside)):
+            if (
+                value.kind == "m"
+                and value.entries
+                and (not value.flow or not self.is_inline(value, column + 2, inside))
+            ):
                 entry.lead += [text for text in value.entries[0].lead if text]
                 value.entries[0].lead = []
             if value.kind != "s" and entry.head:

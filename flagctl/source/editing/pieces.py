@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _COMMENT: Final = re.compile(r"(?:^|(?<=[ \t\n]))#")
-_VALUES: Final = frozenset({ScalarEvent, MappingStartEvent, SequenceStartEvent})
+_VALUES: Final[frozenset[type]] = frozenset({ScalarEvent, MappingStartEvent, SequenceStartEvent})
 BLANK: Final = ""
 """Stands for blank lines among comments."""
+
+
+_class: Final[Callable[[Any], Any]] = type
+"""The class of an event; under this name it narrows no types, since what PyYAML's stubs say of marks is not so of parsed events."""
 
 
 class UnusualError(Exception):
@@ -99,11 +103,11 @@ class Pieces:
         self.pending: list[tuple[int, str]] = []
         self.carry: list[str] = []
         next_event: Callable[[], Any] = parsers.open_parser(text).get_event
-        self.next_event = next_event
+        self.next_event: Callable[[], Any] = next_event
         next_event()
         next_event()
         event = next_event()
-        if event.__class__ is not MappingStartEvent:
+        if _class(event) is not MappingStartEvent:
             raise UnusualError
         self.root = self.value(event)[0]
         self.gap(len(text))
@@ -119,7 +123,7 @@ class Pieces:
         if not self.at:
             gap = "\n" + gap
         self.at = start
-        if "\n" not in gap:
+        if "\n" not in gap or (gap.isspace() and gap.count("\n") == 1):
             return ""
         first, *lines = gap.split("\n")
         tail = ""
@@ -167,20 +171,17 @@ class Pieces:
 
     def value(self, event: Any) -> tuple[Piece, str]:
         """Return the piece that `event` begins, and the comment behind what stood before it."""
-        if event.__class__ not in _VALUES or event.anchor or event.tag:
+        if _class(event) not in _VALUES or event.anchor or event.tag:
             raise UnusualError
         start = event.start_mark.index
         before = self.gap(start)
-        if event.__class__ is ScalarEvent:
+        if _class(event) is ScalarEvent:
             return self.scalar(event, start), before
         if event.flow_style:
             return self.flow(event), before
-        piece = Piece("m" if event.__class__ is MappingStartEvent else "q")
+        piece = Piece("m" if _class(event) is MappingStartEvent else "q")
         column = self.column(start)
-        if piece.kind == "m":
-            end = self.mapping(piece)
-        else:
-            end = self.sequence(piece)
+        end = self.mapping(piece) if piece.kind == "m" else self.sequence(piece)
         following = end.end_mark.index
         tail = self.gap(following)
         if tail:
@@ -200,6 +201,7 @@ class Pieces:
         piece.tail = tail
 
     def scalar(self, event: Any, start: int) -> Piece:
+        """Return a scalar as it is written."""
         end = event.end_mark.index
         style = event.style
         if style in {"|", ">"}:
@@ -233,12 +235,13 @@ class Pieces:
         return last
 
     def mapping(self, piece: Piece) -> Any:
+        """Read the entries of a mapping in lines; return the event that ends it."""
         entries = piece.entries
         previous: Entry | None = None
         while True:
-            event = self.next_event()
-            if event.__class__ is not ScalarEvent:
-                if event.__class__ is not MappingEndEvent:
+            event: Any = self.next_event()
+            if _class(event) is not ScalarEvent:
+                if _class(event) is not MappingEndEvent:
                     raise UnusualError
                 return event
             start, end = event.start_mark.index, event.end_mark.index
@@ -257,14 +260,15 @@ class Pieces:
             previous = entry
 
     def sequence(self, piece: Piece) -> Any:
+        """Read the items of a list in lines; return the event that ends it."""
         entries = piece.entries
         previous: Entry | None = None
         while True:
             event = self.next_event()
-            if event.__class__ is SequenceEndEvent:
+            if _class(event) is SequenceEndEvent:
                 return event
             start = event.start_mark.index
-            if event.__class__ is not ScalarEvent and not event.flow_style and event.__class__ is SequenceStartEvent:
+            if _class(event) is not ScalarEvent and not event.flow_style and _class(event) is SequenceStartEvent:
                 raise UnusualError  # a list right in a list in lines
             tail = self.gap(start)
             lead = self.take() if self.pending else []
@@ -300,7 +304,7 @@ class Pieces:
 
     def flow(self, event: Any) -> Piece:
         """Return a collection in braces, with its text on one line."""
-        is_mapping = event.__class__ is MappingStartEvent
+        is_mapping = _class(event) is MappingStartEvent
         piece = Piece("m" if is_mapping else "q")
         piece.flow = True
         self.at = event.start_mark.index
@@ -316,31 +320,15 @@ class Pieces:
                 piece.commented = True
             if tail:
                 self.settle(previous, tail, lead)
-            if event.__class__ is end_class:
+            if _class(event) is end_class:
                 piece.foot = lead
                 self.at = event.end_mark.index
                 break
             name = key = None
             if is_mapping:
-                if event.__class__ is not ScalarEvent:
-                    raise UnusualError
-                name = event.value
-                key = self.text[event.start_mark.index : event.end_mark.index]
-                if "\n" in key:
-                    raise UnusualError
-                self.at = event.end_mark.index
-                event = self.next_event()
-                tail, more = self.flow_gap(event.start_mark.index)
-                lead += more
-                if tail:
-                    lead.append(tail.strip())
+                name, key, event = self.flow_key(event, lead)
                 piece.commented = piece.commented or bool(lead)
-            if event.__class__ is ScalarEvent:
-                value = self.scalar(event, event.start_mark.index)
-            elif event.__class__ in _VALUES:
-                value = self.flow(event)
-            else:
-                raise UnusualError
+            value = self.flow_value(event)
             piece.commented = piece.commented or value.commented
             previous = Entry(lead, name, key, value)
             piece.entries.append(previous)
@@ -355,6 +343,30 @@ class Pieces:
             inside = ", ".join(texts)  # type: ignore[arg-type]  # no None is in it
             piece.text = f"{{{inside}}}" if is_mapping else f"[{inside}]"
         return piece
+
+    def flow_key(self, event: Any, lead: list[str]) -> tuple[str, str, Any]:
+        """Return a key in braces as data and as written, and the event of its value; adds comments between them to `lead`."""
+        if _class(event) is not ScalarEvent:
+            raise UnusualError
+        name = event.value
+        key = self.text[event.start_mark.index : event.end_mark.index]
+        if "\n" in key:
+            raise UnusualError
+        self.at = event.end_mark.index
+        event = self.next_event()
+        tail, more = self.flow_gap(event.start_mark.index)
+        lead += more
+        if tail:
+            lead.append(tail.strip())
+        return name, key, event
+
+    def flow_value(self, event: Any) -> Piece:
+        """Return a value in braces."""
+        if _class(event) is ScalarEvent:
+            return self.scalar(event, event.start_mark.index)
+        if _class(event) not in _VALUES:
+            raise UnusualError
+        return self.flow(event)
 
     def flow_gap(self, start: int) -> tuple[str, list[str]]:
         """Return the comments up to the next token in braces: behind the one before, and on lines of their own."""

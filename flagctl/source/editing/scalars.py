@@ -35,9 +35,7 @@ _NUMBER: Final = re.compile(
     r"|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|\.[0-9_]+(?:[eE][-+]?[0-9]+)?|\.(?:inf|nan))\Z",
     re.IGNORECASE,
 )
-_PLAIN: Final = re.compile(
-    r"[A-Za-z0-9_./$(^+~=<;\\\u00a1-\u2027\u202a-\ud7ff\ue000-\ufefe\U00010000-\U0010ffff][^\r\n\t]*\Z"
-)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_/\u00a1-\u2027\u202a-\ud7ff\ue000-\ufefe\U00010000-\U0010ffff][^\r\n\t]*\Z")
 _NEVER_PLAIN: Final = re.compile(r": |:\Z| #|[ \t]\Z")
 _NOT_IN_FLOW: Final = re.compile(r"[,\[\]{}]|:[,\[\]{}\"']")
 _ESCAPED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
