@@ -28,7 +28,7 @@ _Key = tuple[str, ...]
 class PrometheusSink:
     """A collector of `prometheus_client`.
 
-    Metrics: ``flagctl_evaluations_total{flag,variant,reason}``, ``flagctl_exposures_total{environment,experiment,variant}``,
+    Metrics: ``flagctl_evaluations_total{environment,flag,variant,reason}``, ``flagctl_exposures_total{environment,experiment,variant}``,
     ``flagctl_conversions_total{environment,event}`` and ``flagctl_conversion_value_total``,
     ``flagctl_measurements{environment,name}`` (a summary: count and sum), ``flagctl_dropped_events_total{sink,reason}``.
 
@@ -100,12 +100,12 @@ class PrometheusSink:
         )
 
         evaluations = CounterMetricFamily(
-            "flagctl_evaluations", "Evaluations by outcome.", labels=["flag", "variant", "reason"]
+            "flagctl_evaluations", "Evaluations by outcome.", labels=["environment", "flag", "variant", "reason"]
         )
         sums: dict[_Key, int] = {}
         for flag, variant, reason, times in self._source.totals():
-            labels = (flag, variant or "", reason)
-            sums[labels] = sums.get(labels, 0) + times
+            outcome = (self._source.environment, flag, variant or "", reason)
+            sums[outcome] = sums.get(outcome, 0) + times
         for labels, times in sums.items():
             evaluations.add_metric(labels, times)
         yield evaluations
@@ -123,8 +123,8 @@ class PrometheusSink:
             summary.add_metric(labels, int(number), counts["measurement_sum"][labels])
         yield summary
         dropped = CounterMetricFamily("flagctl_dropped_events", "Events that went nowhere.", labels=["sink", "reason"])
-        for labels, number in self._source.dropped_by_sink():
-            dropped.add_metric(labels, number)
+        for place, times in self._source.dropped_by_sink():
+            dropped.add_metric(place, times)
         yield dropped
 
     def _add(self, name: str, labels: _Key, number: float) -> None:

@@ -58,6 +58,7 @@ class Hub:
         for sink in sinks:
             _check_sink(sink)
         self.options = options
+        self.environment = environment
         self._wall = wall
         self.book = Book(options)
         self.exposures = Exposures(options.exposure_units)
