@@ -108,19 +108,18 @@ def timed_keys(document: Document) -> tuple[str, ...]:
 
     May name too many: it looks for words in the bundle's lines, which costs little.
     """
-    capabilities = document.header.capabilities
-    if "schedules" not in capabilities:
-        return ()
     keys = document.flag_keys()
-    timed = {key for key in keys if any(word in document.flag_line(key) for word in _CLOCK_WORDS)}
-    if "prerequisites" in capabilities:
-        needs = {
-            key: {flag for flag, _ in document.flag(key).get("prerequisites", ())}
-            for key in keys
-            if b'"prerequisites":' in document.flag_line(key)
-        }
-        while found := {key for key, needed in needs.items() if key not in timed and needed & timed}:
-            timed |= found
+    lines = {key: document.flag_line(key) for key in keys}
+    timed = {key for key, line in lines.items() if any(word in line for word in _CLOCK_WORDS)}
+    if not timed:
+        return ()
+    needs = {
+        key: {flag for flag, _ in document.flag(key).get("prerequisites", ())}
+        for key, line in lines.items()
+        if b'"prerequisites":' in line
+    }
+    while found := {key for key, needed in needs.items() if key not in timed and needed & timed}:
+        timed |= found
     return tuple(key for key in keys if key in timed)
 
 

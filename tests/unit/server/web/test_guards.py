@@ -192,7 +192,9 @@ def test_a_second_head_that_does_not_come_ends_the_connection_too():
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.settimeout(5)
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert b"200 OK" in connection.recv(4096)
+            answer = b""
+            while not answer.endswith(b'{"status":"ok"}'):
+                answer += connection.recv(4096)
             connection.sendall(b"GET /heal")
             assert connection.recv(1) == b""
 
@@ -208,7 +210,9 @@ def test_a_body_that_drips_is_408():
             connection.settimeout(5)
             head = f"POST {BULK} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n"
             connection.sendall(head.encode() + b"{")
-            answer = connection.recv(4096)
+            answer = b""
+            while part := connection.recv(4096):
+                answer += part
             assert answer.startswith(b"HTTP/1.1 408")
             assert b"connection: close" in answer.lower()
 
