@@ -132,6 +132,12 @@ def a_hook(world: World) -> None:
     world.client.add_hooks([world.hook])
 
 
+@given(parsers.parse('evaluation options with the hooks "{one}" and "{two}"'))
+def hooks_of_one_evaluation(world: World, one: str, two: str) -> None:
+    world.hook_log = []
+    world.hooks = [Watcher(name=name, log=world.hook_log) for name in (one, two)]
+
+
 @given(parsers.parse("a {name} event handler"))
 def an_event_handler(world: World, name: str) -> None:
     world.watch(name)
@@ -186,7 +192,7 @@ def change_metadata(world: World) -> None:
 
 @when(parsers.re(r'an event was tracked with tracking event name "(?P<name>.*)"'))
 def track(world: World, name: str) -> None:
-    world.track(name)
+    world.track(None if name == "NULL" else name)
 
 
 @then(parsers.re(r'the resolved details value should be "(?P<text>.*)"'))
@@ -268,6 +274,17 @@ def the_hooks_saw(world: World, names: str, datatable: list[list[str]]) -> None:
         assert details
         for each in details:
             assert {key: str(getattr(each, key)) for key, _ in datatable[1:]} == dict(datatable[1:])
+
+
+@then(parsers.parse('the hooks ran as "{calls}"'))
+def the_hooks_ran_in_order(world: World, calls: str) -> None:
+    # Every evaluation is made twice.
+    assert world.hook_log == calls.split(", ") * 2
+
+
+@then("the context is as it was")
+def the_context_stayed(world: World) -> None:
+    assert world.context_stayed
 
 
 @then("the resolved metadata should contain")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import threading
 from functools import cache
 from pathlib import Path
@@ -46,22 +47,28 @@ def compiled(*, changed: bool = False) -> bytes:
 class Watcher(Hook):
     """A hook that remembers its calls, and may add to the context."""
 
-    def __init__(self, adds: dict[str, Any] | None = None) -> None:
+    def __init__(self, adds: dict[str, Any] | None = None, name: str = "", log: list[str] | None = None) -> None:
         self.adds = adds
         self.calls: list[tuple[str, Any]] = []
+        self.name = name
+        self.log = [] if log is None else log
+
+    def note(self, stage: str, what: Any) -> None:
+        self.calls.append((stage, what))
+        self.log.append(f"{stage} {self.name}")
 
     def before(self, hook_context: Any, hints: Any) -> EvaluationContext | None:
-        self.calls.append(("before", None))
+        self.note("before", None)
         return None if self.adds is None else EvaluationContext(attributes=self.adds)
 
     def after(self, hook_context: Any, details: Any, hints: Any) -> None:
-        self.calls.append(("after", details))
+        self.note("after", details)
 
     def error(self, hook_context: Any, exception: Exception, hints: Any) -> None:
-        self.calls.append(("error", exception))
+        self.note("error", exception)
 
     def finally_after(self, hook_context: Any, details: Any, hints: Any) -> None:
-        self.calls.append(("finally", details))
+        self.note("finally", details)
 
 
 class World:
@@ -125,6 +132,7 @@ class World:
     def evaluate(self) -> FlagEvaluationDetails[Any]:
         method = f"get_{self.type.lower()}_details"
         context = EvaluationContext(self.targeting_key, {**self.context, **self.invocation})
+        before = copy.deepcopy(context)
         options = FlagEvaluationOptions(hooks=self.hooks)
         answer = getattr(self.client, method)(self.key, self.default, context, options)
         later = asyncio.run(getattr(self.client, f"{method}_async")(self.key, self.default, context, options))
@@ -134,9 +142,10 @@ class World:
             assert (later.error_code, later.reason) == (answer.error_code, answer.reason)
         assert type(answer.value) is type(self.default) or self.type == "Object"
         self.details = answer
+        self.context_stayed = context == before
         return answer
 
-    def track(self, name: str) -> None:
+    def track(self, name: str | None) -> None:
         from openfeature.track import TrackingEventDetails
 
         try:

@@ -63,6 +63,21 @@ Feature: Contexts are merged, hooks are run, metadata are there and events are t
       | missing-flag | String  | uh-oh   | FLAG_NOT_FOUND |
       | wrong-flag   | Integer | 13      | TYPE_MISMATCH  |
 
+  Scenario: Hooks of one evaluation run for it, in their order
+    Given a Boolean-flag with key "boolean-flag" and a default value "false"
+    And evaluation options with the hooks "one" and "two"
+    When the flag was evaluated with details
+    Then the hooks ran as "before one, before two, after two, after one, finally two, finally one"
+
+  Scenario: The caller's context stays as it was
+    Given a String-flag with key "context-aware" and a default value "NONE"
+    And a context containing a targeting key with value "user-1"
+    And a context containing a key "device", with type "Object" and with value "{"os": "ios"}"
+    And a context containing a key "customer", with type "Boolean" and with value "false"
+    When the flag was evaluated with details
+    Then the resolved details value should be "INTERNAL"
+    And the context is as it was
+
   Scenario: Metadata of a flag
     Given a Boolean-flag with key "metadata-flag" and a default value "true"
     And a context containing a key "age", with type "Integer" and with value "65"
@@ -89,10 +104,15 @@ Feature: Contexts are merged, hooks are run, metadata are there and events are t
     When the flag was evaluated with details
     Then the resolved metadata is empty
 
-  Scenario: An event without a name is refused
-    When an event was tracked with tracking event name ""
+  Scenario Outline: An event without a name is refused
+    When an event was tracked with tracking event name "<name>"
     Then the tracking operation shall error
     And nothing should have been tracked
+
+    Examples:
+      | name |
+      |      |
+      | NULL |
 
   Scenario: An event is tracked
     When an event was tracked with tracking event name "the-event"
