@@ -59,10 +59,11 @@ class Exposures:
         if held is not mine:
             return False
         younger[unit] = None
+        is_new = unit not in group.older
         self._entries += 1
         if self._entries >= self._half:
             self.turn()
-        return unit not in group.older
+        return is_new
 
     def forget(self, tally: Tally, unit: str, raw: object) -> None:
         """Have a unit reported again, because this time nobody could take it."""
