@@ -8,6 +8,7 @@ from flagctl.cli import (
     author,
     bundles,
     edit_names,
+    experiment,
     keys,
     kill,
     look,
@@ -47,6 +48,7 @@ for group in (
     publish,
     kill,
     keys,
+    experiment,
     serve,
     self_help,
 ):

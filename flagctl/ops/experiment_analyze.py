@@ -1,0 +1,269 @@
+"""`flagctl experiment analyze` and `guard`: events to a verdict, by the rule that was agreed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.ops.loading import load, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flagctl.experiments.analysis import Results
+    from flagctl.experiments.data import DataFinding, ExperimentData
+    from flagctl.experiments.guardrail import GuardrailResult
+    from flagctl.experiments.verdict import Verdict
+    from flagctl.model import Experiment, Repository
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeOptions:
+    """What to analyse.
+
+    Attributes:
+        root: The flag repository's root.
+        key: Of the experiment.
+        events: Folder or ``s3://`` location that sinks wrote to.
+        now_ms: Instant up to which events count, milliseconds since the epoch.
+        environment: Only events of this environment; None for all.
+        revision: Git revision to read the experiment from; None is the work tree.
+        engine: ``duckdb`` or ``spark``.
+        master: Of Spark, such as ``local[2]``.
+        memory_limit: Of DuckDB, such as ``4GB``.
+        endpoint_url: Address of an S3-compatible store.
+        region: Region of the store.
+        details: Whether days, ages and parts are computed.
+        progress: Called with what is done next.
+    """
+
+    root: Path
+    key: str
+    events: str
+    now_ms: int
+    environment: str | None = None
+    revision: str | None = None
+    engine: str = "duckdb"
+    master: str | None = None
+    memory_limit: str | None = None
+    endpoint_url: str | None = None
+    region: str | None = None
+    details: bool = True
+    progress: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalyzeResult:
+    """An experiment with its data, what was computed of them, and the verdict.
+
+    Attributes:
+        data: Counts and moments.
+        results: Estimates and checks.
+        verdict: What the agreed rule says.
+        source: Where the events came from.
+        engine: What computed.
+    """
+
+    data: ExperimentData
+    results: Results
+    verdict: Verdict
+    source: str
+    engine: str
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as it is in its file."""
+        return self.data.experiment
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as the JSON output has it (`schemas/output-experiment-analyze.schema.json`)."""
+        experiment, data = self.experiment, self.data
+        return {
+            "experiment": experiment.key,
+            "flag": experiment.flag,
+            "status": experiment.status.value,
+            "hypothesis": experiment.hypothesis,
+            "registration": experiment.registration,
+            "source": self.source,
+            "engine": self.engine,
+            "started_ms": data.started_ms,
+            "as_of_ms": data.as_of_ms,
+            "freshest_ms": data.freshest_ms,
+            "verdict": self.verdict.to_dict(),
+            "stage": self.results.stage.to_dict(),
+            "units": dict(data.units),
+            "switchers": data.switchers,
+            "excluded": dict(data.excluded),
+            "immature": data.immature,
+            "findings": [_finding(one) for one in data.findings],
+            "srm": self.results.srm.to_dict(),
+            "metrics": [one.to_dict() for one in self.results.metrics],
+            "guardrails": [one.to_dict() for one in self.results.guardrails],
+            "parts": [one.to_dict() for one in self.results.parts],
+            "differences": [one.to_dict() for one in self.results.differences],
+            "trends": [one.to_dict() for one in self.results.trends],
+            "days": [{"date": day.date, "units": dict(day.units)} for day in data.days],
+        }
+
+
+def _finding(one: DataFinding) -> dict[str, Any]:
+    return {"code": one.code, "message": one.message, "count": one.count, "blocks": one.blocks}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardResult:
+    """Guardrails of a running experiment or rollout, for what acts on them.
+
+    Attributes:
+        experiment: Key.
+        state: ``harmed``, ``no_data``, ``open`` or ``safe``: the gravest of all; ``no_data`` also if the data cannot be trusted.
+        results: One for each guardrail and variant.
+        problems: Why the data cannot be trusted.
+        as_of_ms: Instant up to which events counted.
+        freshest_ms: Instant of the newest event, None without any.
+    """
+
+    experiment: str
+    state: str
+    results: tuple[GuardrailResult, ...]
+    problems: tuple[str, ...]
+    as_of_ms: int
+    freshest_ms: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as the JSON output has it (`schemas/output-experiment-guard.schema.json`)."""
+        return {
+            "experiment": self.experiment,
+            "state": self.state,
+            "guardrails": [one.to_dict() for one in self.results],
+            "problems": list(self.problems),
+            "as_of_ms": self.as_of_ms,
+            "freshest_ms": self.freshest_ms,
+        }
+
+
+def analyze(options: AnalyzeOptions) -> AnalyzeResult:
+    """Read the events of an experiment and decide.
+
+    Raises:
+        NothingMatchedError: If there is no such experiment, or there are no events.
+        UsageError: If the engine's packages are missing, or the location is of an unknown kind.
+        RemoteError: If the store cannot be read.
+        FindingsError: If the flag files have errors.
+    """
+    experiment = find_experiment(readable(load(options.root, revision=options.revision)), options.key)
+    data = read_data(experiment, options)
+    from flagctl.experiments.analysis import compute
+    from flagctl.experiments.verdict import decide
+
+    if options.progress is not None:
+        options.progress("computing")
+    results = compute(data)
+    return AnalyzeResult(
+        data=data, results=results, verdict=decide(data, results), source=options.events, engine=options.engine
+    )
+
+
+def guard(options: AnalyzeOptions) -> GuardResult:
+    """Judge the guardrails of an experiment; raises as `analyze`."""
+    from flagctl.experiments.guardrail import overall
+    from flagctl.experiments.verdict import Outcome
+
+    result = analyze(options)
+    invalid = result.verdict.reasons if result.verdict.outcome is Outcome.INVALID else ()
+    return GuardResult(
+        experiment=result.experiment.key,
+        state="no_data" if invalid else overall(result.results.guardrails),
+        results=result.results.guardrails,
+        problems=tuple(invalid),
+        as_of_ms=result.data.as_of_ms,
+        freshest_ms=result.data.freshest_ms,
+    )
+
+
+def find_experiment(repository: Repository, key: str) -> Experiment:
+    """Return an experiment by its key.
+
+    Raises:
+        NothingMatchedError: If there is none.
+    """
+    experiment = repository.experiments.get(key)
+    if experiment is not None:
+        return experiment
+    from flagctl.diagnostics.suggest import did_you_mean
+
+    near = did_you_mean(key, repository.experiments)
+    hint = f"did you mean '{near}'?" if near else "flagctl list --kind experiment shows all"
+    raise NothingMatchedError(f"there is no experiment '{key}'", hint=hint)
+
+
+def read_data(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData:
+    """Return the counts and moments of an experiment; raises as `analyze`."""
+    need_warehouse()
+    from flagctl.warehouse.aggregate import AggregateOptions, aggregate
+    from flagctl.warehouse.listing import list_events
+
+    if options.progress is not None:
+        options.progress("reading events")
+    listing = list_events(
+        options.events,
+        ("exposures", "conversions", "measurements"),
+        days=_partitions(experiment, options.now_ms),
+        endpoint_url=options.endpoint_url,
+        region=options.region,
+    )
+    engine = _engine(options)
+    try:
+        engine.load(listing)
+        return aggregate(
+            engine,
+            experiment,
+            AggregateOptions(
+                as_of_ms=options.now_ms,
+                environment=options.environment,
+                details=options.details,
+                progress=options.progress,
+            ),
+            engine.findings,
+        )
+    finally:
+        engine.close()
+
+
+def _engine(options: AnalyzeOptions) -> Any:
+    if options.engine == "duckdb":
+        from flagctl.warehouse.duck import DuckEngine
+
+        return DuckEngine(memory_limit=options.memory_limit)
+    raise UsageError(f"there is no engine '{options.engine}'", hint="--engine duckdb")
+
+
+def _partitions(experiment: Experiment, now_ms: int) -> tuple[str, str]:
+    """Return the first and the last day whose files can hold something that counts."""
+    from datetime import UTC, datetime, timedelta
+
+    last = datetime.fromtimestamp(now_ms / 1000, UTC) + timedelta(days=1)
+    if experiment.started_at_ms is None:
+        return "0000-00-00", last.date().isoformat()
+    before = max((metric.cuped_ms or 0) for metric in experiment.metrics) if experiment.metrics else 0
+    first = datetime.fromtimestamp((experiment.started_at_ms - before) / 1000, UTC) - timedelta(days=1)
+    return first.date().isoformat(), last.date().isoformat()
+
+
+def need_warehouse() -> None:
+    """Check that the packages for analyses are installed.
+
+    Raises:
+        UsageError: If one is missing; the hint says how to get them.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in ("ibis", "duckdb", "scipy", "pyarrow") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"analyses need {', '.join(missing)}, which is not installed", hint='pip install "flagctl[experiments]"'
+        )

@@ -1,0 +1,269 @@
+"""What an experiment shows, as one self-contained HTML file: no script, nothing from the network."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from flagctl.report import experiment_words as words
+from flagctl.report import plots
+from flagctl.report.values import show_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flagctl.experiments.analysis import MetricResult
+    from flagctl.ops.experiment_analyze import AnalyzeResult
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fff;--card:#f6f7f9;--rule:#d7dce2;
+--red:#b42318;--green:#147a3d;--blue:#1f5fbf;--yellow:#8a5a00;--cyan:#0b6e7f;
+--s0:#1f5fbf;--s1:#c2410c;--s2:#147a3d;--s3:#7c3aed;--s4:#0b6e7f;--s5:#8a5a00}
+@media(prefers-color-scheme:dark){:root{--ink:#e6e9ee;--dim:#9aa4b1;--paper:#14171c;--card:#1d2229;--rule:#39414c;
+--red:#ff8a7d;--green:#6fd08c;--blue:#8ab4ff;--yellow:#f2c14e;--cyan:#6bd3e6;
+--s0:#8ab4ff;--s1:#ffa366;--s2:#6fd08c;--s3:#c4a7ff;--s4:#6bd3e6;--s5:#f2c14e}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:68rem;padding:1.5rem 1rem 4rem;background:var(--paper);color:var(--ink);
+font:16px/1.5 system-ui,sans-serif}h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:2.2rem 0 .6rem}
+.badge{display:inline-block;padding:.15rem .6rem;border-radius:.3rem;font-weight:700;letter-spacing:.03em;border:2px solid}
+.red{color:var(--red)}.green{color:var(--green)}.blue{color:var(--blue)}.yellow{color:var(--yellow)}.cyan{color:var(--cyan)}
+.lead{font-size:1.15rem;margin:.8rem 0 .4rem}.dim{color:var(--dim)}ul{padding-left:1.2rem;margin:.3rem 0}
+.warn{border-left:4px solid var(--yellow);background:var(--card);padding:.6rem 1rem;margin:1rem 0}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}dt{color:var(--dim)}dd{margin:0}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:right;padding:.35rem .6rem;border-bottom:1px solid var(--rule);white-space:nowrap}
+th:first-child,td:first-child,th:nth-child(2),td:nth-child(2),th:last-child,td:last-child{text-align:left}
+td:last-child{white-space:normal}tr.primary td:first-child{font-weight:700}
+svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--ink)}svg .axis{fill:var(--dim);font-size:11px}
+.grid{stroke:var(--rule);stroke-width:1}.frame,.zero{stroke:var(--dim);stroke-width:1}.zero{stroke-dasharray:4 3}
+.line{fill:none;stroke:var(--s0);stroke-width:2.2}.mark{fill:var(--s0)}.band{fill:var(--s0);opacity:.18}.bar{fill:var(--s0)}
+.line.good{stroke:var(--green)}.mark.good{fill:var(--green)}.line.bad{stroke:var(--red)}.mark.bad{fill:var(--red)}
+.line.s1{stroke:var(--s1)}.band.s1,.bar.s1{fill:var(--s1)}.line.s2{stroke:var(--s2)}.band.s2,.bar.s2{fill:var(--s2)}
+.line.s3{stroke:var(--s3)}.band.s3,.bar.s3{fill:var(--s3)}.line.s4{stroke:var(--s4)}.band.s4,.bar.s4{fill:var(--s4)}
+.line.s5{stroke:var(--s5)}.band.s5,.bar.s5{fill:var(--s5)}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;color:var(--dim);font-size:.9rem}
+.key{display:inline-block;width:.9rem;height:.9rem;border-radius:.2rem;margin-right:.4rem;vertical-align:-.1rem;background:var(--s0)}
+.key.s1{background:var(--s1)}.key.s2{background:var(--s2)}.key.s3{background:var(--s3)}.key.s4{background:var(--s4)}.key.s5{background:var(--s5)}
+footer{margin-top:3rem;color:var(--dim);font-size:.85rem;overflow-wrap:anywhere}
+@media(max-width:34rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}svg text{font-size:16px}svg .axis{font-size:15px}}
+"""
+
+
+def render_html(result: AnalyzeResult) -> str:
+    """Return the page."""
+    color, title = words.OUTCOMES[result.verdict.outcome.value]
+    name = result.experiment.name or result.experiment.key
+    body = [
+        f'<p><span class="badge {color}">{title}</span></p><h1>{escape(name)}</h1>',
+        f'<p class="dim">{escape(result.experiment.key)}</p><p class="lead">{escape(result.verdict.headline)}</p>',
+        _list(result.verdict.reasons),
+        _warnings(result),
+        "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in words.facts(result)) + "</dl>",
+        _section("Results", _table(result), f'<p class="dim">{escape(words.method_note(result.results))}</p>'),
+        _section("Effects", _forest(result)),
+        _section("The primary metric over time", _over_time(result)),
+        _section("Guardrails", _guardrails(result)),
+        _section("Units per day", _units(result)),
+        _section("Shares of units", _srm(result)),
+        _section("The Bayesian view", _bayes(result)),
+        _section("Parts", _parts(result)),
+        _section("By day since the first exposure", _trends(result)),
+        _footer(result),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}: {escape(name)}</title><style>{_STYLE}</style></head>"
+        f"<body><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>" if parts and parts[0] else ""
+
+
+def _list(items: Iterable[str]) -> str:
+    text = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f"<ul>{text}</ul>" if text else ""
+
+
+def _warnings(result: AnalyzeResult) -> str:
+    found = _list(result.verdict.warnings)
+    return f'<div class="warn"><strong>Before the numbers</strong>{found}</div>' if found else ""
+
+
+def _table(result: AnalyzeResult) -> str:
+    head = "".join(
+        f"<th scope=col>{t}</th>" for t in ("Metric", "Variant", "Control", "Mean", "Effect", "Interval", "p", "")
+    )
+    lines = []
+    for row in words.rows(result.results):
+        tone = {"better": "green", "worse": "red"}.get(row.verdict, "dim")
+        cells = (row.metric, row.variant, row.control, row.mean, row.effect, row.interval, row.p_value)
+        inner = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        lines.append(f'<tr class="{row.role}">{inner}<td class="{tone}">{escape(row.verdict)}</td></tr>')
+    if not lines:
+        return ""
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _forest(result: AnalyzeResult) -> str:
+    rows = []
+    for metric in result.results.metrics:
+        for one in metric.estimates:
+            if one.relative is None or one.relative_low is None or one.relative_high is None:
+                continue
+            many = len(metric.estimates) > 1
+            label = f"{metric.metric.key} · {one.variant}" if many else metric.metric.key
+            rows.append(
+                plots.Interval(
+                    label=label,
+                    middle=one.relative,
+                    low=one.relative_low,
+                    high=one.relative_high,
+                    tone=_tone(metric, one.relative_low, one.relative_high),
+                )
+            )
+    return plots.forest("Relative effect on each metric, with its interval", rows, words.share)
+
+
+def _tone(metric: MetricResult, low: float, high: float) -> str:
+    up = metric.metric.direction != "decrease"
+    if low > 0:
+        return "good" if up else "bad"
+    return ("bad" if up else "good") if high < 0 else ""
+
+
+def _over_time(result: AnalyzeResult) -> str:
+    primary = result.results.primary
+    if primary is None or not primary.series:
+        return ""
+    dates = [date for date, _ in primary.series]
+    names = [one.variant for one in primary.series[0][1]]
+    series = []
+    for index, name in enumerate(names):
+        known = [
+            (float(day), one[index])
+            for day, (_, one) in enumerate(primary.series)
+            if one[index].difference is not None and one[index].low is not None and one[index].high is not None
+        ]
+        series.append(
+            plots.Series(
+                label=name,
+                points=tuple((day, e.difference or 0.0) for day, e in known),
+                band=tuple((e.low or 0.0, e.high or 0.0) for _, e in known),
+            )
+        )
+    planned = result.results.stage.planned_days
+    end = (float(planned - 1), "planned end") if planned else None
+
+    def label(place: float) -> str:
+        index = int(place)
+        return dates[index][5:] if 0 <= index < len(dates) else f"day {index + 1}"
+
+    title = f"Difference in {primary.metric.key} from the control: running confidence sequence"
+    picture = plots.lines(title, series, lambda v: f"{v:.3g}", label, vertical=end)
+    note = "The band holds at every day at once: a difference whose band leaves zero may be believed whenever it does."
+    return picture + f'<p class="dim">{note}</p>' if picture else ""
+
+
+def _guardrails(result: AnalyzeResult) -> str:
+    tones = {"harmed": "red", "safe": "green", "no_data": "yellow", "open": "dim"}
+    lines = "".join(
+        f"<tr><td>{escape(one.metric)}</td><td>{escape(one.variant or 'all')}</td><td>{words.number(one.harm)}</td>"
+        f"<td>{words.number(one.harm_low)} to {words.number(one.harm_high)}</td><td>{words.number(one.margin)}</td>"
+        f'<td class="{tones[one.state]}">{escape(one.state.replace("_", " "))}: {escape(one.reason)}</td></tr>'
+        for one in result.results.guardrails
+    )
+    if not lines:
+        return ""
+    head = "".join(f"<th scope=col>{t}</th>" for t in ("Metric", "Variant", "Harm", "Bounds", "Margin", ""))
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _units(result: AnalyzeResult) -> str:
+    days = result.data.days
+    names = list(result.data.units)
+    series = [(name, [float(day.units.get(name, 0)) for day in days]) for name in names]
+    return plots.bars("New units per day and variant", [day.date[5:] for day in days], series, lambda v: f"{v:,.0f}")
+
+
+def _srm(result: AnalyzeResult) -> str:
+    srm = result.results.srm
+    lines = "".join(
+        f"<tr><td>{escape(name)}</td><td></td><td>{seen:,}</td><td>{srm.expected[name]:,.0f}</td>"
+        f"<td>{(seen / srm.expected[name] - 1) * 100 if srm.expected[name] else 0:+.2f} %</td><td></td></tr>"
+        for name, seen in srm.observed.items()
+    )
+    head = "".join(f"<th scope=col>{t}</th>" for t in ("Variant", "", "Units", "Expected", "Difference", ""))
+    drivers = _list(f"{name} = {value}: p = {words.p_text(p)}" for name, value, p in srm.drivers[:5])
+    return (
+        f"<p>{escape(words.shares(result))}</p>"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{drivers}'
+    )
+
+
+def _bayes(result: AnalyzeResult) -> str:
+    lines = []
+    for metric in result.results.metrics:
+        up = metric.metric.direction != "decrease"
+        for one in metric.posteriors:
+            chance = one.chance_to_win if up else 1 - one.chance_to_win
+            loss = one.expected_loss if up else one.expected_loss_control
+            lines.append(
+                f"<tr><td>{escape(metric.metric.key)}</td><td>{escape(one.variant)}</td><td>{chance:.1%}</td>"
+                f"<td>{words.number(loss)}</td><td>{words.number(one.low)} to {words.number(one.high)}</td><td></td></tr>"
+            )
+    if not lines:
+        return ""
+    titles = ("Metric", "Variant", "Chance to be better", "Expected loss", "95 % credible", "")
+    head = "".join(f"<th scope=col>{t}</th>" for t in titles)
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    return table + '<p class="dim">For understanding only: stopping when a chance looks good raises false alarms.</p>'
+
+
+def _parts(result: AnalyzeResult) -> str:
+    rows = [
+        plots.Interval(
+            label=f"{part.dimension} = {part.value}"
+            + (f" · {part.estimate.variant}" if len(result.data.units) > 2 else ""),
+            middle=part.estimate.difference or 0.0,
+            low=part.estimate.low or 0.0,
+            high=part.estimate.high or 0.0,
+        )
+        for part in result.results.parts
+        if part.estimate.difference is not None
+    ]
+    picture = plots.forest("Difference in the primary metric in parts of the units", rows[:40], lambda v: f"{v:+.3g}")
+    notes = [
+        f"{one.variant} by {one.dimension}: effects {'differ' if one.corrected_p_value < 0.05 else 'do not differ clearly'}"
+        f" (p = {words.p_text(one.corrected_p_value)}, corrected)"
+        for one in result.results.differences
+    ]
+    return picture + _list(notes) if picture else ""
+
+
+def _trends(result: AnalyzeResult) -> str:
+    series = [
+        plots.Series(
+            label=one.variant,
+            points=tuple((float(age), middle) for age, middle, _, _ in one.points),
+            band=tuple((low, high) for _, _, low, high in one.points),
+        )
+        for one in result.results.trends
+    ]
+    return plots.lines(
+        "Difference by day since the first exposure", series, lambda v: f"{v:.3g}", lambda d: f"day {d:.0f}"
+    )
+
+
+def _footer(result: AnalyzeResult) -> str:
+    experiment = result.experiment
+    amended = "".join(
+        f"<li>{escape(show_instant(one.at_ms))}: {escape(one.reason)}</li>" for one in experiment.amendments
+    )
+    return (
+        f"<footer><p>Agreed on: {escape(experiment.registration or 'nothing was registered')}.</p>"
+        + (f"<p>Amended:</p><ul>{amended}</ul>" if amended else "")
+        + f"<p>Events of {escape(result.source)} up to {show_instant(result.data.as_of_ms)}, computed by {escape(result.engine)}."
+        " Made by flagctl experiment analyze.</p></footer>"
+    )

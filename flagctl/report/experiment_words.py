@@ -1,0 +1,180 @@
+"""What reports of experiments say, whatever they are written in: rows and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flagctl.report.values import count, show_instant
+
+if TYPE_CHECKING:
+    from flagctl.experiments.analysis import MetricResult, Results
+    from flagctl.experiments.estimates import Estimate
+    from flagctl.ops.experiment_analyze import AnalyzeResult
+
+METHODS = {
+    "confidence_sequence": "confidence sequence, valid at any time",
+    "hybrid_end": "at the planned end",
+    "welch": "single look",
+    "group_sequential": "at the last planned look",
+}
+
+OUTCOMES = {
+    "invalid": ("red", "INVALID"),
+    "halt": ("red", "HALT"),
+    "ship": ("green", "SHIP"),
+    "no_effect": ("blue", "NO EFFECT"),
+    "inconclusive": ("yellow", "INCONCLUSIVE"),
+    "keep_running": ("cyan", "KEEP RUNNING"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A variant's effect on one metric.
+
+    Attributes:
+        metric: Its key.
+        role: ``primary``, ``secondary`` or ``guardrail``.
+        variant: Compared variant.
+        control: Control's mean.
+        mean: Variant's mean.
+        effect: Relative difference, or absolute where there is none.
+        interval: Of the effect.
+        p_value: Always-valid where the method is; corrected for secondary metrics.
+        verdict: ``better``, ``worse``, ``unclear`` or why there is nothing.
+    """
+
+    metric: str
+    role: str
+    variant: str
+    control: str
+    mean: str
+    effect: str
+    interval: str
+    p_value: str
+    verdict: str
+
+
+def number(value: float | None) -> str:
+    """Return a number with about four digits.
+
+    >>> number(0.12345), number(1234.56), number(None)
+    ('0.1234', '1,235', '')
+    """
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def share(value: float | None) -> str:
+    """Return a relative difference in percent, with its sign.
+
+    >>> share(0.0123), share(None)
+    ('+1.23 %', '')
+    """
+    return "" if value is None else f"{value * 100:+.2f} %"
+
+
+def p_text(value: float | None) -> str:
+    """Return a p-value.
+
+    >>> p_text(0.03456), p_text(1e-9)
+    ('0.035', '<0.001')
+    """
+    if value is None:
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def rows(results: Results) -> list[Row]:
+    """Return a row for each metric and variant."""
+    found = []
+    for metric in results.metrics:
+        for index, estimate in enumerate(metric.estimates):
+            p = estimate.p_value
+            if metric.corrected_p_values and index < len(metric.corrected_p_values):
+                p = metric.corrected_p_values[index]
+            found.append(_row(metric, estimate, p))
+    return found
+
+
+def _row(metric: MetricResult, estimate: Estimate, p: float | None) -> Row:
+    relative = estimate.relative is not None and estimate.relative_low is not None
+    effect = share(estimate.relative) if relative else _signed(estimate.difference)
+    if relative:
+        interval = f"{share(estimate.relative_low)} to {share(estimate.relative_high)}"
+    else:
+        interval = f"{_signed(estimate.low)} to {_signed(estimate.high)}" if estimate.low is not None else ""
+    return Row(
+        metric=metric.metric.key,
+        role=metric.role,
+        variant=estimate.variant,
+        control=number(estimate.control),
+        mean=number(estimate.mean),
+        effect=effect,
+        interval=interval,
+        p_value=p_text(p),
+        verdict=_verdict(metric, estimate, p),
+    )
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4g}"
+
+
+def _verdict(metric: MetricResult, estimate: Estimate, p: float | None) -> str:
+    if estimate.reason is not None:
+        return estimate.reason
+    if estimate.low is None or estimate.high is None or (metric.role == "secondary" and (p is None or p > 0.05)):
+        return "unclear"
+    sign = -1 if metric.metric.direction == "decrease" else 1
+    if estimate.low > 0:
+        return "better" if sign > 0 else "worse"
+    if estimate.high < 0:
+        return "worse" if sign > 0 else "better"
+    return "unclear"
+
+
+def facts(result: AnalyzeResult) -> list[tuple[str, str]]:
+    """Return what stands above the numbers: names and values."""
+    data, stage = result.data, result.results.stage
+    end = f" of {stage.planned_days}" if stage.planned_days else ""
+    units = ", ".join(f"{name} {number_of:,}" for name, number_of in data.units.items())
+    found = [
+        ("flag", result.experiment.flag),
+        (
+            "days",
+            f"{stage.days}{end}" + ("" if data.started_ms is None else f", since {show_instant(data.started_ms)}"),
+        ),
+        ("units", f"{data.total_units:,} ({units})"),
+        ("rule", f"{stage.method}, {result.experiment.decision.alpha:g} % risk of a false alarm"),
+        ("shares", shares(result)),
+    ]
+    if data.immature:
+        found.append(("waiting", f"{count(data.immature, 'unit')} whose window is still open"))
+    if result.experiment.hypothesis:
+        found.insert(0, ("hypothesis", result.experiment.hypothesis))
+    return found
+
+
+def shares(result: AnalyzeResult) -> str:
+    """Return what the test of sample ratios says."""
+    srm = result.results.srm
+    if srm.p_value is None:
+        return "too few units to test"
+    return (
+        f"as they should be (p = {srm.p_value:.2g})"
+        if not srm.mismatch
+        else f"NOT as they should be (p = {srm.p_value:.1g})"
+    )
+
+
+def method_note(results: Results) -> str:
+    """Return how the intervals are to be read."""
+    primary = results.primary
+    if primary is None or not primary.estimates:
+        return ""
+    name = primary.estimates[0].method
+    alpha = primary.estimates[0].alpha
+    return f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."

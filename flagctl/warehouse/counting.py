@@ -1,0 +1,122 @@
+"""Who was exposed: units by variant, day, library and attribute, and who is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flagctl.experiments.data import DataFinding
+from flagctl.warehouse import pipeline
+from flagctl.warehouse.pipeline import DAY_US
+from flagctl.warehouse.run import MISSING
+
+if TYPE_CHECKING:
+    from flagctl.warehouse.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many units were exposed.
+
+    Attributes:
+        units: Variant to units, switchers included.
+        units_by: Name to value to variant to units.
+        by_day: Day since 1970 to variant to units first exposed on it.
+        switchers: Units with more than one variant.
+        excluded: Reason to units that were left out.
+        started_ms: First exposure.
+        freshest_ms: Newest exposure or event.
+        findings: Unknown variants, empty ones.
+    """
+
+    units: dict[str, int]
+    units_by: dict[str, dict[str, dict[str, int]]]
+    by_day: dict[int, dict[str, int]]
+    switchers: int
+    excluded: dict[str, int]
+    started_ms: int | None
+    freshest_ms: int | None
+    findings: list[DataFinding]
+
+
+def busy_units(run: Run, exposures: Any, events: Any) -> Any:
+    """Return the units that do too much on one day to be people, or None if the experiment has no such rule."""
+    limit = run.experiment.bot_events_per_day
+    if limit is None:
+        return None
+    return run.engine.materialise("busy_units", pipeline.busy_units(exposures, events, limit))
+
+
+def count_units(run: Run, first: Any, busy: Any) -> Counts:
+    """Count units by variant, day, library and attribute; switchers are in, bots are not."""
+    engine, variants = run.engine, run.variants
+    table = first
+    excluded: dict[str, int] = {}
+    bots = int(engine.rows(first.aggregate(n=(first.bot > 0).cast("int64").sum()))[0]["n"] or 0)
+    if bots:
+        excluded["marked as bots"] = bots
+    table = table.filter(table.bot == 0)
+    if busy is not None:
+        before = int(engine.rows(table.aggregate(n=table.count()))[0]["n"])
+        table = table.anti_join(busy, "unit_id")
+        after = int(engine.rows(table.aggregate(n=table.count()))[0]["n"])
+        if before - after:
+            excluded[f"more than {run.experiment.bot_events_per_day} events on a day"] = before - after
+    names = ["sdk", *(f"b{index}" for index in range(len(run.experiment.breakdowns)))]
+    grouped = table.mutate(day=table.first_ts // DAY_US, switched=(table.variant != table.variant_max).cast("int64"))
+    rows = engine.rows(
+        grouped.group_by("variant", "day", *names).aggregate(
+            n=grouped.count(), switched=grouped.switched.sum(), low=grouped.first_ts.min(), high=grouped.first_ts.max()
+        )
+    )
+    unknown = sum(int(row["n"]) for row in rows if row["variant"] not in variants)
+    findings = []
+    if unknown:
+        strange = sorted({str(row["variant"]) for row in rows if row["variant"] not in variants})
+        findings.append(
+            DataFinding(
+                code="unknown-variants",
+                message=f"units were exposed to variants that the experiment does not have: {', '.join(strange[:5])}",
+                count=unknown,
+                blocks=True,
+            )
+        )
+    known = [row for row in rows if row["variant"] in variants]
+    units = dict.fromkeys(variants, 0)
+    by_day: dict[int, dict[str, int]] = {}
+    for row in known:
+        units[row["variant"]] += int(row["n"])
+        day = by_day.setdefault(int(row["day"]), {})
+        day[row["variant"]] = day.get(row["variant"], 0) + int(row["n"])
+    empty = [variant for variant, count in units.items() if not count]
+    if empty and any(units.values()):
+        findings.append(
+            DataFinding(code="empty-variants", message=f"no unit was exposed to {', '.join(empty)}", count=len(empty))
+        )
+    labels = {"sdk": "sdk", **{f"b{index}": name for index, name in enumerate(run.experiment.breakdowns)}}
+    return Counts(
+        units=units,
+        units_by={labels[name]: _by(known, name) for name in names},
+        by_day=by_day,
+        switchers=sum(int(row["switched"]) for row in known),
+        excluded=excluded,
+        started_ms=min((int(row["low"]) for row in known), default=0) // 1000 if known else None,
+        freshest_ms=_freshest(run, max((int(row["high"]) for row in known), default=None)),
+        findings=findings,
+    )
+
+
+def _by(rows: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        value = MISSING if row[name] is None else str(row[name])
+        part = found.setdefault(value, {})
+        part[row["variant"]] = part.get(row["variant"], 0) + int(row["n"])
+    return found
+
+
+def _freshest(run: Run, exposed: int | None) -> int | None:
+    events = pipeline.used_events(run.engine, run.experiment, run.options.environment, run.until)
+    latest = run.engine.rows(events.aggregate(high=events.ts.max()))[0]["high"]
+    known = [int(one) for one in (exposed, latest) if one is not None]
+    return max(known) // 1000 if known else None

@@ -1,0 +1,115 @@
+"""Results of experiments: made-up events in, verdict and reports out."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+END = "2026-12-15T00:00:00Z"
+
+
+def obeys(name: str, data: object) -> None:
+    schema = json.loads((ROOT / "schemas" / f"output-{name}.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator.check_schema(schema)
+    jsonschema.validate(data, schema, jsonschema.Draft7Validator)
+
+
+class Tags(HTMLParser):
+    """Follows which elements are open."""
+
+    void = frozenset({"meta", "circle", "line"})
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, _attrs):
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, _tag, _attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def shop(example):
+    return example
+
+
+@pytest.fixture
+def events(shop, cli):
+    data = cli.json(
+        "experiment", "simulate-events", "ranking-test", "--out", "events", "--units", "8000", "--effect", "60"
+    )
+    obeys("experiment-events", data)
+    return "events"
+
+
+def test_a_large_effect_ships_and_every_report_says_so(shop, cli, events):
+    words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END)
+    data = cli.json(*words)
+    obeys("experiment-analyze", data)
+    assert (data["verdict"]["outcome"], data["verdict"]["winner"]) == ("ship", "neural")
+    done = cli(*words, "--report", "out.html", "--report", "out.md", "--detailed-exitcode", exit_code=10)
+    assert "SHIP  ranking-test" in done.stdout
+    assert Path("out.md").read_text(encoding="utf-8").startswith("# SHIP: Neural ranking")
+    page = Path("out.html").read_text(encoding="utf-8")
+    assert not re.search(r"(?:src|href)=|https?://(?!www\.w3\.org)|<script", page)
+    assert page.count("<svg") >= 4
+
+
+def test_a_page_is_well_formed_and_escapes_what_files_say(shop, cli, events):
+    path = shop / "experiments" / "ranking-test.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("name: Neural ranking", "name: <b>'\"&"), encoding="utf-8")
+    cli("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END, "--report", "out.html")
+    page = Path("out.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;" in page
+    assert "<b>'" not in page
+
+    checker = Tags()
+    checker.feed(page)
+    assert checker.open == []
+
+
+def test_no_effect_keeps_running_or_ends_without_a_winner(shop, cli):
+    cli("experiment", "simulate-events", "ranking-test", "--out", "same", "--units", "8000", "--effect", "0")
+    data = cli.json("experiment", "analyze", "ranking-test", "--events", "same", "--as-of", END)
+    assert data["verdict"]["outcome"] in {"keep_running", "inconclusive"}
+    assert data["verdict"]["winner"] is None
+
+
+def test_guardrails_have_a_state_of_their_own(shop, cli, events):
+    data = cli.json("experiment", "guard", "ranking-test", "--events", events, "--as-of", END)
+    obeys("experiment-guard", data)
+    assert data["state"] in {"open", "safe"}
+
+
+def test_a_harmed_guardrail_exits_with_findings(shop, cli, events):
+    path = shop / "experiments" / "ranking-test.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("event: search-error, kind: count", "event: order, kind: count, name: Orders"), encoding="utf-8"
+    )
+    done = cli("experiment", "guard", "ranking-test", "--events", events, "--as-of", END, exit_code=1)
+    assert "harmed" in done.stdout
+
+
+def test_what_is_missing_is_said_with_the_next_step(shop, cli):
+    done = cli("experiment", "analyze", "rankin-test", "--events", "events", exit_code=3)
+    assert "did you mean 'ranking-test'?" in done.stderr
+    done = cli("experiment", "analyze", "ranking-test", "--events", "nowhere", exit_code=3)
+    assert "there is no folder nowhere" in done.stderr
+
+
+def test_made_up_events_never_mix_with_others(shop, cli, events):
+    done = cli("experiment", "simulate-events", "ranking-test", "--out", events, exit_code=6)
+    assert "not empty" in done.stderr
