@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Never, Self, final
 from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.background import Background
+from flagctl.client.completable import Completable
 from flagctl.client.dress import Parts, dress
 from flagctl.client.guardable import Guardable
 from flagctl.client.held import Clocks
@@ -25,6 +26,7 @@ from flagctl.storage.remote import RemoteOptions, open_remote
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flagctl.client.attributes import AttributeProvider, Attributes
     from flagctl.client.dress import Evaluating
     from flagctl.client.sinks.protocol import Sink
     from flagctl.client.snapshot import Snapshot
@@ -42,7 +44,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @final
-class Client(Guardable):
+class Client(Guardable, Completable):
     """Evaluates the flags of one environment and keeps them up to date in the background.
 
     Args:
@@ -56,6 +58,7 @@ class Client(Guardable):
         poll_interval: Seconds between looks at the remote; each wait is up to a fifth shorter or longer.
         sinks: Where exposures, counts, conversions and the evaluation log go; see `flagctl.client.sinks`.
         telemetry: How they are made; without sinks it plays no role.
+        attributes: Who is asked for attributes that a context lacks; see `flagctl.client.attributes`.
         insecure: Go without a root of trust. Only for ``file://`` and stores on this machine.
         endpoint_url: Address of an S3-compatible store.
         region: Region of the store.
@@ -82,6 +85,7 @@ class Client(Guardable):
         poll_interval: float = 10.0,
         sinks: Sequence[Sink] = (),
         telemetry: Telemetry | None = None,
+        attributes: Sequence[AttributeProvider | Attributes] = (),
         insecure: bool = False,
         endpoint_url: str | None = None,
         region: str | None = None,
@@ -106,6 +110,11 @@ class Client(Guardable):
             self._hub = attach(self, sinks, telemetry, environment, clock)
             self._flags = self._hub.unready
             self._parts = self._parts._replace(telemetry=self._hub.dress)
+        self._completing = None
+        if attributes:
+            from flagctl.client.completing import attach as attach_attributes  # noqa: PLC0415 - only apps with some pay
+
+            self._completing = attach_attributes(self, attributes, uniform)
         self._background: Background | None = None
         self._updater: Updater | StillUpdater
         if fixed is not None:
@@ -231,6 +240,8 @@ class Client(Guardable):
         status = self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
         if self._hub is not None:
             status = status._replace(telemetry=self._hub.status())
+        if self._completing is not None:
+            status = status._replace(attributes=self._completing.status())
         return status if self._guarding is None else status._replace(guards=self._guarding.status())
 
     def snapshot(self) -> Snapshot | None:
@@ -256,6 +267,8 @@ class Client(Guardable):
             self._background.stop(timeout)
         if self._hub is not None:
             self._hub.close(timeout)
+        if self._completing is not None:
+            self._completing.close()
         self._updater.disconnect()
 
     def __enter__(self) -> Self:

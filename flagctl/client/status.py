@@ -41,6 +41,7 @@ class ClientStatus(NamedTuple):
         l2: State of the shared cache (`flagctl.client.l2.L2Status`); None without one.
         telemetry: State, queue and drop counters of each sink, and what was dropped before the sinks; None without any.
         guards: Every flag with a breaker that was guarded here: its state, and what was measured of each variant.
+        attributes: Every attribute provider: state of its breaker, units remembered, and what came of look-ups.
     """
 
     state: str
@@ -72,6 +73,7 @@ class ClientStatus(NamedTuple):
     l2: dict[str, Any] | None = None
     telemetry: dict[str, Any] | None = None
     guards: tuple[Mapping[str, Any], ...] = ()
+    attributes: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as JSON values."""
