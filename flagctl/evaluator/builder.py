@@ -56,6 +56,7 @@ class Builder:
         tripped: Keys of flags that are off because their breaker has tripped in this process.
         flags: What was built so far, by key.
         budget: How much time compilation may take.
+        owner: Whose tallies are kept with the flags' outcomes; None: nobody's.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Builder:
         "document",
         "flags",
         "killed",
+        "owner",
         "patience",
         "tripped",
     )
@@ -83,6 +85,7 @@ class Builder:
         self.clock = clock
         self.patience = patience
         self.budget = CompileBudget()
+        self.owner: object = None
         self.flags: dict[str, BuiltFlag] = {}
         self._reaching: set[str] = set()  # flags that depend on other entries
         self._broken: set[str] = set()
@@ -274,6 +277,7 @@ class Builder:
         builder = Builder(document, killed, self.clock, self.patience)
         builder.tripped = tripped
         builder.budget = self.budget
+        builder.owner = self.owner
         # Copied first: what another thread builds meanwhile is noted in the sets before it is among the flags.
         flags, segments, patterns = self.flags.copy(), self._segments.copy(), self._patterns.copy()
         builder.flags, builder._segments, builder._patterns = flags, segments, patterns

@@ -16,6 +16,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from flagctl.evaluator.builder import Builder
 from flagctl.evaluator.details import Answer, ErrorCode, EvaluationDetails, Reason, Variant, stale, typed_value
 from flagctl.evaluator.flagset import FlagSet, is_stale
 from flagctl.evaluator.instants import instant_of, to_ms
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 class Observer(Protocol):
     """What watches a set of flags. No method may raise, or wait for anything."""
+
+    @property
+    def owner(self) -> object:
+        """Whose tallies these are: the same for observers that count together."""
 
     def tally(self, key: object, answer: Answer) -> Tally:
         """Return what to count an answer in: the same for answers with the same flag, variant and reason."""
@@ -50,11 +55,22 @@ class ObservedFlagSet(FlagSet):
 
     @classmethod
     def of(cls, flags: FlagSet, observer: Observer) -> Self:
-        """Return the same flags, observed; `flags` themselves stay as they are."""
+        """Return the same flags, observed; `flags` themselves go on answering without being counted.
+
+        Tallies are kept with outcomes, which flags share with their successors. Flags that somebody else observes are
+        therefore made anew.
+        """
         observed = cls.__new__(cls)
-        for name in FlagSet.__slots__:
-            setattr(observed, name, getattr(flags, name))
-        observed._observer = observer  # noqa: SLF001 - made here
+        builder = flags._builder  # noqa: SLF001 - of the class above
+        if builder.owner is None or builder.owner is observer.owner:
+            builder.owner = observer.owner
+            for name in FlagSet.__slots__:
+                setattr(observed, name, getattr(flags, name))
+        else:
+            own = Builder(builder.document, builder.killed, builder.clock, builder.patience)
+            own.tripped, own.owner = builder.tripped, observer.owner
+            observed._start(own, {}, {})  # noqa: SLF001 - made here
+        observed._observer = observer  # noqa: SLF001
         observed._stale = is_stale(flags)  # noqa: SLF001
         return observed
 

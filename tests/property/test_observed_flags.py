@@ -25,6 +25,7 @@ class Recorder:
     """An observer that keeps everything."""
 
     def __init__(self, *, stale: bool = False, log_all: bool = False) -> None:
+        self.owner = self
         self.stale = stale
         self.log_all = log_all
         self.tallies: dict[tuple[str, Any, Any, Any], Tally] = {}

@@ -55,6 +55,7 @@ class Watcher:
 
     def __init__(self, hub: Hub, flags: FlagSet) -> None:
         self.hub = hub
+        self.owner = hub
         self.document = flags.document
         self.privacy = Privacy(flags.header.private, hub.options.hash_key)
         self._stale = is_stale(flags)

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from flagctl.client import Client
 from flagctl.client.sinks.memory import MemorySink
+from flagctl.client.telemetry import Telemetry
+from flagctl.evaluator import load
 from flagctl.evaluator.document import open_bundle
 from flagctl.events import Conversion, Evaluation, Exposure, Measurement, Usage
-from tests.unit.client.telemetry.flags import bundle, client_of
+from tests.unit.client.telemetry.flags import QUICK, bundle, client_of
 
 KEY = "a key of sixteen bytes or more"
 
@@ -82,6 +85,22 @@ def test_units_are_those_the_experiment_draws_by() -> None:
     (conversion,) = sink.of(Conversion)
     assert (conversion.unit_type, conversion.unit_id, conversion.value) == ("account.id", "7", 2.5)
     assert (conversion.event, conversion.experiment) == ("order", "layer-test")
+
+
+def test_clients_of_the_same_flags_count_apart() -> None:
+    flags = load(bundle())
+    sinks = [MemorySink(), MemorySink()]
+    clients = [
+        Client("file:///fixed", environment="production", fixed=flags, sinks=[sink], telemetry=Telemetry(**QUICK))
+        for sink in sinks
+    ]
+    for client, times in zip(clients, (2, 3), strict=True):
+        for _ in range(times):
+            client.is_enabled("button", {"targeting_key": "user-1"})
+    for client in clients:
+        client.close()
+    assert [sum(counts(sink).values()) for sink in sinks] == [2, 3]
+    assert [len(sink.of(Exposure)) for sink in sinks] == [1, 1]
 
 
 def test_every_evaluation_is_counted_whatever_is_asked_for() -> None:
