@@ -116,12 +116,12 @@ def test_the_example_runs_under_a_real_server_and_follows_changes(framework, pub
     publish, settings = published
     log = tmp_path / "server.log"
     with served(framework, settings, log) as port:
-        assert eventually(lambda: "ready" in get(port, "/readyz"), seconds=40), log.read_text()
+        assert eventually(lambda: "ready" in get(port, "/readyz"), seconds=90), log.read_text()
         first = json.loads(get(port, "/readyz"))["bundle"]
         assert "socks" in get(port, "/basket")
         publish(2, b"default: on", b"default: off")
         # Every worker has a client of its own, so ask until nobody answers as before.
-        assert eventually(lambda: all("socks" not in get(port, "/basket") for _ in range(8)), seconds=40), (
+        assert eventually(lambda: all("socks" not in get(port, "/basket") for _ in range(8)), seconds=90), (
             log.read_text()
         )
         assert json.loads(get(port, "/readyz"))["bundle"] != first
