@@ -199,7 +199,8 @@ def _serve_with_workers(options: ServeOptions, listening: socket.socket) -> bool
         os.environ[_SHARED_FOLDER] = str(folder)
         os.environ[_METRICS_FOLDER] = str(folder)
         _announce(options, listening)
-        supervisor = Supervisor(partial(_work, options), listening, options.workers, _forget)
+        patience = options.listen.drain_seconds + options.listen.grace_seconds + 15
+        supervisor = Supervisor(partial(_work, options), listening, options.workers, _forget, patience)
         return supervisor.run()
     finally:
         del os.environ[_SHARED_FOLDER], os.environ[_METRICS_FOLDER]

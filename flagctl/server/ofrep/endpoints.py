@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, final
@@ -33,6 +34,9 @@ _MANY_FLAGS: Final = 500
 
 _REFRESH_SECONDS: Final = 1.0
 """Between looks at the remote that requests ask for."""
+
+_PATIENCE_SECONDS: Final = 2.0
+"""For such a look to come back."""
 
 _log = logging.getLogger("flagctl.server")
 
@@ -150,7 +154,8 @@ class Api:
         if self._refreshing is None or self._refreshing.done():
             self._refreshed_at = asyncio.get_running_loop().time()
             self._refreshing = asyncio.create_task(asyncio.to_thread(self._source.refresh))
-        await asyncio.shield(self._refreshing)
+        with contextlib.suppress(TimeoutError):  # a slow remote must not hold an answer up; the look goes on
+            await asyncio.wait_for(asyncio.shield(self._refreshing), _PATIENCE_SECONDS)
 
     async def evaluate(self, request: Request) -> Response:
         """Answer for one flag."""

@@ -191,7 +191,7 @@ class FolderSource:
         before, problem = self._flags.digest, self._problem
         try:
             self._flags = self._compile(self._flags)
-        except FlagctlError as error:
+        except (FlagctlError, OSError) as error:
             self._failures += 1
             self._problem = _sentence(error)
             _log.error("the flags have errors, the last good ones go on being served: %s", self._problem)
@@ -243,8 +243,10 @@ def _signature(root: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _sentence(error: FlagctlError) -> str:
+def _sentence(error: FlagctlError | OSError) -> str:
     """Return what is wrong, with the first finding's place."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
     for diagnostic in getattr(error, "diagnostics", ()):
         line = f":{diagnostic.span.line}" if diagnostic.span is not None else ""
         return f"{error.message}; {diagnostic.path}{line}: {diagnostic.code} {diagnostic.message}"

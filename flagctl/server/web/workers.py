@@ -47,6 +47,7 @@ class Supervisor:
         listening: The socket.
         number: How many.
         on_death: Called with the process id of a worker that is gone.
+        patience: Seconds for workers to end before they are killed.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Supervisor:
         listening: socket.socket,
         number: int,
         on_death: Callable[[int], None] = lambda _: None,
+        patience: float = 60.0,
     ) -> None:
         self._target = target
         self._listening = listening
         self._number = number
         self._on_death = on_death
+        self._patience = patience
         self._context = multiprocessing.get_context("spawn")
         self._signal: int | None = None
 
@@ -113,8 +116,13 @@ class Supervisor:
         self._listening.close()  # the last one to close it ends listening, and that should be a worker
         for worker in workers:
             self._terminate(worker)
+        deadline = time.monotonic() + self._patience
         for worker in workers:
-            worker.process.join()
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                _log.error("worker %s did not end and is killed", worker.process.pid)
+                worker.process.kill()
+                worker.process.join()
             self._on_death(worker.process.pid or 0)
 
 

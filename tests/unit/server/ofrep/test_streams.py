@@ -46,6 +46,10 @@ class Listener:
             self.ended.set()
             self._client.close()
 
+    def stop(self) -> None:
+        self._client.close()
+        assert self.ended.wait(5)
+
     def events(self) -> list[dict]:
         return [json.loads(line.removeprefix("data: ")) for line in list(self.lines) if line.startswith("data: ")]
 
@@ -140,7 +144,9 @@ def test_more_listeners_than_allowed_are_told_to_come_back(server):
     listeners = [Listener(server.url + EVENTS) for _ in range(3)]
     refused = httpx.get(server.url + EVENTS)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
-    assert len(listeners) == 3
+    listeners[0].stop()
+    assert eventually(lambda: "flagctl_event_streams 2.0" in httpx.get(server.url + "/metrics").text)
+    assert Listener(server.url + EVENTS).status == 200
 
 
 def test_streams_end_with_the_server(tmp_path, project, remote):
