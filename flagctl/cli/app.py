@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from flagctl.cli import (
+    agent,
     author,
     bundles,
     edit_names,
-    experiment,
+    experiment_names,
     keys,
     kill,
     look,
@@ -48,8 +49,9 @@ for group in (
     publish,
     kill,
     keys,
-    experiment,
+    experiment_names,
     serve,
+    agent,
     self_help,
 ):
     group.register(app)

@@ -7,7 +7,7 @@ import typer
 
 from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments, complete_flags
-from flagctl.cli.publish import DryRun, EndpointUrl, Region, Remote, Trust
+from flagctl.cli.publish import DryRun, EndpointUrl, Region, Remote, SharedCache, Trust
 from flagctl.cli.session import Session, session_of
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def kill(
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     trust: Trust = None,
+    l2: SharedCache = None,
 ) -> None:
     """Force a flag off at every client, now.
 
@@ -73,7 +74,7 @@ def kill(
 
     session = session_of(context)
     session.format("text", "json")
-    target = _target(session, env, _overrides(remote, endpoint_url, region, trust))
+    target = _target(session, env, _overrides(remote, endpoint_url, region, trust, l2))
     signers = find_kill_signers(_root(session), env, key or ())
     request = KillRequest(flag, reason, find_actor(actor), parse_until(until, time.time()) if until else None)
     options = KillOptions(dry_run=dry_run, recover=recover, any_flag=any_flag)
@@ -98,6 +99,7 @@ def unkill(
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     trust: Trust = None,
+    l2: SharedCache = None,
 ) -> None:
     """Lift a kill: the flag answers as it is published."""
     from flagctl.ops.kill import unkill as run
@@ -106,7 +108,7 @@ def unkill(
 
     session = session_of(context)
     session.format("text", "json")
-    target = _target(session, env, _overrides(remote, endpoint_url, region, trust))
+    target = _target(session, env, _overrides(remote, endpoint_url, region, trust, l2))
     signers = find_kill_signers(_root(session), env, key or ())
     _show(session, run(target, signers, flag, KillOptions(dry_run=dry_run, recover=recover)))
 
@@ -123,6 +125,7 @@ def kills(
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     trust: Trust = None,
+    l2: SharedCache = None,
 ) -> None:
     """Show what is forced off."""
     from flagctl.ops.kill import list_kills, renew_kills
@@ -132,7 +135,7 @@ def kills(
 
     session = session_of(context)
     session.format("text", "json")
-    target = _target(session, env, _overrides(remote, endpoint_url, region, trust))
+    target = _target(session, env, _overrides(remote, endpoint_url, region, trust, l2))
     if renew:
         signers = find_kill_signers(_root(session), env, key or ())
         _show(session, renew_kills(target, signers, KillOptions(dry_run=dry_run, recover=recover)))
@@ -144,11 +147,11 @@ def kills(
 
 
 def _overrides(
-    remote: str | None, endpoint_url: str | None, region: str | None, trust: Path | None
+    remote: str | None, endpoint_url: str | None, region: str | None, trust: Path | None, l2: str | None
 ) -> "TargetOverrides":
     from flagctl.ops.target import TargetOverrides
 
-    return TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    return TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust, l2=l2)
 
 
 def _root(session: Session) -> Path | None:

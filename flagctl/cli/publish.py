@@ -8,11 +8,13 @@ import typer
 
 from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments
+from flagctl.cli.population import Form, Progress, population_options
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
     from flagctl.bundle.manifest import Manifest, Override
     from flagctl.model import Environment, Repository
+    from flagctl.ops.measure import PopulationOptions
     from flagctl.ops.plan import SavedPlan
     from flagctl.ops.policy import PolicyGuard, PolicyOptions, PolicyRefusedError
     from flagctl.ops.publish_model import PublishOptions, PublishResult
@@ -35,9 +37,17 @@ Remote = Annotated[str | None, typer.Option(metavar="URL", help="Instead of the 
 EndpointUrl = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
 Region = Annotated[str | None, typer.Option(metavar="NAME", help="Region of the bucket.")]
 Trust = Annotated[Path | None, typer.Option(metavar="FILE", help="Root of trust, instead of the one in flagctl.yaml.")]
+SharedCache = Annotated[
+    str | None,
+    typer.Option("--l2", metavar="URL", help="Shared cache to tell, redis://…; instead of l2 in flagctl.yaml."),
+]
 Actor = Annotated[
     str | None,
     typer.Option(metavar="WHO", help="Login or e-mail of who does this.", envvar=["FLAGCTL_ACTOR", "GITHUB_ACTOR"]),
+]
+Population = Annotated[
+    str | None,
+    typer.Option("--population", metavar="FILE", help="For the policy: measure on contexts what cannot be computed."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, write nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking; protected environments need it.")]
@@ -73,6 +83,8 @@ def publish(
         list[str] | None, typer.Option(metavar="RULE=REASON", help="Set a rule of the policy aside; repeatable.")
     ] = None,
     actor: Actor = None,
+    population: Population = None,
+    form: Form = None,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="With uncommitted changes, too.")] = False,
     lifetime: Annotated[int, typer.Option("--lifetime", metavar="DAYS", min=1, help="Until it expires.")] = 30,
     key: Keys = None,
@@ -80,6 +92,7 @@ def publish(
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     trust: Trust = None,
+    l2: SharedCache = None,
 ) -> None:
     """Make the flags of an environment live.
 
@@ -100,7 +113,7 @@ def publish(
     confirmed = yes or dry_run or heartbeat or plan is not None or _confirmed(session, environment)
     check_may_publish(environment, origin, confirmed=confirmed, allow_dirty=allow_dirty or dry_run)
     _warn_about(session, origin)
-    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust, l2=l2)
     options = PublishOptions(
         commit=origin.commit,
         ref=origin.ref,
@@ -113,13 +126,15 @@ def publish(
     place = _Place(env=env, overrides=overrides, keys=tuple(key or ()))
     if heartbeat:
         _renew(session, repository, place, options)
-    else:
+        return
+    with Progress(session) as progress:
         policy = PolicyOptions(
             root=session.root,
             now_ms=now_ms(),
             approvals=tuple(approvals or ()),
             overrides=tuple(override or ()),
             actor=actor,
+            population=_measured_on(population, form, progress),
         )
         _publish(session, loaded, place, _Guards(plan=plan, policy=policy, origin=origin, options=options))
 
@@ -139,6 +154,7 @@ def rollback(
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     trust: Trust = None,
+    l2: SharedCache = None,
 ) -> None:
     """Go back to a bundle that was published before."""
     from flagctl.ops.publish_model import PublishOptions
@@ -151,7 +167,7 @@ def rollback(
     session = session_of(context)
     session.format("text", "json")
     _, repository = _repository(session, None, env)
-    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+    overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust, l2=l2)
     if list_log:
         target = open_target(session.root, repository.config, env, overrides)
         session.emit(LogTable(environment=env, entries=history(target)), render_log)
@@ -268,6 +284,17 @@ def _publish(session: Session, loaded: "LoadedRepository", place: _Place, guards
     if guard.result is not None:
         for rule in guard.result.unused:
             session.console.warning(f"the override of {rule} was not needed, and is not recorded")
+
+
+def _measured_on(file: str | None, form: str | None, progress: Progress) -> "PopulationOptions | None":
+    """Return the population that the policy measures on; it is read once for each round of the publication."""
+    from flagctl.errors import UsageError
+
+    if file == "-":
+        raise UsageError("publishing may have to read the population twice, and stdin can be read once")
+    if file is None and form is not None:
+        raise UsageError("which population?", hint="--population-format goes with --population FILE")
+    return None if file is None else population_options(file, form, None, progress)
 
 
 def _read_plan(path: Path | None, env: str) -> "SavedPlan | None":

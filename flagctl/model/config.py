@@ -74,12 +74,13 @@ class ContextSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteConfig:
-    """Where an environment is published. `trust` is a path relative to the flag repository's root."""
+    """Where an environment is published. `trust` is a path relative to the flag repository's root, `l2` a shared cache."""
 
     url: str
     endpoint_url: str | None = None
     region: str | None = None
     trust: str | None = None
+    l2: str | None = None
     route: Route = ()
 
 

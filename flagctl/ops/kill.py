@@ -23,6 +23,7 @@ from flagctl.diagnostics.suggest import did_you_mean
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, RemoteError, UsageError
 from flagctl.ops.kill_base import KillBase, read_kill_base, write_copy
 from flagctl.ops.kill_model import KillAction, KillListing, KillOptions, KillResult, entry_of
+from flagctl.ops.push import push_kills
 from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
@@ -289,12 +290,14 @@ class _Writer:
         return written
 
     def _finish(self, written: _Written) -> KillResult:
-        warnings = list(written.result.warnings)
+        # First of all those who wait for it.
+        pushed, troubles = push_kills(self._target, written.kills)
+        warnings = [*written.result.warnings, *troubles]
         try:
             write_copy(self._target, written.kills)
         except RemoteError as error:
             warnings.append(f"the list has no copy yet, the next change or publish will write it: {error.message}")
-        return replace(written.result, warnings=tuple(warnings))
+        return replace(written.result, warnings=tuple(warnings), pushed=pushed)
 
     def _result(self, action: KillAction, kills: KillList, base: KillBase, warnings: tuple[str, ...]) -> KillResult:
         same_epoch = base.kills is not None and base.kills.epoch == kills.epoch

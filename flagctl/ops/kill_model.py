@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flagctl.bundle.kill import Kill
+    from flagctl.ops.push import Pushed
 
 KillAction = Literal["killed", "lifted", "renewed", "unchanged"]
 
@@ -116,6 +117,7 @@ class KillResult:
         kills: All flags that are forced off now.
         attempts: Rounds it took.
         warnings: What went wrong without spoiling the result, or needs attention.
+        pushed: The shared cache that was told; None without one, and if that failed.
     """
 
     action: KillAction
@@ -131,6 +133,7 @@ class KillResult:
     kills: tuple[KillEntry, ...]
     attempts: int
     warnings: tuple[str, ...] = ()
+    pushed: Pushed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values (`schemas/output-kill.schema.json`)."""

@@ -39,6 +39,7 @@ from flagctl.ops.manifest_log import key_of, write_entry
 from flagctl.ops.publish_base import read_base
 from flagctl.ops.publish_deltas import make_deltas, write_deltas
 from flagctl.ops.publish_model import DAY, MAX_LIFETIME_DAYS, Draft, PublishOptions, PublishResult
+from flagctl.ops.push import push_published
 from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
@@ -77,7 +78,11 @@ def replace_manifest(target: Target, signers: Sequence[Signer], plan: Plan, opti
     check_signers(target, signers)
     if not 1 <= options.lifetime_days <= MAX_LIFETIME_DAYS:
         raise UsageError(f"a manifest lives from 1 to {MAX_LIFETIME_DAYS} days, not {options.lifetime_days}")
-    return _Publisher(target, signers, plan, options).run()
+    result = _Publisher(target, signers, plan, options).run()
+    if options.dry_run:
+        return result
+    pushed, warnings = push_published(target)
+    return replace(result, pushed=pushed, warnings=(*result.warnings, *warnings))
 
 
 def check_signers(target: Target, signers: Sequence[Signer]) -> None:

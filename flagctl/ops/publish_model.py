@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from flagctl.bundle.manifest import BundleRef, Manifest, Override
     from flagctl.ops.history import History
+    from flagctl.ops.push import Pushed
 
 FORMAT_VERSION: Final = "1.0"
 DAY: Final = 86_400
@@ -82,6 +83,7 @@ class PublishResult:
         log_key: Place of the manifest's copy.
         warnings: What went wrong without spoiling the result.
         overrides: Rules of the policy that were set aside for it.
+        pushed: The shared cache that was told; None without one, and if that failed.
     """
 
     action: Action
@@ -105,6 +107,7 @@ class PublishResult:
     log_key: str
     warnings: tuple[str, ...] = ()
     overrides: tuple[Override, ...] = ()
+    pushed: Pushed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.sync import follow_chain
 from flagctl.diagnostics.suggest import did_you_mean
 from flagctl.errors import UsageError
+from flagctl.ops.push import check_l2
 from flagctl.storage import Remote, RemoteOptions, open_remote
 
 if TYPE_CHECKING:
@@ -26,15 +27,24 @@ class TargetOverrides:
     endpoint_url: str | None = None
     region: str | None = None
     trust: Path | None = None
+    l2: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An environment at a remote, and the root of trust it is published under."""
+    """An environment at a remote, and the root of trust it is published under.
+
+    Attributes:
+        remote: Where.
+        environment: Name of the environment.
+        trust: Root of trust.
+        l2: Location of the shared cache that is told of what is published; None for none.
+    """
 
     remote: Remote
     environment: str
     trust: TrustRoot
+    l2: str | None = None
 
     @property
     def project(self) -> str:
@@ -44,6 +54,22 @@ class Target:
     def reader(self) -> Trusted:
         """Return the state of a reader of this environment that holds nothing yet."""
         return trusting(self.trust, self.environment)
+
+
+class Configured(NamedTuple):
+    """Where an environment is published, as the configuration and a command's options say.
+
+    Attributes:
+        url: The remote.
+        options: Its settings.
+        trust: Root of trust.
+        l2: Location of the shared cache, None for none.
+    """
+
+    url: str
+    options: RemoteOptions
+    trust: TrustRoot
+    l2: str | None
 
 
 def open_target(
@@ -65,6 +91,23 @@ def open_target(
             another project's.
         UntrustedError: If the root of trust is no intact one, or has no such environment.
     """
+    source = configured_source(root, config, environment, overrides)
+    check_store(source.url)
+    remote = open_remote(source.url, options=source.options)
+    target = Target(remote=remote, environment=environment, trust=source.trust, l2=source.l2)
+    target.reader()
+    return target
+
+
+def configured_source(
+    root: Path, config: RepositoryConfig, environment: str, overrides: TargetOverrides | None = None
+) -> Configured:
+    """Return where an environment is published; as `open_target`, without opening it.
+
+    Raises:
+        UsageError: As `open_target`.
+        UntrustedError: If the root of trust is no intact one.
+    """
     overrides = overrides or TargetOverrides()
     if environment not in config.environments:
         near = did_you_mean(environment, config.environments)
@@ -83,6 +126,7 @@ def open_target(
     options = RemoteOptions(
         endpoint_url=overrides.endpoint_url or (configured.endpoint_url if configured else None),
         region=overrides.region or (configured.region if configured else None),
+        project=config.project,
     )
     trust_path = overrides.trust or (root / configured.trust if configured and configured.trust else None)
     if trust_path is None:
@@ -95,9 +139,21 @@ def open_target(
         raise UsageError(
             f"{trust_path} is the root of trust of '{trust.project}', flagctl.yaml is of '{config.project}'"
         )
-    target = Target(remote=open_remote(url, options=options), environment=environment, trust=trust)
-    target.reader()
-    return target
+    l2 = check_l2(overrides.l2 or (configured.l2 if configured else None))
+    return Configured(url, options, trust, l2)
+
+
+def check_store(url: str) -> None:
+    """Refuse to publish to a place that may forget everything.
+
+    Raises:
+        UsageError: If it is Redis.
+    """
+    if url.startswith(("redis:", "rediss:")):
+        raise UsageError(
+            "Redis is a cache: what is published needs a place that lasts",
+            hint="publish to s3:// or file://, and name the cache with --l2 or l2: in flagctl.yaml",
+        )
 
 
 def open_plain_target(url: str, trust: Path, environment: str, overrides: TargetOverrides | None = None) -> Target:
@@ -114,8 +170,10 @@ def open_plain_target(url: str, trust: Path, environment: str, overrides: Target
         UntrustedError: If the root of trust is no intact one, or has no such environment.
     """
     overrides = overrides or TargetOverrides()
+    check_store(url)
     options = RemoteOptions(endpoint_url=overrides.endpoint_url, region=overrides.region)
-    target = Target(remote=open_remote(url, options=options), environment=environment, trust=read_trust_file(trust))
+    root, l2 = read_trust_file(trust), check_l2(overrides.l2)
+    target = Target(remote=open_remote(url, options=options), environment=environment, trust=root, l2=l2)
     target.reader()
     return target
 

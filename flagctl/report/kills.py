@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flagctl.report.publication import pushed_to
 from flagctl.report.style import Style, plain
 from flagctl.report.table import Column, render_table
 
@@ -43,6 +44,8 @@ def render_kill(report: KillReport, style: Style) -> str:
     subject = plain(result.flag) if result.flag else "kill list"
     head = f"{style.paint(plain(result.environment), 'bold')} {subject} {style.paint(done, 'bold', 'green')}"
     number = f"kill list {result.seq} at {plain(result.url)}"
+    if result.pushed is not None:
+        number += f", pushed to {plain(pushed_to(result.pushed))}"
     lines = [head, f"  {number}", _table(result.kills, style)]
     change = report.change
     if change is not None and change.branch is not None and change.commit is not None:

@@ -12,6 +12,7 @@ from flagctl.report.values import show_duration, show_size
 if TYPE_CHECKING:
     from flagctl.bundle.manifest import Override
     from flagctl.ops.publish_model import PublishResult
+    from flagctl.ops.push import Pushed
     from flagctl.ops.rollback import LogEntry
     from flagctl.ops.status import EnvironmentStatus
 
@@ -40,9 +41,17 @@ def render_publication(result: PublishResult, style: Style) -> str:
         ("commit", result.commit[:12] + (f" ({result.ref})" if result.ref else "") if result.commit else None),
         ("expires", result.expires),
         ("remote", result.url),
+        ("pushed", None if result.pushed is None else pushed_to(result.pushed)),
         *(("overridden", _override(override)) for override in result.overrides),
     ]
     return f"{style.paint(plain(result.environment), 'bold')} {head}\n{render_fields(fields, style, indent='  ')}"
+
+
+def pushed_to(pushed: Pushed) -> str:
+    """Return which shared cache was told, and how many listened."""
+    if pushed.readers is None:
+        return f"{pushed.url}, which had it"
+    return f"{pushed.url}, {pushed.readers} client{'' if pushed.readers == 1 else 's'} listening"
 
 
 def publication_hint(result: PublishResult) -> str | None:

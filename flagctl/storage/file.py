@@ -105,6 +105,10 @@ class FileRemote:
         except OSError as error:
             raise _remote_error(f"{self._root} cannot be listed", error) from error
 
+    def path_of(self, key: str) -> str:
+        """Return the file of an object."""
+        return self._path(key)
+
     def _walk(self, folder: str) -> Iterator[str]:
         try:
             entries = list(os.scandir(os.path.join(self._root, *folder.split("/")) if folder else self._root))

@@ -43,6 +43,7 @@ def _remote(data: dict[str, Any] | None, route: Route, outer: RemoteConfig | Non
         endpoint_url=data.get("endpoint_url"),
         region=data.get("region"),
         trust=data.get("trust") or (outer.trust if outer else None),
+        l2=data.get("l2"),
         route=route,
     )
 
