@@ -42,8 +42,9 @@ def format_text(text: str) -> str:
     """
     crlf = text.count("\r\n") * 2 > text.count("\n")
     plain = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    bare = not plain.endswith("\n")
     try:
-        result = _Writer(Pieces(plain)).text()
+        result = _Writer(Pieces(plain + "\n" if bare else plain)).text()
     except (UnusualError, yaml.YAMLError, ValueError) as error:
         _read(
             text
@@ -53,8 +54,12 @@ def format_text(text: str) -> str:
         result = result.replace("\n", "\r\n")
     if result == text:
         return text
-    before, after = _read(text), _read(result)
-    if not _same_meaning(before, after):
+    before = _read(text)
+    if _same_meaning(before, _read(result)):
+        return result
+    if bare:  # a last text in lines would get the line break that the file does not have
+        result = result.removesuffix("\n").removesuffix("\r")
+    if not _same_meaning(before, _read(result)):
         raise EditError("written anew it would mean something else, so it is left as it is", hint=_HINT)
     return result
 

@@ -32,9 +32,9 @@ TOP: Final[dict[str, tuple[str, ...]]] = {
     "flag": (
         *ABOUT,
         *("type", "lifecycle", "value", "value_schema", "variants", "enabled", "off", "default", "salt", "bucket_by"),
-        *("schedule", "prerequisites", "targets", "rules", "environments"),
+        *("schedule", "prerequisites", "targets", "breaker", "rules", "environments"),
     ),
-    "segment": (*ABOUT, "include", "exclude", "when"),
+    "segment": (*ABOUT, "include", "exclude", "members", "when"),
     "experiment": (
         *("kind", "key", "name", "flag", "description", "owner", "tags", "hypothesis", "status", "started_at"),
         *("ended_at", "layer", "slots", "bucket_by", "variants", "control", "winner", "traffic", "metrics"),
@@ -49,6 +49,7 @@ TOP: Final[dict[str, tuple[str, ...]]] = {
 _INSIDE: Final[dict[str, tuple[str, ...]]] = {
     "lifecycle": ("temporary", "expires"),
     "schedule": ("from", "until"),
+    "breaker": ("error_rate", "latency_p95_ms", "minimum", "window", "cool_down"),
     "linear": WINDOW,
 }
 _USERS_OWN: Final = frozenset(

@@ -61,7 +61,7 @@ class Splicer:
         if header[:1] in {"|", ">"} and isinstance(value, str) and not in_flow:
             lines = block_text(value, " " * self._body_indent(node), header)
             if lines is not None:
-                comment = header[header.index("#") - 1 :] if " #" in header else ""
+                comment = header[len(header.partition(" #")[0].rstrip()) :].rstrip() if " #" in header else ""
                 return [(node.start, node.end, self._join([lines[0] + comment, *lines[1:]]))]
         if in_flow or not is_block(value, route, column, self.style):
             return self._inline(node, start, end, self._one_line(value, node, flow=in_flow))
@@ -161,7 +161,10 @@ class Splicer:
     def _text_block(self, node: Node, place: tuple[int, int, int], header: str, body: list[str]) -> list[Splice]:
         colon, _, end = place
         if node.children and not self.view.is_flow(node):
-            return [(colon, end, f" {header}" + self.style.newline + self._join(body))]
+            # A comment behind the old value's last line must not become a part of the text.
+            line_end = self.view.lines.line_end(end)
+            behind = self.text[end:line_end].rstrip()
+            return [(colon, line_end, f" {header}{behind}" + self.style.newline + self._join(body))]
         line_end = self.view.lines.line_end(max(end, colon))
         return [(colon, max(colon, end), f" {header}"), (line_end, line_end, self.style.newline + self._join(body))]
 
