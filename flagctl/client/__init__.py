@@ -2,5 +2,6 @@
 
 from flagctl.client.client import Client
 from flagctl.client.status import ClientStatus
+from flagctl.client.telemetry.options import Telemetry
 
-__all__ = ["Client", "ClientStatus"]
+__all__ = ["Client", "ClientStatus", "Telemetry"]

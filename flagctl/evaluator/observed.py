@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """What watches a set of flags. No method may raise, or wait for anything."""
+    """What watches a set of flags. No method may raise, or wait for anything.
 
-    @property
-    def owner(self) -> object:
-        """Whose tallies these are: the same for observers that count together."""
+    One that has an attribute `owner` counts together with all that have the same; others count alone.
+    """
 
     def tally(self, key: object, answer: Answer) -> Tally:
         """Return what to count an answer in: the same for answers with the same flag, variant and reason."""
@@ -62,13 +61,14 @@ class ObservedFlagSet(FlagSet):
         """
         observed = cls.__new__(cls)
         builder = flags._builder  # noqa: SLF001 - of the class above
-        if builder.owner is None or builder.owner is observer.owner:
-            builder.owner = observer.owner
+        owner = getattr(observer, "owner", observer)
+        if builder.owner is None or builder.owner is owner:
+            builder.owner = owner
             for name in FlagSet.__slots__:
                 setattr(observed, name, getattr(flags, name))
         else:
             own = Builder(builder.document, builder.killed, builder.clock, builder.patience)
-            own.tripped, own.owner = builder.tripped, observer.owner
+            own.tripped, own.owner = builder.tripped, owner
             observed._start(own, {}, {})  # noqa: SLF001 - made here
         observed._observer = observer  # noqa: SLF001
         observed._stale = is_stale(flags)  # noqa: SLF001
