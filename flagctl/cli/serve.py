@@ -27,6 +27,9 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Without one; file://
 SharedCache = Annotated[str | None, typer.Option("--l2", metavar="URL", help="Shared cache, redis://….")]
 CacheDir = Annotated[Path | None, typer.Option(metavar="DIR", help="For restarts without the remote.")]
 Bootstrap = Annotated[Path | None, typer.Option(metavar="DIR", help="A copy baked into an image.")]
+Events = Annotated[
+    str | None, typer.Option(metavar="URL", help="Report exposures and counts: file:///…, s3://… or redis://….")
+]
 PollInterval = Annotated[float, typer.Option(metavar="S", help="Seconds between looks at the remote.")]
 Host = Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on.")]
 Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")]
@@ -69,6 +72,7 @@ def serve(
     bootstrap: Bootstrap = None,
     endpoint_url: EndpointUrl = None,
     region: Region = None,
+    events: Events = None,
     poll_interval: PollInterval = 10.0,
     host: Host = "127.0.0.1",
     port: Port = 8016,
@@ -110,6 +114,7 @@ def serve(
         region=region,
         poll_interval=poll_interval,
         insecure=insecure,
+        events=events,
     )
     _check_origin(origin)
     app = AppOptions(
@@ -149,7 +154,7 @@ def _check_origin(origin: "Origin") -> None:
     from flagctl.errors import UsageError
 
     if origin.url is None:
-        for name in ("trust", "l2", "cache_dir", "bootstrap", "endpoint_url", "region"):
+        for name in ("trust", "l2", "cache_dir", "bootstrap", "endpoint_url", "region", "events"):
             if getattr(origin, name) is not None:
                 raise UsageError(f"--{name.replace('_', '-')} goes with --remote")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from flagctl.errors import UsageError
 from flagctl.server.ofrep.app import AppOptions, Parts, make_app
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from flagctl.client.sinks.protocol import Sink
     from flagctl.server.ofrep.sources import FlagSource
     from flagctl.server.web.serving import Ending
 
@@ -50,6 +52,7 @@ class Origin:
         region: Region of the store.
         poll_interval: Seconds between looks at the remote.
         insecure: Go without a root of trust.
+        events: Where exposures and counts of evaluations go: ``file:///folder``, ``s3://…`` or ``redis://…``.
     """
 
     environment: str
@@ -63,6 +66,7 @@ class Origin:
     region: str | None = None
     poll_interval: float = 10.0
     insecure: bool = False
+    events: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +158,8 @@ def open_source(origin: Origin) -> FlagSource:
         for name in ("trust", "l2", "cache_dir", "bootstrap", "endpoint_url", "region")
         if (value := getattr(origin, name)) is not None
     }
+    if origin.events is not None:
+        settings["sinks"] = [open_sink(origin.events, origin)]
     client = Client(
         origin.url,
         environment=origin.environment,
@@ -162,6 +168,26 @@ def open_source(origin: Origin) -> FlagSource:
         **settings,
     )
     return ClientSource(client)
+
+
+def open_sink(url: str, origin: Origin) -> Sink:
+    """Return the sink that events of a server go to.
+
+    Raises:
+        UsageError: If nothing can be written there.
+    """
+    from flagctl.client import sinks  # noqa: PLC0415 - for servers that report
+    from flagctl.storage.remote import RemoteOptions  # noqa: PLC0415
+
+    scheme = url.partition(":")[0].lower()
+    if scheme == "file":
+        return sinks.JsonlSink(unquote(urlsplit(url).path))
+    if scheme == "s3":
+        options = RemoteOptions(endpoint_url=origin.endpoint_url, region=origin.region)
+        return sinks.S3Sink(url, options=options)
+    if scheme in {"redis", "rediss"}:
+        return sinks.RedisStreamSink(url)
+    raise UsageError(f"events cannot go to '{url}'", hint="file:///folder, s3://bucket/prefix or redis://host:6379/0")
 
 
 def build(options: ServeOptions, source: FlagSource, ending: Ending) -> ASGIApp:
