@@ -55,6 +55,8 @@ class Hub:
 
     def __init__(self, sinks: Sequence[Sink], options: Telemetry, environment: str, wall: Callable[[], float]) -> None:
         options.check()
+        if not isinstance(sinks, (list, tuple)):
+            raise UsageError("sinks is a list", hint="sinks=[…]")
         for sink in sinks:
             _check_sink(sink)
         self.options = options

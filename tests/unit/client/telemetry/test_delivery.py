@@ -233,6 +233,15 @@ def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], compla
         client_of(MemorySink(), **options)
 
 
+def test_what_is_no_list_of_sinks_is_refused() -> None:
+    from flagctl.client import Client
+    from flagctl.evaluator import load
+    from tests.unit.client.telemetry.flags import bundle
+
+    with pytest.raises(UsageError, match="sinks is a list"):
+        Client("file:///fixed", environment="production", fixed=load(bundle()), sinks=MemorySink())  # type: ignore[arg-type]
+
+
 def test_a_sink_of_unknown_kinds_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown kinds of events: clicks"):
         client_of(MemorySink(accepts=["clicks"]))
