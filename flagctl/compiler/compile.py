@@ -137,12 +137,15 @@ def _segment(segment: Segment, scope: Scope) -> dict[str, Any]:
             place.refuse((name,), "a unit is listed twice")
         if units:
             document[name] = list(units)
+    if segment.members is not None:
+        document["list"] = segment.members
+        scope.capabilities.add("lists")
     if segment.when is not None:
         if not segment.when:
             place.refuse(("when",), "the list of conditions is empty")
         document["when"] = condition_documents(segment.when, place, scope)
     if not document.keys() - {"exclude"}:
-        place.refuse((), "a segment needs include or when")
+        place.refuse((), "a segment needs include, members or when")
     return document
 
 

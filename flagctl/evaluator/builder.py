@@ -13,6 +13,7 @@ from flagctl.evaluator.automaton import Automaton
 from flagctl.evaluator.closures import BuiltFlag, BuiltSegment, Interpreter, segment_function
 from flagctl.evaluator.details import Answer, ErrorCode, Reason
 from flagctl.evaluator.document import SECTIONS, MalformedEntryError, changed_keys, decode_line
+from flagctl.evaluator.lists import Lists
 from flagctl.evaluator.lowering import Bundle, Forced, lower_flag, lower_segment
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Builder:
     Attributes:
         tripped: Keys of flags that are off because their breaker has tripped in this process.
         flags: What was built so far, by key.
+        lists: Who knows the units of lists; shared by all successors.
         budget: How much time compilation may take.
         owner: Whose tallies are kept with the flags' outcomes; None: nobody's.
     """
@@ -71,6 +73,7 @@ class Builder:
         "document",
         "flags",
         "killed",
+        "lists",
         "owner",
         "patience",
         "tripped",
@@ -92,7 +95,8 @@ class Builder:
         self._needs: dict[str, tuple[str, ...] | MalformedEntryError] = {}
         self._segments: dict[str, BuiltSegment] = {}
         self._patterns: dict[str, Callable[[str], bool]] = {}
-        self._bundle = Bundle(self.search, {})
+        self.lists = Lists()
+        self._bundle = Bundle(self.search, {}, self.lists)
 
     def flag(self, key: str) -> BuiltFlag | None:
         """Return a flag, built now if need be; None if the bundle has none of that key."""
@@ -276,6 +280,8 @@ class Builder:
         """Return the builder of another bundle, kill list or set of tripped flags, with everything that is the same there."""
         builder = Builder(document, killed, self.clock, self.patience)
         builder.tripped = tripped
+        builder.lists = self.lists
+        builder._bundle = Bundle(builder.search, {}, self.lists)
         builder.budget = self.budget
         builder.owner = self.owner
         # Copied first: what another thread builds meanwhile is noted in the sets before it is among the flags.

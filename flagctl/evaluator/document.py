@@ -28,7 +28,16 @@ FORMAT: Final = 1
 """The newest format this reader knows."""
 
 CAPABILITIES: Final = frozenset(
-    {"breakers", "experiments", "patterns", "prerequisites", "schedules", "segments", *(f"operator:{name}" for name in OPERATORS)}
+    {
+        "breakers",
+        "experiments",
+        "lists",
+        "patterns",
+        "prerequisites",
+        "schedules",
+        "segments",
+        *(f"operator:{name}" for name in OPERATORS),
+    }
 )
 """Everything a bundle of this format may say it needs."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from flagctl.evaluator.closures import BuiltFlag
     from flagctl.evaluator.document import Header
+    from flagctl.evaluator.lists import ListReader
 
 _EMPTY: Final[dict[str, Any]] = {}
 
@@ -213,6 +214,10 @@ class FlagSet:
         ``enabled: false``, come first. Whatever is the same is shared.
         """
         return self._next(self.document, self._builder.killed, type(self) is _StaleFlagSet, tripped)
+
+    def use_lists(self, reader: ListReader | None) -> None:
+        """Let segments that name a list ask `reader`, here and in every snapshot made of this one; None: nobody."""
+        self._builder.lists.reader = reader
 
     def replace(self, document: Document) -> FlagSet:
         """Return the flags of another bundle under the same kill list and expiry.

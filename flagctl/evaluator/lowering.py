@@ -6,6 +6,7 @@ accepted can't surprise anybody later. Whatever is wrong is a `MalformedEntryErr
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from flagctl.evaluator.buckets import BUCKETS, threshold
 from flagctl.evaluator.conditions import ConditionReader, is_number, is_unicode, read_path
 from flagctl.evaluator.details import Answer, ErrorCode, FlagFacts, Reason
 from flagctl.evaluator.document import MalformedEntryError
+from flagctl.evaluator.lists import Lists, Members
 from flagctl.evaluator.plan import (
     Draw,
     FlagPlan,
@@ -66,7 +68,8 @@ _FLAG_KEYS: Final = frozenset(
     }
 )
 _RULE_KEYS: Final = frozenset({"id", "when", "schedule", "serve", "percentage", "salt", "unit", "split", "experiment"})
-_SEGMENT_KEYS: Final = frozenset({"include", "exclude", "when"})
+_SEGMENT_KEYS: Final = frozenset({"include", "exclude", "list", "when"})
+_LIST: Final = re.compile("[a-z0-9][a-z0-9._-]{0,254}")
 _TARGETING_KEY: Final = "targeting_key"
 
 
@@ -85,10 +88,12 @@ class Bundle(NamedTuple):
     Attributes:
         pattern: Returns the search function of a pattern's key; raises MalformedEntryError.
         tests: Tests made so far, to be shared.
+        lists: Who knows the units of lists; None: nobody does.
     """
 
     pattern: Callable[[str], Search]
     tests: KnownTests
+    lists: Lists | None = None
 
 
 def lower_flag(
@@ -318,12 +323,18 @@ def lower_segment(entry: Mapping[str, Any], bundle: Bundle) -> SegmentPlan:
     """Return a segment's plan; arguments and errors as for :func:`lower_flag`."""
     if not entry.keys() <= _SEGMENT_KEYS:
         raise MalformedEntryError("a segment has unknown keys")
-    if "include" not in entry and "when" not in entry:
-        raise MalformedEntryError("a segment has `include` or `when`")
+    if entry.keys().isdisjoint(("include", "list", "when")):
+        raise MalformedEntryError("a segment has `include`, `list` or `when`")
     conditions = ConditionReader(bundle.pattern, bundle.tests)
     plans = conditions.read_all(entry["when"]) if "when" in entry else None
+    include = frozenset(read_units(entry["include"])) if "include" in entry else frozenset()
+    if "list" in entry:
+        name = entry["list"]
+        if type(name) is not str or not _LIST.fullmatch(name):
+            raise MalformedEntryError("a segment's `list` is the name of one")
+        include = Members(include, name, bundle.lists or Lists())
     return SegmentPlan(
-        include=frozenset(read_units(entry["include"])) if "include" in entry else frozenset(),
+        include=include,
         exclude=frozenset(read_units(entry["exclude"])) if "exclude" in entry else frozenset(),
         conditions=plans,
         segments=conditions.segments,

@@ -37,6 +37,7 @@ from flagctl.evaluator.trace_steps import (
 
 if TYPE_CHECKING:
     from flagctl.evaluator.document import Document
+    from flagctl.evaluator.lists import ListReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +48,13 @@ class ExplainOptions:
         default: The caller's default.
         killed: Keys of flags on the kill list.
         stale: Whether the manifest has expired.
+        lists: Knows the units of lists; None: nobody does.
     """
 
     default: Any = None
     killed: frozenset[str] = field(default_factory=frozenset)
     stale: bool = False
+    lists: ListReader | None = None
 
 
 def explain(
@@ -89,7 +92,9 @@ class _Explanation:
         self._document = document
         self._key = key
         self._context: Any = {} if context is None else context
-        self._conditions = ConditionTracer(document, self._context)  # asked only once it is known to be a mapping
+        self._conditions = ConditionTracer(
+            document, self._context, options.lists
+        )  # asked only once it is known to be a mapping
         self._now_ms = now_ms
         self._options = options
         self._flag: Mapping[str, Any] = {}
@@ -150,7 +155,7 @@ class _Explanation:
             raise _InvalidContextError(f"a context is a mapping or None, not {type(self._context).__name__}")
 
     def _prerequisite(self, key: str, variants: Sequence[str], route: Route) -> bool:
-        options = ExplainOptions(killed=self._options.killed)
+        options = ExplainOptions(killed=self._options.killed, lists=self._options.lists)
         trace = _Explanation(self._document, key, self._context, self._now_ms, options).trace()
         failed = trace.state == "invalid_context"
         served = trace.details.variant

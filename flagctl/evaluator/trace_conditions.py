@@ -19,6 +19,7 @@ from flagctl.evaluator.versions import parse_version
 
 if TYPE_CHECKING:
     from flagctl.evaluator.document import Document
+    from flagctl.evaluator.lists import ListReader
 
 TARGETING_KEY: Final = "targeting_key"
 _LISTS: Final = (list, tuple, set, frozenset)
@@ -56,10 +57,12 @@ class ConditionTracer:
     Args:
         document: The bundle.
         context: Any mapping.
+        lists: Knows the units of lists; None: nobody does.
     """
 
-    def __init__(self, document: Document, context: Any) -> None:
+    def __init__(self, document: Document, context: Any, lists: ListReader | None = None) -> None:
         self._document = document
+        self._lists = lists
         self._context = context
 
     def all_of(self, conditions: Sequence[Any], route: Route) -> tuple[bool | None, tuple[ConditionStep, ...]]:
@@ -88,7 +91,7 @@ class ConditionTracer:
     def _segment(self, key: str) -> SegmentStep:
         entry = self._document.segment(key)
         unit = None
-        if "include" in entry or "exclude" in entry:
+        if not entry.keys().isdisjoint(("include", "exclude", "list")):
             try:
                 seen = read(self._context, TARGETING_KEY)
                 unit = None if seen is None else unit_of(seen.value)
@@ -98,8 +101,11 @@ class ConditionTracer:
                 for by in ("exclude", "include"):
                     if unit in entry.get(by, ()):
                         return SegmentStep(key=key, held=by == "include", by=by, unit=unit)
+                if "list" in entry and self._lists is not None and self._lists.contains(entry["list"], unit):
+                    return SegmentStep(key=key, held=True, by="list", unit=unit)
         if "when" not in entry:
-            return SegmentStep(key=key, held=False, by="no_match", unit=unit)
+            by = "list_unknown" if "list" in entry and self._lists is None else "no_match"
+            return SegmentStep(key=key, held=False, by=by, unit=unit)
         held, steps = self.all_of(entry["when"], ("when",))
         return SegmentStep(key=key, held=held, by="when", unit=unit, conditions=steps)
 

@@ -83,7 +83,8 @@ class SegmentStep(Step):
     Attributes:
         key: The segment's.
         held: Whether it is a member.
-        by: What decided: ``exclude``, ``include``, ``when``, or ``no_match`` if the segment has no `when`.
+        by: What decided: ``exclude``, ``include``, ``list``, ``when``; ``no_match`` if the segment has no `when`, or
+            ``list_unknown`` if it has a list besides that was not at hand.
         unit: String form of the targeting key, None if there is none.
         conditions: Steps of its `when`, with routes from the segment's entry; none if the lists decided.
     """

@@ -66,6 +66,7 @@ RULE_MODULES: Final[tuple[str, ...]] = (
     "tgt103_unit_listed_twice",
     "tgt104_segment_without_members",
     "tgt105_contradictory_conditions",
+    "tgt106_negated_list",
     "typ101_variant_value_of_wrong_type",
     "typ102_operator_unfit_for_attribute_type",
     "typ103_impossible_enum_value",

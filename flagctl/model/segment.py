@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A segment file. `exclude` wins, then `include`, then `when`; `when` is None if absent: only `include` matches.
+    """A segment file. `exclude` wins, then `include` and the units of the list `members`, then `when`.
+
+    `when` is None if absent: only listed units match. `members` is None if absent.
 
     Units are compared with the string form of the targeting key, whatever the flag's `bucket_by`.
     """
@@ -24,4 +26,5 @@ class Segment:
     tags: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    members: str | None = None
     when: tuple[Condition, ...] | None = None

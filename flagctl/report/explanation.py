@@ -217,6 +217,8 @@ def _segment(step: SegmentStep) -> str:
     how = {
         "exclude": f"{unit} is excluded",
         "include": f"{unit} is included",
+        "list": f"{unit} is in its list",
+        "list_unknown": f"{unit} is not included, and its list is not at hand",
         "when": "by its conditions",
         "no_match": f"{unit} is not included",
     }[step.by]

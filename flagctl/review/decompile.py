@@ -248,6 +248,7 @@ def _segment(key: str, entry: dict[str, Any]) -> Segment:
         key=key,
         path=f"segment/{key}",
         include=tuple(entry.get("include", ())),
+        members=entry.get("list"),
         exclude=tuple(entry.get("exclude", ())),
         when=None if when is None else tuple(_condition(c, ("when", i)) for i, c in enumerate(when)),
     )

@@ -103,6 +103,9 @@ def diff_segment(old: Segment, new: Segment, old_side: Side, new_side: Side) -> 
             parts = [f"{len(after - before)} added"] if after - before else []
             parts += [f"{len(before - after)} removed"] if before - after else []
             yield _changed((old, new), (name,), f"{name}: " + ", ".join(parts), (old_side, new_side))
+    if old.members != new.members:
+        message = f"list {old.members or 'none'} → {new.members or 'none'}"
+        yield _changed((old, new), ("members",), message, (old_side, new_side))
     if meaning(old.when) != meaning(new.when):
         message = f"condition {_when(old)} → {_when(new)}"
         yield _changed((old, new), ("when",), message, (old_side, new_side))

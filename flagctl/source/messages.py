@@ -168,8 +168,8 @@ def _missing(error: ValidationError, route: Route) -> Message:
             Detail(help="give it attribute and operator, or one of segment, any, all and not", part="head"),
         )
     if name == "when" and conditional:
-        text = "the segment has neither 'include' nor 'when', so nobody can be in it"
-        return "SCH103", text, Detail(help="list units under include or conditions under when", part="head")
+        text = "the segment has neither 'include' nor 'members' nor 'when', so nobody can be in it"
+        return "SCH103", text, Detail(help="list units under include, conditions under when, or name a list under members", part="head")
     if name == "latency_p95_ms" and conditional:
         return (
             "SCH103",

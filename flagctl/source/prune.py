@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ESSENTIAL: Final = {
     "flag": frozenset({"kind", "key", "type", "variants", "value"}),
-    "segment": frozenset({"kind", "key", "include", "exclude", "when"}),
+    "segment": frozenset({"kind", "key", "include", "exclude", "members", "when"}),
     "experiment": frozenset(
         {
             "kind", "key", "flag", "status", "variants", "layer", "slots", "traffic", "bucket_by", "control", "winner",

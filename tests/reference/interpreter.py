@@ -35,10 +35,18 @@ class Reference:
         bundle: The bundle's plain bytes, or the object they decode to.
         killed: Keys that are forced off.
         stale: Whether the manifest has expired.
+        tripped: Keys of flags whose breaker has tripped.
+        lists: Units of lists by their names; one that is not there has no members.
     """
 
     def __init__(
-        self, bundle: bytes | Mapping[str, Any], killed: frozenset[str] = frozenset(), stale: bool = False
+        self,
+        bundle: bytes | Mapping[str, Any],
+        killed: frozenset[str] = frozenset(),
+        stale: bool = False,
+        *,
+        tripped: frozenset[str] = frozenset(),
+        lists: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         decoded = json.loads(bundle) if isinstance(bundle, bytes) else bundle
         self.flags: Mapping[str, Any] = decoded["flags"]
@@ -46,6 +54,8 @@ class Reference:
         self.experiments: Mapping[str, Any] = decoded["experiments"]
         self.killed = killed
         self.stale = stale
+        self.tripped = tripped
+        self.lists = lists or {}
 
     def evaluate(self, key: object, context: Any, default: Any, now_ms: int) -> Answer:
         answer = self._evaluate(key, context, default, now_ms)
@@ -95,8 +105,9 @@ class Reference:
         if not isinstance(key, str) or key not in self.flags:
             return Answer(default, None, "ERROR", "FLAG_NOT_FOUND")
         flag = self.flags[key]
-        if key in self.killed or flag.get("enabled") is False or not within(flag.get("schedule"), now_ms):
-            return self._off(flag, default)
+        is_off = key in self.killed or key in self.tripped or flag.get("enabled") is False
+        if is_off or not within(flag.get("schedule"), now_ms):
+            return self._off(flag, default, self._breaker(key, flag))
         if context is None:
             context = {}
         try:
@@ -107,6 +118,11 @@ class Reference:
             raise
         except Exception:  # noqa: BLE001 - whatever a hostile context raises
             return Answer(default, None, "ERROR", "INVALID_CONTEXT")
+
+    def _breaker(self, key: str, flag: Mapping[str, Any]) -> str | None:
+        """Return the rule that an answer of a flag that is off names."""
+        comes_first = key in self.killed or flag.get("enabled") is False
+        return "breaker" if key in self.tripped and not comes_first else None
 
     def _decide(self, key: str, flag: Mapping[str, Any], context: Any, default: Any, now_ms: int) -> Answer:
         if not isinstance(context, Mapping):
@@ -183,11 +199,13 @@ class Reference:
         return attribute_holds(condition, context)
 
     def _is_member(self, segment: Mapping[str, Any], context: Any) -> bool:
-        if "exclude" in segment or "include" in segment:
+        if "exclude" in segment or "include" in segment or "list" in segment:
             unit = readers.unit(read(context, TARGETING_KEY))
             if unit in segment.get("exclude", []):
                 return False
             if unit in segment.get("include", []):
+                return True
+            if "list" in segment and unit in self.lists.get(segment["list"], frozenset()):
                 return True
         return "when" in segment and all(self._holds(condition, context) for condition in segment["when"])
 

@@ -38,7 +38,7 @@ include: [user-1]
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each empty segment."""
     for segment in context.repository.segments.values():
-        if segment.when is None and set(segment.include) <= set(segment.exclude):
+        if segment.when is None and segment.members is None and set(segment.include) <= set(segment.exclude):
             yield Finding(
                 place=Place(segment.path, ("exclude",), "key"),
                 message=f"segment '{segment.key}' has no members: all that it includes is excluded, and it has no 'when'",

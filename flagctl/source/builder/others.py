@@ -38,6 +38,7 @@ def build_segment(site: Site, data: Data) -> Segment:
         tags=tuple(get("tags", ())),
         include=site.units(get("include", ()), ("include",)),
         exclude=site.units(get("exclude", ()), ("exclude",)),
+        members=get("members", {}).get("list"),
         when=None if when is None else build_conditions(when, ("when",)),
     )
 
