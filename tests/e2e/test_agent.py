@@ -83,7 +83,8 @@ def running():
 
 def test_clients_live_on_redis_and_a_folder_that_an_agent_fills_from_s3(s3_bucket, valkey, tmp_path, running):
     place = Place(s3_bucket.url, s3_bucket.endpoint_url)
-    place.publish(a=True)
+    many = {f"flag{number}": True for number in range(400)}  # enough that a delta is worth while
+    place.publish(a=True, **many)
     folder = f"file://{tmp_path}/volume"
     agent = running(place.agent(valkey.url, folder))
     assert eventually(lambda: agent.state().healthy)
@@ -93,7 +94,7 @@ def test_clients_live_on_redis_and_a_folder_that_an_agent_fills_from_s3(s3_bucke
         assert all(client.wait_until_ready(10) for client in clients)
         assert eventually(lambda: by_redis.status().l2["listening"])
         for number in range(3):
-            place.publish(a=True, **{f"v{number}": True})
+            place.publish(a=True, **many, **{f"v{number}": True})
         assert eventually(lambda: all(client.is_enabled("v2") for client in clients))
         place.kill("a")
         assert eventually(lambda: not any(client.is_enabled("a") for client in clients))
