@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from flagctl.cli.commands import Command, Group
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
-_PANEL = "Experiments"
 _PATIENCE = 1.0
 """Seconds before progress is shown."""
 
@@ -35,22 +33,6 @@ Master = Annotated[str | None, typer.Option(metavar="URL", help="Of Spark, such 
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, such as 4GB; the rest goes to disk.")]
 Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
 Region = Annotated[str | None, typer.Option(metavar="NAME", help="Region of the store.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(
-        cls=Group, help="Plan, run and decide experiments.", no_args_is_help=True, rich_markup_mode=None
-    )
-    group.callback()(_group)
-    group.command("analyze", cls=Command)(analyze)
-    group.command("guard", cls=Command)(guard)
-    group.command("simulate-events", cls=Command)(simulate_events)
-    app.add_typer(group, name="experiment", rich_help_panel=_PANEL)
-
-
-def _group() -> None:
-    """Plan, run and decide experiments."""
 
 
 def analyze(

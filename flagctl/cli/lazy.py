@@ -6,6 +6,7 @@ commands that nobody asked for. A lazy command knows its name and one line of he
 
 from __future__ import annotations
 
+import builtins
 from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -68,12 +69,22 @@ def register_lazily(app: typer.Typer, panel: str, module: str, commands: Mapping
     Args:
         app: Where to.
         panel: Section of the help.
-        module: Has a function for each command, named like it with underscores, and may say what class they have.
+        module: Has a function for each command, named as `function_name` says, and may say what class they have.
         commands: The first line of each function's docstring by the command's name.
     """
     for name, line in commands.items():
-        source = f"{module}:{name.replace('-', '_')}"
+        source = f"{module}:{function_name(name)}"
         app.command(name, cls=partial(LazyCommand, source=source), help=line, rich_help_panel=panel)(_placeholder)  # type: ignore[arg-type]
+
+
+def function_name(command: str) -> str:
+    """Return the name of a command's function: underscores, and one behind what Python calls something else.
+
+    >>> function_name("add-rule"), function_name("list")
+    ('add_rule', 'list_')
+    """
+    name = command.replace("-", "_")
+    return f"{name}_" if hasattr(builtins, name) else name
 
 
 def _placeholder() -> None:

@@ -1,0 +1,205 @@
+"""`flagctl experiment power`: how many units, for how long, for which effect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import UsageError
+from flagctl.ops.experiment_analyze import DAY_MS, find_experiment, need_warehouse
+from flagctl.ops.loading import load, readable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flagctl.experiments.estimates import Reduced
+    from flagctl.experiments.power import Design, Plan
+    from flagctl.model import Experiment, Metric
+
+_STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)
+_LONGEST_LOOKS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerOptions:
+    """What to plan.
+
+    Attributes:
+        root: The flag repository's root.
+        key: Of the experiment.
+        metric: Which one; None is the primary one.
+        rate: Baseline of a proportion, between 0 and 1.
+        mean: Baseline of another metric: mean of one unit.
+        deviation: Standard deviation of one unit.
+        events: Location of past events to measure the baseline and the traffic from.
+        per_day: Units that come each day; None measures it if there are events.
+        effect: Relative difference to see; None is the metric's minimum effect, else 0.05.
+        now_ms: Instant up to which past events count, milliseconds since the epoch.
+    """
+
+    root: Path
+    key: str
+    metric: str | None = None
+    rate: float | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    events: str | None = None
+    per_day: float | None = None
+    effect: float | None = None
+    now_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerResult:
+    """A plan, and how it would be otherwise.
+
+    Attributes:
+        experiment: Key.
+        metric: Key of the metric.
+        baseline: Mean of one unit.
+        deviation: Standard deviation of one unit.
+        measured: Number of units that the baseline was measured on; None if it was given.
+        per_day: Units each day, None if unknown.
+        plan: For the wanted effect.
+        others: The same effect by the other rules.
+        curve: (units, relative effect) that can be seen.
+    """
+
+    experiment: str
+    metric: str
+    baseline: float
+    deviation: float
+    measured: int | None
+    per_day: float | None
+    plan: Plan
+    others: tuple[Plan, ...]
+    curve: tuple[tuple[int, float | None], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as the JSON output has it (`schemas/output-experiment-power.schema.json`)."""
+        return {
+            "experiment": self.experiment,
+            "metric": self.metric,
+            "baseline": self.baseline,
+            "deviation": self.deviation,
+            "measured": self.measured,
+            "per_day": self.per_day,
+            "plan": self.plan.to_dict(),
+            "others": [one.to_dict() for one in self.others],
+            "curve": [{"units": units, "relative": relative} for units, relative in self.curve],
+        }
+
+
+def power(options: PowerOptions) -> PowerResult:
+    """Plan an experiment.
+
+    Raises:
+        NothingMatchedError: If there is no such experiment or metric.
+        UsageError: If no baseline is given, or it does not vary.
+        FindingsError: If the flag files have errors.
+    """
+    need_warehouse()
+    from flagctl.experiments.power import sample_size, smallest_effect
+
+    experiment = find_experiment(readable(load(options.root)), options.key)
+    metric = _metric(experiment, options.metric)
+    baseline, measured, traffic = _baseline(experiment, metric, options)
+    if baseline.variance <= 0:
+        raise UsageError("the baseline does not vary, so nothing can be planned on it")
+    if baseline.mean == 0:
+        raise UsageError("the baseline's mean is 0, so a relative effect means nothing")
+    relative = options.effect or (metric.minimum_effect / 100 if metric.minimum_effect else 0.05)
+    design = design_of(experiment)
+    per_day = options.per_day if options.per_day is not None else traffic
+    effect = relative * abs(baseline.mean)
+    plan = sample_size(baseline, effect, design, per_day=per_day)
+    methods = [one for one in ("fixed", "hybrid", "sequential", "group_sequential") if one != design.method]
+    sizes = [max(2 * len(design.shares), int(plan.units * step)) for step in _STEPS]
+    return PowerResult(
+        experiment=experiment.key,
+        metric=metric.key,
+        baseline=baseline.mean,
+        deviation=baseline.variance**0.5,
+        measured=measured,
+        per_day=per_day,
+        plan=plan,
+        others=tuple(sample_size(baseline, effect, replace(design, method=one), per_day=per_day) for one in methods),
+        curve=tuple((size, smallest_effect(baseline, size, design) / abs(baseline.mean)) for size in sizes),
+    )
+
+
+def design_of(experiment: Experiment) -> Design:
+    """Return what the experiment's decision says, as a plan needs it."""
+    from flagctl.experiments.analysis import control_of, shares_of
+    from flagctl.experiments.power import Design
+
+    decision, shares = experiment.decision, shares_of(experiment)
+    control = control_of(experiment)
+    others = [share for name, share in shares.items() if name != control]
+    looks = decision.looks or (5 if decision.effective_method == "group_sequential" else decision.planned_days or 14)
+    return Design(
+        method=decision.effective_method,
+        alpha=decision.alpha / 100,
+        power=decision.power / 100,
+        shares=(shares.get(control, 0.5), *others),
+        looks=min(_LONGEST_LOOKS, looks),
+    )
+
+
+def _metric(experiment: Experiment, key: str | None) -> Metric:
+    if key is None:
+        if experiment.primary is None:
+            raise UsageError(
+                f"experiment '{experiment.key}' has no primary metric", hint="name one under metrics: primary:"
+            )
+        return experiment.primary
+    for metric in experiment.metrics:
+        if metric.key == key:
+            return metric
+    known = ", ".join(metric.key for metric in experiment.metrics)
+    raise UsageError(f"experiment '{experiment.key}' has no metric '{key}'", hint=f"there are: {known}")
+
+
+def _baseline(
+    experiment: Experiment, metric: Metric, options: PowerOptions
+) -> tuple[Reduced, int | None, float | None]:
+    from flagctl.experiments.estimates import Reduced
+
+    if options.events is not None:
+        return _measured(experiment, metric, options)
+    if options.rate is not None:
+        if not 0 < options.rate < 1:
+            raise UsageError("--rate is between 0 and 100 percent")
+        return Reduced(n=1, mean=options.rate, variance=options.rate * (1 - options.rate)), None, None
+    if options.mean is not None and options.deviation is not None:
+        return Reduced(n=1, mean=options.mean, variance=options.deviation**2), None, None
+    hint = "--rate 5" if metric.kind == "conversion" else "--mean 12 --deviation 30"
+    raise UsageError("what is the metric today?", hint=f"{hint}, or --events LOCATION to measure it")
+
+
+def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> tuple[Reduced, int, float]:
+    """Measure one unit's mean and variance on all units that were seen lately, as if each had been exposed when first seen."""
+    from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
+    from flagctl.warehouse.aggregate import AggregateOptions, aggregate
+    from flagctl.warehouse.baseline import BaselineEngine, baseline_experiment
+    from flagctl.warehouse.duck import DuckEngine
+    from flagctl.warehouse.listing import list_events
+
+    duck = DuckEngine()
+    try:
+        duck.load(list_events(options.events or "", ("exposures", "conversions", "measurements")))
+        lookback = max(metric.window_ms * 2, 14 * DAY_MS)
+        engine = BaselineEngine(duck, experiment, options.now_ms * 1000, lookback * 1000)
+        pretended = baseline_experiment(experiment, metric)
+        data = aggregate(engine, pretended, AggregateOptions(as_of_ms=options.now_ms, details=False), ())
+    finally:
+        duck.close()
+    try:
+        reduced = reduce_arms(data.metrics[metric.key].arms)[0]
+    except NotEnoughDataError as error:
+        raise UsageError(
+            f"the past events do not suffice: {error}", hint="give the baseline: --rate or --mean"
+        ) from error
+    share = sum(end - start for start, end in experiment.allocation_slots) / 100_000
+    days = max(1, len([day for day in data.days if any(day.units.values())]))
+    return reduced, reduced.n, data.total_units / days * share

@@ -1,0 +1,150 @@
+"""Experiments before their results: lists, one experiment, and how large it must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagctl.ops.experiment_list import metric_words
+from flagctl.report import experiment_words as words
+from flagctl.report.style import plain, wrap
+from flagctl.report.table import Column, render_table
+from flagctl.report.values import show_instant, show_share
+
+if TYPE_CHECKING:
+    from flagctl.ops.experiment_list import ExperimentListResult, ExperimentSummary, LayerSummary
+    from flagctl.ops.experiment_power import PowerResult
+    from flagctl.report.style import Style
+
+_BAR = 30
+
+
+def render_experiments(result: ExperimentListResult, style: Style) -> str:
+    """Return a table of experiments, and the room in their layers."""
+    if not result.experiments:
+        return "no experiments"
+    columns = [
+        Column(title="Experiment", flexible=True),
+        Column(title="Status"),
+        Column(title="Flag", flexible=True, droppable=True),
+        Column(title="Units", right=True),
+        Column(title="Registered", droppable=True),
+        Column(title="Primary metric", flexible=True, droppable=True),
+        Column(title="Owner", flexible=True, droppable=True),
+    ]
+    rows = [
+        (
+            one.experiment.key,
+            one.experiment.status.value,
+            one.experiment.flag,
+            show_share(one.share),
+            one.registered,
+            one.experiment.primary.key if one.experiment.primary else "",
+            one.experiment.owner or "",
+        )
+        for one in result.experiments
+    ]
+    lines = [render_table(columns, rows, style)]
+    for layer in result.layers:
+        lines += ["", *_layer(layer, style)]
+    return "\n".join(lines)
+
+
+def _layer(layer: LayerSummary, style: Style) -> list[str]:
+    free = sum(end - start for start, end in layer.free)
+    lines = [style.paint(f"Layer {plain(layer.key)}", "bold")]
+    for key, share in layer.taken:
+        lines.append(f"  {show_share(share):>8}  {plain(key)}")
+    if layer.holdout:
+        lines.append(f"  {show_share(layer.holdout):>8}  held out")
+    ranges = ", ".join(f"{start}-{end}" for start, end in layer.free)
+    lines.append(style.paint(f"  {show_share(free):>8}  free" + (f" ({ranges})" if ranges else ""), "dim"))
+    return lines
+
+
+def render_experiment(result: ExperimentListResult, style: Style) -> str:
+    """Return everything that was agreed on about one experiment."""
+    summary = result.experiments[0]
+    one = summary.experiment
+    lines = [style.paint(plain(one.name or one.key), "bold") + f"  {one.status.value}"]
+    for name, value in _facts(summary):
+        lines.append(wrap(plain(value), style.width, " " * 13, f"{name:<13}"))
+    for role, metrics in (
+        ("primary", (one.primary,) if one.primary else ()),
+        ("secondary", one.secondary),
+        ("guardrail", one.guardrails),
+    ):
+        lines += [
+            wrap(plain(f"{metric.key}: {metric_words(metric)}"), style.width, " " * 13, f"{role:<13}")
+            for metric in metrics
+        ]
+    for amendment in one.amendments:
+        text = f"{show_instant(amendment.at_ms)}: {amendment.reason}"
+        lines.append(wrap(plain(text), style.width, " " * 13, f"{'amended':<13}"))
+    for layer in result.layers:
+        lines += ["", *_layer(layer, style)]
+    return "\n".join(lines)
+
+
+def _facts(summary: ExperimentSummary) -> list[tuple[str, str]]:
+    one, decision = summary.experiment, summary.experiment.decision
+    arms = ", ".join(
+        f"{arm.variant} {show_share(arm.weight)}" if arm.weight is not None else f"{arm.variant} (pinned)"
+        for arm in one.variants.arms
+    )
+    end = f"{decision.planned_days} days planned" if decision.planned_days else "no planned end"
+    if decision.planned_units:
+        end += f", {decision.planned_units:,} units"
+    where = f"{show_share(summary.share)} of the units" + (f" (layer {one.layer})" if one.layer else "")
+    facts = [
+        ("hypothesis", one.hypothesis or ""),
+        ("owner", one.owner or ""),
+        (
+            "flag",
+            f"{one.flag}, served in {', '.join(summary.served_in)}"
+            if summary.served_in
+            else f"{one.flag}, served nowhere",
+        ),
+        ("variants", f"{arms}; control {one.control or one.variants.arms[0].variant}"),
+        ("units", where + ("" if one.bucket_by == ("targeting_key",) else f" by {'.'.join(one.bucket_by)}")),
+        ("decision", f"{decision.effective_method}, {decision.alpha:g} % risk, {end}"),
+        ("started", show_instant(one.started_at_ms) if one.started_at_ms is not None else ""),
+        ("ended", show_instant(one.ended_at_ms) if one.ended_at_ms is not None else ""),
+        ("winner", one.winner or ""),
+        ("registered", summary.registered),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def render_power(result: PowerResult, style: Style) -> str:
+    """Return the plan, the other rules beside it, and which effect how many units show."""
+    plan = result.plan
+    effect = words.share(plan.relative) or f"{plan.effect:.4g}"
+    days = "" if plan.days is None else f", {plan.days} days at {result.per_day:,.0f} units a day"
+    measured = f" (measured on {result.measured:,} units)" if result.measured else ""
+    baseline = f"baseline {words.number(result.baseline)}, deviation {words.number(result.deviation)}{measured}"
+    lines = [
+        style.paint(f"{plan.units:,} units", "bold") + f" to see {effect.lstrip('+')} of {plain(result.metric)}{days}",
+        f"{baseline}; {plan.power:.0%} power, {plan.alpha:.0%} risk, {plan.method}",
+        "",
+    ]
+    columns = [
+        Column(title="Rule"),
+        Column(title="Units at most", right=True),
+        Column(title="On average", right=True),
+        Column(title="Days", right=True, droppable=True),
+    ]
+    rows = [
+        (
+            one.method.replace("_", " "),
+            f"{one.units:,}",
+            f"{one.expected_units:,}",
+            "" if one.days is None else one.days,
+        )
+        for one in (plan, *result.others)
+    ]
+    lines += [render_table(columns, rows, style), "", "Smallest effect that so many units show:"]
+    largest = max((relative or 0.0) for _, relative in result.curve)
+    for units, relative in result.curve:
+        bar = "█" * max(1, round((relative or 0.0) / largest * _BAR))
+        lines.append(f"  {units:>12,}  {words.share(relative).lstrip('+'):>9}  {style.paint(bar, 'cyan')}")
+    return "\n".join(lines)

@@ -1,0 +1,82 @@
+"""What a metric is today: past events read as if all units had been in one variant since they were first seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flagctl.model import Decision, Rollout, RolloutArm
+
+if TYPE_CHECKING:
+    from flagctl.model import Experiment, Metric
+    from flagctl.warehouse.pipeline import Engine
+
+_ALL = "all"
+
+
+def baseline_experiment(experiment: Experiment, metric: Metric) -> Experiment:
+    """Return an experiment with one variant and one metric."""
+    return replace(
+        experiment,
+        variants=Rollout(arms=(RolloutArm(variant=_ALL, weight=100_000),)),
+        control=_ALL,
+        primary=metric,
+        secondary=(),
+        guardrails=(),
+        breakdowns=(),
+        started_at_ms=None,
+        decision=Decision(maturity="complete"),
+    )
+
+
+class BaselineEngine:
+    """An engine whose exposures are made of everything that was seen of units.
+
+    Args:
+        engine: With the real events.
+        experiment: Whose units they are.
+        until: Instant in microseconds up to which events count.
+        lookback: How long before it units are looked for, in microseconds.
+    """
+
+    def __init__(self, engine: Engine, experiment: Experiment, until: int, lookback: int) -> None:
+        self._engine = engine
+        self._experiment = experiment
+        self._window = (until - lookback, until)
+        self.name = engine.name
+
+    def table(self, name: str) -> Any:
+        """Return ``events`` as they are, and ``exposures`` as if every unit had been exposed when it was first seen."""
+        if name != "exposures":
+            return self._engine.table(name)
+        import ibis  # noqa: PLC0415 - slow to import
+
+        parts = [
+            self._engine.table(one).select("unit_id", "unit_type", "ts", "environment")
+            for one in ("exposures", "events")
+        ]
+        seen = parts[0].union(parts[1])
+        unit_type = ".".join(self._experiment.bucket_by)
+        seen = seen.filter(
+            seen.ts >= self._window[0],
+            seen.ts < self._window[1],
+            seen.unit_type.isnull() | (seen.unit_type == unit_type),
+        )
+        first = seen.group_by("unit_id").aggregate(ts=seen.ts.min(), environment=seen.environment.min())
+        return first.mutate(
+            event_id=ibis.null("string"),
+            experiment=ibis.literal(self._experiment.key),
+            variant=ibis.literal(_ALL),
+            unit_type=ibis.literal(unit_type),
+            sdk=ibis.null("string"),
+            attrs=ibis.null("map<string, string>"),
+            is_bot=ibis.literal(False),
+        )
+
+    def materialise(self, name: str, expression: Any) -> Any:
+        """Compute a table once."""
+        return self._engine.materialise(name, expression)
+
+    def rows(self, expression: Any) -> list[dict[str, Any]]:
+        """Return the rows of a small result."""
+        return self._engine.rows(expression)

@@ -1,0 +1,117 @@
+"""The life of an experiment: created, planned, started, amended, stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import git
+from tests.cli.test_experiment_results import obeys
+
+FILE = Path("experiments/check-test.yaml")
+
+
+@pytest.fixture
+def shop(example):
+    git(example, "init", "-q")
+    git(example, "add", ".")
+    git(example, "commit", "-qm", "start")
+    return example
+
+
+def create(cli, *more: str):
+    return cli(
+        *("experiment", "create", "check-test", "--flag", "new-checkout-flow", "--primary", "order"),
+        *("--hypothesis", "one page sells more", "--minimum-effect", "3", *more),
+    )
+
+
+def test_an_experiment_lives_from_draft_to_winner(shop, cli):
+    assert "flagctl add-rule new-checkout-flow check-test" in create(cli).stderr
+    cli("add-rule", "new-checkout-flow", "check-test", "--experiment", "check-test")
+    cli("experiment", "start", "check-test", "--units", "20000")
+    text = FILE.read_text(encoding="utf-8")
+    assert "status: running" in text
+    assert "registration: sha256:" in text
+    cli("validate")
+    data = cli.json("experiment", "show", "check-test")
+    obeys("experiment-list", data)
+    assert data["experiments"][0]["registered"] == "yes"
+    cli("experiment", "stop", "check-test", "--winner", "on", "--commit")
+    assert 'winner: "on"' in FILE.read_text(encoding="utf-8")
+    assert "winner none → on" in git(shop, "log", "-1", "--format=%s%b")
+
+
+def test_a_change_while_it_runs_is_an_error_until_it_is_amended(shop, cli):
+    create(cli)
+    cli("experiment", "start", "check-test")
+    FILE.write_text(FILE.read_text(encoding="utf-8").replace("kind: conversion", "kind: count"), encoding="utf-8")
+    done = cli("validate", str(FILE), exit_code=1)
+    assert "EXP111" in done.stdout
+    assert "flagctl experiment amend check-test" in done.stdout
+    cli("experiment", "amend", "check-test", "--reason", "orders are counted now")
+    cli("validate")
+    assert cli.json("experiment", "show", "check-test")["experiments"][0]["registered"] == "amended"
+    assert "nothing to amend" in cli("experiment", "amend", "check-test", "--reason", "again", exit_code=2).stderr
+
+
+def test_what_must_be_agreed_on_is_asked_for_before_the_start(shop, cli):
+    cli("experiment", "create", "check-test", "--flag", "new-checkout-flow")
+    done = cli("experiment", "start", "check-test", exit_code=2)
+    assert "cannot start without hypothesis, metrics.primary" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("start", "homepage-hero"), "is running, not a draft"),
+        (("stop", "winback-offer-test", "--no-winner"), "is draft, not running"),
+        (("stop", "homepage-hero", "--winner", "nobody"), "'nobody' is none of its variants"),
+        (("stop", "homepage-hero"), "who won?"),
+        (("amend", "homepage-hero", "--reason", "x"), "was never registered"),
+        (("list", "--status", "done"), "there is no status 'done'"),
+        (("power", "ranking-test"), "what is the metric today?"),
+        (("power", "ranking-test", "--rate", "5", "--metric", "nothing"), "has no metric 'nothing'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(shop, cli, words, message):
+    assert message in cli("experiment", *words, exit_code=2).stderr
+    assert git(shop, "status", "--porcelain") == ""
+
+
+def test_slots_of_a_layer_are_found_where_they_are_free(shop, cli):
+    create(cli, "--layer", "homepage", "--slots", "20")
+    assert "slots: [[60000, 80000]]" in FILE.read_text(encoding="utf-8")
+    done = cli(
+        *("experiment", "create", "other-test", "--flag", "new-checkout-flow", "--layer", "homepage", "--slots", "40"),
+        exit_code=2,
+    )
+    assert "has only 10 % of its slots free" in done.stderr
+
+
+def test_the_list_names_all_experiments_and_the_room_in_layers(shop, cli):
+    data = cli.json("experiment", "list")
+    obeys("experiment-list", data)
+    assert [one["key"] for one in data["experiments"]][:2] == ["homepage-hero", "newsletter-timing"]
+    assert data["layers"][0]["free"] == [[60000, 90000]]
+    assert len(cli.json("experiment", "list", "--status", "running")["experiments"]) == 3
+
+
+def test_power_is_planned_for_a_given_baseline(shop, cli):
+    data = cli.json("experiment", "power", "ranking-test", "--rate", "5", "--effect", "10", "--per-day", "5000")
+    obeys("experiment-power", data)
+    by_rule = {one["method"]: one["units"] for one in (data["plan"], *data["others"])}
+    assert by_rule["fixed"] < by_rule["hybrid"] < by_rule["sequential"]
+    assert data["plan"]["days"] == -(-data["plan"]["units"] // 5000)
+
+
+def test_power_measures_the_baseline_on_past_events(shop, cli):
+    cli("experiment", "simulate-events", "ranking-test", "--out", "events", "--units", "5000", "--effect", "0")
+    words = ("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-12-05T00:00:00Z")
+    for metric, expected in (("order", 0.095), ("search-error:count", 0.1)):
+        data = cli.json(*words, "--metric", metric)
+        obeys("experiment-power", data)
+        assert data["baseline"] == pytest.approx(expected, abs=0.02)
+        assert data["measured"] > 1000
+    assert cli.json(*words, "--metric", "search-milliseconds:quantile:p95")["baseline"] > 50
