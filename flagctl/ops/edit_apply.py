@@ -164,8 +164,6 @@ class _Writing:
         handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         temporary = Path(name)
         temporary.chmod(place.stat().st_mode & 0o7777 if place.exists() else 0o666 & ~_umask())
         return temporary
