@@ -72,6 +72,13 @@ class Measured:
             "flags": [flag.to_dict() for flag in self.flags],
         }
 
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Return the share of contexts whose answer changes, by environment and flag."""
+        found: dict[str, dict[str, float]] = {}
+        for flag in self.flags:
+            found.setdefault(flag.environment, {})[flag.key] = flag.changed / flag.contexts
+        return found
+
 
 def measure_change(
     diff: RepositoryDiff,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flagctl.ops.measure import PopulationOptions
     from flagctl.ops.publishing import Origin
     from flagctl.ops.target import Target
+    from flagctl.review import RepositoryDiff
     from flagctl.review.approvals import Approvals
     from flagctl.review.policy import Circumstances, Sides
     from flagctl.review.verdicts import Verdict
@@ -148,11 +149,8 @@ def _measured(sides: Sides, options: PolicyOptions, environments: tuple[str, ...
         return {}
     from flagctl.ops.measure import measure_change
 
-    measured = measure_change(sides.diff, (sides.before, sides.after), options.population, environments, options.now_ms)
-    found: dict[str, dict[str, float]] = {}
-    for flag in measured.flags:
-        found.setdefault(flag.environment, {})[flag.key] = flag.changed / flag.contexts
-    return found
+    both = (sides.before, sides.after)
+    return measure_change(sides.diff, both, options.population, environments, options.now_ms).shares()
 
 
 def _result(
@@ -323,14 +321,16 @@ class PolicyGuard:
 
     def _weigh(self, base: Manifest | None, configs: tuple[RepositoryConfig, ...]) -> PolicyResult:
         from flagctl.evaluator.document import open_bundle
-        from flagctl.ops.bundle_sides import bundle_sides
+        from flagctl.ops.bundle_sides import bundle_sides, nothing
         from flagctl.review.policy import Sides, evaluate
 
         publication = self._publication
         environment = publication.target.environment
-        before, after, diff = bundle_sides(
-            publication.target, self._document(base), (open_bundle(publication.bundle), publication.loaded)
+        live, proposed = (
+            self._document(base) or open_bundle(nothing(publication.target)),
+            open_bundle(publication.bundle),
         )
+        before, after, diff = bundle_sides(publication.target, live, (proposed, publication.loaded))
         at_hand = publication.loaded.repository
         sides = Sides(
             before=before.repository,
@@ -339,9 +339,18 @@ class PolicyGuard:
             configs=configs,
             owned=(before.repository, *((at_hand,) if at_hand is not None else ())),
         )
-        verdicts = evaluate(sides, environment, self._circumstances(base))
+        measured = self._measured(diff, (live, proposed))
+        verdicts = evaluate(sides, environment, replace(self._circumstances(base), measured=measured))
         labels = (f"number {base.seq}" if base else "nothing", f"bundle {publication.sha256[:12]}")
         return _result(labels, (environment,), verdicts, self._overrides)
+
+    def _measured(self, diff: RepositoryDiff, both: tuple[Document, Document]) -> dict[str, dict[str, float]]:
+        population, at_hand = self._options.population, self._publication.loaded.repository
+        if population is None or at_hand is None:
+            return {}
+        from flagctl.ops.measure import measure_bundles
+
+        return measure_bundles(diff, both, population, at_hand.config.context, self._options.now_ms).shares()
 
     def _document(self, base: Manifest | None) -> Document | None:
         from flagctl.bundle.blob import unpack

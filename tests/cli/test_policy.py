@@ -137,6 +137,22 @@ def test_what_cannot_be_computed_is_measured_on_a_population(cli, ruled) -> None
     assert "POL302 max_switching: new-checkout: 10 % of the population get another answer" in refused
 
 
+def test_publishing_measures_on_a_population_too(cli, ruled, commit) -> None:
+    edit(next(ruled.rglob("employees.yaml")), "@example.com", "@example.org")
+    commit(ruled)
+    words = ("publish", "production", "--yes", "--dry-run", "--approvals", reviews("r.json", "pat"))
+    assert "POL303" in cli(*words, exit_code=6).stderr
+    contexts = [{"targeting_key": f"u{n}", "email": f"u{n}@example.com" if n < 9 else "x@y.z"} for n in range(30)]
+    Path("users.jsonl").write_text("".join(json.dumps(context) + "\n" for context in contexts))
+    refused = cli(*words, "--population", "users.jsonl", exit_code=6).stderr
+    assert "new-checkout: 30 % of the population get another answer" in refused
+    Path("users.txt").write_text("".join(json.dumps(context) + "\n" for context in contexts[6:]))
+    measured = ("--population", "users.txt", "--population-format", "jsonl")
+    assert cli.json(*words, *measured)["overrides"] == []
+    assert "stdin can be read once" in cli(*words, "--population", "-", exit_code=2).stderr
+    assert "which population?" in cli(*words, "--population-format", "csv", exit_code=2).stderr
+
+
 def test_a_freeze_is_looked_at_for_the_given_instant(cli, ruled) -> None:
     window = "  freeze:\n    - {from: 2026-12-20T00:00:00Z, until: 2027-01-04T00:00:00Z, reason: Holidays}\n"
     edit(ruled / "flagctl.yaml", "policy:\n", "policy:\n" + window)
