@@ -27,15 +27,26 @@ def bench(
         int, typer.Option("--flags", metavar="N", min=0, help="Size of the large bundle; 0 leaves it out.")
     ] = 10_000,
     quick: Annotated[bool, typer.Option("--quick", help="Measure less thoroughly.")] = False,
+    redis: Annotated[
+        str | None, typer.Option("--redis", metavar="URL", help="Fetch changes through it, too: redis://host:6379/0.")
+    ] = None,
+    remote: Annotated[
+        str | None, typer.Option("--remote", metavar="URL", help="And from this store; writes below bench-… there.")
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")] = None,
 ) -> None:
     """Measure how fast this machine evaluates flags."""
     from flagctl.ops.bench import BenchOptions
     from flagctl.ops.bench import bench as run
+    from flagctl.ops.bench_levels import Places
     from flagctl.report.bench import render_bench
 
     session = session_of(context)
     session.format("text", "json")
-    options = BenchOptions(flags=flags, repeats=8, rounds=2_000) if quick else BenchOptions(flags=flags)
+    places = Places(redis=redis, remote=remote, endpoint_url=endpoint_url)
+    options = BenchOptions(flags=flags, places=places)
+    if quick:
+        options = BenchOptions(flags=flags, places=places, repeats=8, rounds=2_000, changes=5)
     session.console.detail("measuring; this takes a few seconds")
     session.emit(run(options), render_bench)
 

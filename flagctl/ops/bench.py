@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flagctl.evaluator import FlagSet
+    from flagctl.ops.bench_levels import LevelTiming, Places
 
 FORMAT_VERSION: Final = 1
 
@@ -29,12 +30,16 @@ class BenchOptions:
         rounds: Evaluations in one measurement.
         flags: Size of the large bundle; 0 leaves that part out.
         seed: Of the large bundle.
+        places: Redis and a store to fetch changes from; None of both measures none.
+        changes: How many changes to fetch.
     """
 
     repeats: int = 60
     rounds: int = 5_000
     flags: int = 10_000
     seed: int = 1
+    places: Places | None = None
+    changes: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +99,14 @@ class BenchResult:
         hash_nanoseconds: Reference: one seeded hash of a short text.
         cases: Single evaluations.
         large: A large bundle, or None if that part was left out.
+        levels: How long an answer takes, by where it has to come from; empty without a large bundle.
     """
 
     call_nanoseconds: float
     hash_nanoseconds: float
     cases: tuple[CaseTiming, ...]
     large: LargeTiming | None
+    levels: tuple[LevelTiming, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -157,7 +164,16 @@ def bench(options: BenchOptions) -> BenchResult:
         hash_nanoseconds=reference_times["hash"] * 1e9,
         cases=tuple(timings),
         large=large,
+        levels=_levels(options),
     )
+
+
+def _levels(options: BenchOptions) -> tuple[LevelTiming, ...]:
+    if not options.flags:
+        return ()
+    from flagctl.ops.bench_levels import Places, measure_levels
+
+    return measure_levels(options.places or Places(), flags=options.flags, rounds=options.changes)
 
 
 def _minima(loops: list[Callable[[int], float]], options: BenchOptions) -> list[float]:

@@ -10,6 +10,7 @@ from flagctl.report.values import show_size
 
 if TYPE_CHECKING:
     from flagctl.ops.bench import BenchResult, LargeTiming
+    from flagctl.ops.bench_levels import LevelTiming
 
 
 def render_bench(result: BenchResult, style: Style) -> str:
@@ -42,7 +43,38 @@ def render_bench(result: BenchResult, style: Style) -> str:
     parts = [wrap(about, style.width), render_table(columns, rows, style)]
     if result.large is not None:
         parts.append(_large(result.large, style))
+    if result.levels:
+        parts.append(_levels(result.levels, style))
     return "\n\n".join(parts)
+
+
+_LEVELS = {
+    "memory": "from memory",
+    "first": "asked for the first time",
+    "redis": "changed, fetched through Redis",
+    "store": "changed, fetched from the store",
+}
+
+
+def _levels(levels: tuple[LevelTiming, ...], style: Style) -> str:
+    columns = (
+        Column(title="ONE FLAG OF THE LARGE BUNDLE", paint=("bold",)),
+        Column(title="MEDIAN", right=True),
+        Column(title="P99", right=True),
+        Column(title="LIMIT", right=True, droppable=True),
+        Column(title="WHERE", flexible=True, droppable=True),
+    )
+    rows = [
+        (
+            _LEVELS[level.level],
+            f"{level.median_ms:.4g} ms",
+            f"{level.p99_ms:.4g} ms",
+            f"{level.limit_ms:g} ms",
+            level.url,
+        )
+        for level in levels
+    ]
+    return render_table(columns, rows, style)
 
 
 def _large(large: LargeTiming, style: Style) -> str:
