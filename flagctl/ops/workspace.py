@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flagctl.source import LoadedRepository
+    from flagctl.source.incremental import IncrementalLoader
 
 _RACY_NS: Final = 2_000_000_000
 """A file that was written so shortly before it was read may be written once more without a new time stamp."""
@@ -30,20 +31,21 @@ class Workspace:
     Args:
         root: The flag repository's root.
         revision: Read the files of this git revision, which never change, instead of those on disk.
+        loader: Remembers what files say; one may serve several workspaces of one thread.
 
     Raises:
         UsageError: If a file cannot be read, or there is no such revision.
         NothingMatchedError: If there was no flag repository at that revision.
     """
 
-    def __init__(self, root: Path, *, revision: str | None = None) -> None:
+    def __init__(self, root: Path, *, revision: str | None = None, loader: IncrementalLoader | None = None) -> None:
         from flagctl.source.incremental import IncrementalLoader
 
         self.root = root
         self.revision = revision
         self._files: dict[str, bytes] = {}
         self._seen: dict[str, _Seen] = {}
-        self._loader = IncrementalLoader()
+        self._loader = loader or IncrementalLoader()
         self._whole: LoadedRepository | None = None
         if revision is not None:
             self._files = _files_at(root, revision)

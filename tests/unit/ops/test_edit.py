@@ -213,7 +213,9 @@ def test_an_archived_flag_gives_everybody_one_answer(repository: FlagRepository)
 
 @pytest.mark.parametrize("template", ["release", "kill-switch", "experiment", "config", "permission"])
 def test_every_template_makes_a_valid_flag(repository: FlagRepository, template: str) -> None:
-    new = NewFlag(key="brand-new", template=template, owner="team-growth", description="Try", values={"metric": "order"})
+    new = NewFlag(
+        key="brand-new", template=template, owner="team-growth", description="Try", values={"metric": "order"}
+    )
     result = repository.create(new)
     assert result.written
     assert result.plan.diagnostics == ()
@@ -310,7 +312,9 @@ def test_two_hundred_concurrent_edits_lose_nothing(tmp_path: Path) -> None:
     root = tmp_path
     (root / "checkout").mkdir()
     (root / "flagctl.yaml").write_text("version: 1\nproject: p\nenvironments: {production: {}}\n")
-    (root / PATH).write_text(f"kind: flag\nkey: {KEY}\nowner: o\ntype: boolean\ndefault: off\ntargets: {{on: [first]}}\n")
+    (root / PATH).write_text(
+        f"kind: flag\nkey: {KEY}\nowner: o\ntype: boolean\ndefault: off\ntargets: {{on: [first]}}\n"
+    )
     context: Any = multiprocessing.get_context("spawn")
     with context.Pool(8) as pool:
         assert sum(pool.map(_add_targets, [(root, worker, 25) for worker in range(8)])) == 200

@@ -1,0 +1,126 @@
+"""Commands that edit flag files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from flagctl.cli.edit_names import MODULES
+from flagctl.resources import data_path
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "new-checkout-flow"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(data_path("flags"), tmp_path / "flags")
+    for words in (["init", "-q"], ["config", "user.name", "J"], ["config", "user.email", "j@x"], ["add", "."]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(["git", "commit", "-qm", "Flags"], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "flags"
+
+
+def check(name: str, data: object) -> None:
+    schema = json.loads((ROOT / "schemas" / f"output-{name}.schema.json").read_text("utf-8"))
+    jsonschema.Draft7Validator.check_schema(schema)
+    jsonschema.validate(data, schema, jsonschema.Draft7Validator)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_help_has_the_first_line_of_every_command(module: str) -> None:
+    tree = ast.parse((ROOT / "flagctl" / "cli" / f"{module}.py").read_text("utf-8"))
+    documented = {
+        node.name.replace("_", "-"): (ast.get_docstring(node) or "").splitlines()[0]
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    assert documented == MODULES[module]
+
+
+@pytest.mark.parametrize("name", [name for commands in MODULES.values() for name in commands])
+def test_every_command_explains_itself(cli, name: str) -> None:
+    text = cli(name, "--help").stdout
+    assert f"Usage: flagctl {name}" in text or "Usage: " in text
+    assert "Global options:" in text
+
+
+def test_an_edit_shows_its_lines_and_its_meaning(cli, shop: Path) -> None:
+    text = cli("set-percentage", KEY, "10", "--dry-run").stdout
+    assert "+    percentage: 10" in text
+    assert "10 % change (off → on 10 %); monotonic" in text
+    assert text.endswith("nothing was written\n")
+    assert "+    percentage" in cli("set-percentage", KEY, "10", "--commit").stdout
+    subject = subprocess.run(["git", "log", "-1", "--format=%B"], cwd=shop, capture_output=True, text=True, check=True)
+    assert "rule ramp" in subject.stdout
+
+
+def test_edits_obey_their_schema(cli, shop: Path) -> None:
+    check("edit", cli.json("set-default", KEY, "on", "--env", "production", "--dry-run"))
+    check("edit", cli.json("create", "fresh", "--from", "release", "--owner", "team-search", "--commit"))
+    check("edit", cli.json("promote", KEY, "--from", "staging", "--to", "production", "--dry-run"))
+    check("fmt", cli.json("fmt", "--check"))
+    check("compare", cli.json("compare", "staging", "production"))
+
+
+def test_conditions_are_typed_as_they_are_read(cli, shop: Path) -> None:
+    cli("add-rule", KEY, "north", "--when", "country in SE, PL", "--when", "not segment embargoed", "--serve", "on",
+        "--percentage", "2.5", "--before", "ramp", "-m", "Open the north")  # fmt: skip
+    text = (shop / "checkout" / f"{KEY}.yaml").read_text()
+    assert (
+        "  - id: north\n    when:\n      - {attribute: country, operator: in, value: [SE, PL]}\n"
+        "      - not: {segment: embargoed}\n    serve: on\n    percentage: 2.5\n  - id: ramp\n"
+    ) in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["enable", "new-checkout-flo"], 3, "did you mean 'new-checkout-flow'?"),
+        (["set-default", KEY, "onn"], 2, "did you mean 'on'?"),
+        (["disable", KEY, "--env", "prod"], 2, "there is no environment 'prod'"),
+        (["add-rule", KEY, "x"], 2, "what does the rule serve?"),
+        (["add-rule", KEY, "x", "--serve", "on", "--env", "production"], 2, "--copy-down"),
+        (["delete", "payments-v2"], 1, "still needed by flag new-checkout-flow"),
+        (["remove-variant", "payments-v2", "on"], 1, "nothing was written"),
+        (["update", KEY, "--set", "key=other"], 2, "never changes"),
+        (["update", KEY], 2, "what to change?"),
+        (["create", "Bad Key", "--owner", "x"], 1, "nothing was written"),
+        (["create", "fresh"], 2, "who owns the flag?"),
+        (["compare", "staging", "staging"], 2, "the same environment"),
+        (["fmt", "no-such.yaml"], 3, "matches no file"),
+    ],
+)
+def test_what_does_not_work_says_why(cli, shop: Path, words: list[str], code: int, said: str) -> None:
+    assert said in cli(*words, exit_code=code).stderr
+    status = subprocess.run(["git", "status", "--short"], cwd=shop, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+def test_files_are_formatted_checked_and_streamed(cli, shop: Path) -> None:
+    assert cli("fmt", "--check").stdout == ""
+    place = shop / "search" / "search-ranking.yaml"
+    tidy = place.read_text()
+    place.write_text(tidy.replace("off: classic\ndefault: classic", "default:   classic # same\noff: classic") + "\n\n")
+    assert cli("fmt", "--check", exit_code=1).stdout == "would format search/search-ranking.yaml\n"
+    assert "+default: classic # same" in cli("fmt", "--diff").stdout
+    cli("fmt")
+    assert place.read_text() == tidy.replace("default: classic", "default: classic # same", 1)
+    streamed = cli("fmt", "--stdin-filename", "flags/x.yaml", input="kind:   flag\nkey: x\n")
+    assert streamed.stdout == "kind: flag\nkey: x\n"
+    place.write_text("kind: [")
+    assert "it has errors" in cli("fmt", exit_code=1).stderr
+
+
+def test_environments_are_compared_in_words(cli, shop: Path) -> None:
+    text = cli("compare", "staging", "production", "--exit-code", exit_code=1).stdout
+    assert "rule half removed: everyone: serve on to 50 %" in text
+    assert "| flag |" in cli("compare", "staging", "production", "--output-format", "markdown").stdout
+    assert "do the same" in cli("compare", "staging", "production", "recommendations").stdout
