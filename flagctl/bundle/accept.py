@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from flagctl.bundle.envelope import Role
     from flagctl.bundle.kill import KillList
     from flagctl.bundle.manifest import Delta
+    from flagctl.bundle.unit_list import ListPointer
     from flagctl.evaluator.document import Document
 
 
@@ -160,7 +161,7 @@ def read_manifest(state: Trusted, data: bytes) -> Manifest:
     return manifest
 
 
-def check_place(state: Trusted, pointer: Manifest | KillList, what: str) -> None:
+def check_place(state: Trusted, pointer: Manifest | KillList | ListPointer, what: str) -> None:
     """Check that a signed document is of the configured project and environment, and of the root's epoch.
 
     Raises:

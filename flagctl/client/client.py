@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Never, Self, final
 from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.background import Background
-from flagctl.client.completable import Completable
+from flagctl.client.completable import LIST_SECONDS, Completable, ListSource
 from flagctl.client.dress import Parts, dress
 from flagctl.client.guardable import Guardable
 from flagctl.client.held import Clocks
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from flagctl.client.telemetry.options import Telemetry
     from flagctl.evaluator.details import EvaluationDetails, Variant
     from flagctl.evaluator.flagset import FlagSet
+    from flagctl.evaluator.lists import ListReader
 
 _MAX_TRUST_FILE = 64 * 1024
 _LONGEST_INTERVAL = 7 * 86_400.0
@@ -59,6 +60,7 @@ class Client(Guardable, Completable):
         sinks: Where exposures, counts, conversions and the evaluation log go; see `flagctl.client.sinks`.
         telemetry: How they are made; without sinks it plays no role.
         attributes: Who is asked for attributes that a context lacks; see `flagctl.client.attributes`.
+        lists: Who knows the members of big segments, instead of lists published with the flags.
         insecure: Go without a root of trust. Only for ``file://`` and stores on this machine.
         endpoint_url: Address of an S3-compatible store.
         region: Region of the store.
@@ -86,6 +88,7 @@ class Client(Guardable, Completable):
         sinks: Sequence[Sink] = (),
         telemetry: Telemetry | None = None,
         attributes: Sequence[AttributeProvider | Attributes] = (),
+        lists: ListReader | None = None,
         insecure: bool = False,
         endpoint_url: str | None = None,
         region: str | None = None,
@@ -111,6 +114,8 @@ class Client(Guardable, Completable):
             self._flags = self._hub.unready
             self._parts = self._parts._replace(telemetry=self._hub.dress)
         self._completing = None
+        self._list_clocks = (clock, monotonic, uniform)
+        self._list_source = ListSource(lists)
         if attributes:
             from flagctl.client.completing import attach as attach_attributes  # noqa: PLC0415 - only apps with some pay
 
@@ -127,6 +132,11 @@ class Client(Guardable, Completable):
         state = _initial_state(url, environment, trust, endpoint_url, insecure=insecure)
         options = RemoteOptions(endpoint_url, region, plain_http=insecure, project=state.project)
         clocks = Clocks(clock, monotonic, uniform)
+        self._list_source = ListSource(
+            lists,
+            lambda: open_remote(url, options=options._replace(deadline=LIST_SECONDS)),
+            None if cache_dir is None else os.path.abspath(cache_dir),  # noqa: PTH100 - as in `flagctl.storage.file`
+        )
         self._updater = Updater(state, lambda: open_remote(url, options=options), clocks, poll_interval, self._take)
         if l2 is not None or url.startswith(("redis:", "rediss:")):
             from flagctl.client.l2 import attach_cache  # noqa: PLC0415 - only apps with a shared cache pay
@@ -240,8 +250,7 @@ class Client(Guardable, Completable):
         status = self._updater.status(closed=self._closed, conversions_dropped=self._conversions_dropped)
         if self._hub is not None:
             status = status._replace(telemetry=self._hub.status())
-        if self._completing is not None:
-            status = status._replace(attributes=self._completing.status())
+        status = self._with_completing(status)
         return status if self._guarding is None else status._replace(guards=self._guarding.status())
 
     def snapshot(self) -> Snapshot | None:
@@ -267,8 +276,7 @@ class Client(Guardable, Completable):
             self._background.stop(timeout)
         if self._hub is not None:
             self._hub.close(timeout)
-        if self._completing is not None:
-            self._completing.close()
+        self._close_completing()
         self._updater.disconnect()
 
     def __enter__(self) -> Self:
@@ -294,6 +302,8 @@ class Client(Guardable, Completable):
 
     def _take(self, flags: FlagSet) -> None:
         self._latest = flags
+        if self._lists is None and "lists" in flags.header.capabilities:
+            self._attach_lists()
         if self._guarding is None:
             self._flags = dress(flags, self._parts)
         else:

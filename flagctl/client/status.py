@@ -42,6 +42,7 @@ class ClientStatus(NamedTuple):
         telemetry: State, queue and drop counters of each sink, and what was dropped before the sinks; None without any.
         guards: Every flag with a breaker that was guarded here: its state, and what was measured of each variant.
         attributes: Every attribute provider: state of its breaker, units remembered, and what came of look-ups.
+        big_segments: Every list that segments name: what it is worth, its version, and what went wrong last.
     """
 
     state: str
@@ -74,6 +75,7 @@ class ClientStatus(NamedTuple):
     telemetry: dict[str, Any] | None = None
     guards: tuple[Mapping[str, Any], ...] = ()
     attributes: tuple[Mapping[str, Any], ...] = ()
+    big_segments: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as JSON values."""

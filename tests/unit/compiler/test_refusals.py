@@ -155,7 +155,7 @@ REFUSED = {
     ),
     "a segment that only excludes": (
         [conditioned(SegmentCondition(segment="s")), segment("s", exclude=("u",))],
-        "needs include or when",
+        "needs include, members or when",
     ),
     "a segment with empty when": (
         [conditioned(SegmentCondition(segment="s")), segment("s", include=("u",), when=())],
