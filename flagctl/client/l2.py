@@ -42,8 +42,8 @@ CLAIM_SHARE: Final = 0.75
 L2_PAUSES: Final = Pauses(1.0, 15.0)
 """A probe costs little, and a cache that is back should be used soon."""
 
-WRITE_PAUSES: Final = Pauses(60.0, 600.0)
-"""For writing: some clients may only read."""
+WRITE_PAUSES: Final = Pauses(5.0, 300.0)
+"""For claims and repairs, which have a breaker of their own: some clients may only read."""
 
 _WRITE_SECONDS: Final = 2.0
 _HINT: Final = b"manifest %d %d"
@@ -166,16 +166,19 @@ class SharedCache:
 
     def claim(self, seconds: float) -> bool:
         """Return whether this client should look at the remote for all; also if the cache cannot be asked."""
-        permit = self.breaker.enter()
+        permit = self._writing.enter() if self._writes else None
         if permit is None:
             return True
         try:
             mine = self._remote.claim(f"{self._environment}/looked", seconds)
         except RemoteError as error:
             self.last_error = error.message
-            self.breaker.failed(permit)
+            self._writing.failed(permit)
             return True
-        self.breaker.succeeded(permit)
+        except BaseException:
+            self._writing.gave_up(permit)
+            raise
+        self._writing.succeeded(permit)
         return mine
 
     def repair(self, held: Held, pulled: Pulled | None, *, sure: bool, now: float) -> None:

@@ -415,6 +415,9 @@ def test_a_cache_that_may_only_be_read_is_used_all_the_same(project, remote, mak
     project.put(cache, TWO, seq=2, expires=FAR)
     cache.tell("production", hint_of(1, 2))
     assert eventually(lambda: client.is_enabled("c"))
+    for _ in range(3):
+        client._updater.update()
+    assert client.status().l2["state"] == "closed"
     assert "pw" not in str(client.status())
 
 
