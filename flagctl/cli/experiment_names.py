@@ -34,6 +34,13 @@ RESULTS: Final = {
 """In `flagctl.cli.experiment`."""
 
 
+ANALYTICS: Final = {
+    "usage": "Count evaluations by flag, variant, reason and day; name flags nobody asks for, and keys nobody made.",
+    "performance": "Show how long evaluations take, and compare what was measured between a flag's variants.",
+}
+"""In `flagctl.cli.analytics`."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
@@ -44,6 +51,7 @@ def register(app: typer.Typer) -> None:
     register_lazily(group, _PANEL, "flagctl.cli.experiment_plan", PLAN)
     register_lazily(group, _PANEL, "flagctl.cli.experiment", RESULTS)
     app.add_typer(group, name="experiment", rich_help_panel=_PANEL)
+    register_lazily(app, _PANEL, "flagctl.cli.analytics", ANALYTICS)
 
 
 def _group() -> None:

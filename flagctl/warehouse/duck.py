@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 
 _KEPT = {
     "exposures": (
-        "ts",
-        "event_id",
-        "environment",
-        "experiment",
-        "variant",
-        "unit_type",
-        "unit_id",
-        "sdk",
-        "attrs",
+        *("ts", "event_id", "environment", "experiment", "variant", "unit_type", "unit_id", "flag", "sdk", "attrs"),
         "is_bot",
     ),
     "conversions": ("ts", "event_id", "environment", "unit_type", "unit_id", "event", "value", "attrs"),
     "measurements": ("ts", "event_id", "environment", "unit_type", "unit_id", "name", "value", "attrs"),
+    "evaluations": (
+        *("ts", "event_id", "environment", "flag", "variant", "value", "reason", "rule", "error_code", "unit_id"),
+        *("context", "bundle", "duration_ns"),
+    ),
+    "usage": ("ts", "seconds", "environment", "flag", "variant", "reason", "count", "sdk"),
 }
+EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
+"""What experiments are analysed on."""
 _REQUIRED = {
     "exposures": ("ts", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "unit_id", "event", "value"),
     "measurements": ("ts", "name", "value"),
+    "evaluations": ("ts", "flag", "reason"),
+    "usage": ("ts", "flag", "reason", "count"),
 }
 BAD_SHARE = 0.01
 """A greater share of unusable rows blocks a verdict: what is lost may be lost unevenly."""
@@ -86,8 +87,8 @@ class DuckEngine:
         found: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
         return found
 
-    def load(self, listing: Listing) -> None:
-        """Make the tables ``exposures`` and ``events`` (conversions and measurements) of files.
+    def load(self, listing: Listing, kinds: tuple[str, ...] = EXPERIMENT_KINDS) -> None:
+        """Make a table of each kind of events, and ``events`` of conversions and measurements.
 
         Unusable rows are left out and counted in `findings`.
         """
@@ -95,8 +96,10 @@ class DuckEngine:
             self.findings.append(
                 DataFinding(code="unreadable-files", message=f"{path}: {reason}", count=1, blocks=True)
             )
-        for kind in _KEPT:
+        for kind in kinds:
             self._load(kind, listing)
+        if not {"conversions", "measurements"} <= set(kinds):
+            return
         self.connection.execute("""
             CREATE OR REPLACE TEMP VIEW events AS
             SELECT ts, event_id, environment, unit_type, unit_id, event, value, attrs FROM conversions
@@ -111,7 +114,7 @@ class DuckEngine:
         if files := listing.of(kind, parquet=True):
             parts.append(self._parquet(kind, files, listing))
         if not parts:
-            types = ", ".join(f"NULL::{_SQL_TYPES[c]} AS {c}" for c in _KEPT[kind])
+            types = ", ".join(f"NULL::{_SQL_TYPES[kind][c]} AS {c}" for c in _KEPT[kind])
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {types} WHERE false")
             return
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
@@ -126,7 +129,7 @@ class DuckEngine:
         shape = ", ".join(f"{name}: '{kind_}'" for name, kind_ in wanted.items())
         paths = ", ".join(_quoted(self._address(file, listing)) for file in files)
         name = f"json_{kind}"
-        casts = ", ".join(_from_text(column) for column in _KEPT[kind])
+        casts = ", ".join(_from_text(kind, column) for column in _KEPT[kind])
         # Parsed once: every later query would parse the text again.
         self.connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM read_json([{paths}], columns={{{shape}}},
@@ -143,7 +146,8 @@ class DuckEngine:
         for (counted, columns), group in groups.items():
             paths = ", ".join(_quoted(self._address(file, listing)) for file in group)
             chosen = ", ".join(
-                _from_parquet(c, counted) if c in columns else f"NULL::{_SQL_TYPES[c]} AS {c}" for c in _KEPT[kind]
+                _from_parquet(kind, c, counted=counted) if c in columns else f"NULL::{_SQL_TYPES[kind][c]} AS {c}"
+                for c in _KEPT[kind]
             )
             parts.append(f"SELECT {chosen} FROM read_parquet([{paths}], union_by_name=true, hive_partitioning=false)")  # noqa: S608
         return " UNION ALL ".join(parts)
@@ -164,7 +168,7 @@ class DuckEngine:
 
     def _count_unusable(self, kind: str) -> None:
         checks = {column: f"{column} IS NULL" for column in _REQUIRED[kind]}
-        if "value" in _KEPT[kind]:
+        if "value" in _REQUIRED[kind]:
             checks["value"] = "value IS NULL OR NOT isfinite(value)"
         counts = ", ".join(f"count(*) FILTER (WHERE {check}) AS bad_{column}" for column, check in checks.items())
         usable = " AND ".join(_usable(kind))
@@ -186,6 +190,9 @@ class DuckEngine:
 
     def _drop_duplicates(self, kind: str) -> None:
         """Keep one row of each event id. Looking is cheap, removing is not, so it is done only where it must be."""
+        if "event_id" not in _KEPT[kind]:
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
+            return
         seen = self.connection.execute(
             f"SELECT count(event_id), count(DISTINCT hash(event_id)) FROM all_{kind}"  # noqa: S608
         ).fetchone()
@@ -207,40 +214,37 @@ class DuckEngine:
         )
 
 
-_SQL_TYPES = {
-    column.name: {
-        "timestamp": "BIGINT",
-        "string": "VARCHAR",
-        "int64": "BIGINT",
-        "float64": "DOUBLE",
-        "boolean": "BOOLEAN",
-        "strings": "MAP(VARCHAR, VARCHAR)",
-    }[column.type.value]
-    for kind in _KEPT
-    for column in COLUMNS[kind]
+_SQL_NAMES = {
+    "timestamp": "BIGINT",
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "float64": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "strings": "MAP(VARCHAR, VARCHAR)",
 }
+_SQL_TYPES = {kind: {column.name: _SQL_NAMES[column.type.value] for column in COLUMNS[kind]} for kind in _KEPT}
 
 
 def _usable(kind: str) -> list[str]:
     conditions = [f"{column} IS NOT NULL" for column in _REQUIRED[kind]]
-    if "value" in _KEPT[kind]:
+    if "value" in _REQUIRED[kind]:
         conditions.append("isfinite(value)")
     return conditions
 
 
-def _from_text(column: str) -> str:
+def _from_text(kind: str, column: str) -> str:
     if column == "ts":
         return "coalesce(try_cast(ts AS BIGINT), epoch_us(try_cast(ts AS TIMESTAMP))) AS ts"
     if column == "attrs":
         return "attrs"
-    wanted = _SQL_TYPES[column]
+    wanted = _SQL_TYPES[kind][column]
     return column if wanted == "VARCHAR" else f"try_cast({column} AS {wanted}) AS {column}"
 
 
-def _from_parquet(column: str, counted: bool) -> str:
+def _from_parquet(kind: str, column: str, *, counted: bool) -> str:
     if column == "ts" and not counted:
         return "epoch_us(ts) AS ts"
-    return f"{column}::{_SQL_TYPES[column]} AS {column}"
+    return f"{column}::{_SQL_TYPES[kind][column]} AS {column}"
 
 
 def _quoted(text: str) -> str:

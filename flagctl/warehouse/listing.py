@@ -20,6 +20,8 @@ READ_COLUMNS = {
     "exposures": ("ts", "event_id", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "event_id", "unit_id", "event", "value"),
     "measurements": ("ts", "event_id", "name", "value"),
+    "evaluations": ("ts", "flag", "reason"),
+    "usage": ("ts", "flag", "reason", "count"),
 }
 """Columns without which a Parquet file of a kind says nothing; the others are empty if they are missing."""
 

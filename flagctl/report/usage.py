@@ -1,0 +1,114 @@
+"""Usage and performance of flags, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagctl.report import experiment_words as words
+from flagctl.report.style import plain, wrap
+from flagctl.report.table import Column, render_table
+from flagctl.report.values import count, show_duration
+
+if TYPE_CHECKING:
+    from flagctl.ops.performance import PerformanceResult
+    from flagctl.ops.usage import FlagUsage, UsageResult
+    from flagctl.report.style import Style
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_NAMES = 30
+
+
+def render_usage(result: UsageResult, style: Style) -> str:
+    """Return what was asked for, unknown keys, and flags that nobody asks for."""
+    span = f"{result.first_day} to {result.last_day}"
+    kind = "counts" if result.counted == "usage" else "a sampled log: numbers are of the sample"
+    lines = [style.paint(f"Usage from {span} ({kind})", "bold"), ""]
+    known = [one for one in result.flags if one.known]
+    if known:
+        columns = [
+            Column(title="Flag", flexible=True),
+            Column(title="Evaluations", right=True),
+            Column(title="Last", droppable=True),
+            Column(title="Days", droppable=True),
+            Column(title="Variants", wraps=True),
+        ]
+        lines.append(render_table(columns, [_row(one) for one in known], style))
+    else:
+        lines.append("no flag was asked for")
+    if result.unknown:
+        lines += ["", style.paint("Asked for, but no flag:", "bold", "red")]
+        lines += [
+            wrap(plain(f"{one.key}: {count(one.count, 'time')}, last on {one.last_day}"), style.width, "    ", "  ")
+            for one in result.unknown
+        ]
+    if result.never:
+        lines += ["", style.paint("Nobody asked for:", "bold", "yellow")]
+        more = f" and {len(result.never) - _NAMES} more" if len(result.never) > _NAMES else ""
+        lines.append(wrap(plain(", ".join(result.never[:_NAMES]) + more), style.width, "  ", "  "))
+    lines += [style.paint(wrap(plain(one), style.width, "    ", "  ! "), "yellow") for one in result.findings]
+    return "\n".join(lines)
+
+
+def _row(one: FlagUsage) -> tuple[str, str, str, str, str]:
+    shares = sorted(one.variants.items(), key=lambda item: -item[1])
+    text = ", ".join(f"{name or '(default)'} {number / one.count:.0%}" for name, number in shares if number)
+    return one.key, f"{one.count:,}", one.last_day, spark(list(one.days.values())), text
+
+
+def spark(numbers: list[int]) -> str:
+    """Return numbers as a line of bars, the last fourteen.
+
+    >>> spark([1, 4, 8])
+    '▁▄█'
+    """
+    shown = numbers[-14:]
+    top = max(shown, default=0)
+    return "".join(_BARS[max(1, round(number / top * 8)) if number else 0] for number in shown) if top else ""
+
+
+def render_performance(result: PerformanceResult, style: Style) -> str:
+    """Return how long evaluations took, and measurements compared between variants."""
+    lines = [style.paint(plain(result.key), "bold")]
+    if result.latencies:
+        columns = [
+            Column(title="Evaluations of"),
+            Column(title="Logged", right=True),
+            *(Column(title=title, right=True) for title in ("p50", "p95", "p99")),
+        ]
+        rows = [
+            (one.variant or "(default)", f"{one.count:,}", *(_nanoseconds(v) for v in (one.p50, one.p95, one.p99)))
+            for one in result.latencies
+        ]
+        lines += ["", render_table(columns, rows, style)]
+    else:
+        lines += ["", "no durations in the evaluation log"]
+    if not result.effects:
+        lines += ["", "no measurement can be told apart by variant"]
+        return "\n".join(lines)
+    columns = [
+        Column(title="Measurement", flexible=True),
+        Column(title="", right=True),
+        Column(title="Variant"),
+        Column(title=f"{result.control}", right=True, droppable=True),
+        Column(title="Value", right=True),
+        Column(title="Effect", right=True),
+        Column(title="Interval", right=True, droppable=True),
+        Column(title="p", right=True),
+    ]
+    rows = []
+    for one in result.effects:
+        e = one.estimate
+        interval = "" if e.relative_low is None else f"{words.share(e.relative_low)} to {words.share(e.relative_high)}"
+        effect = words.share(e.relative) or (e.reason or "")
+        cells = (one.measurement, f"p{one.level * 100:g}", e.variant, words.number(e.control), words.number(e.mean))
+        rows.append((*cells, effect, interval, words.p_text(one.corrected_p_value)))
+    lines += ["", render_table(columns, rows, style)]
+    note = "Intervals are 95 % for each row; p-values are corrected for the number of rows. A single look, no decision."
+    lines.append(style.paint(wrap(note, style.width, "", ""), "dim"))
+    return "\n".join(lines)
+
+
+def _nanoseconds(value: float) -> str:
+    if value < 1000:
+        return f"{value:.0f} ns"
+    return f"{value / 1000:.3g} µs" if value < 1e6 else show_duration(value / 1e9)
