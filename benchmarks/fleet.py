@@ -50,7 +50,7 @@ def fleet_process(setup: Setup, count: int, pipe: Any) -> None:
     from flagctl.storage.s3 import S3Remote
 
     requests = [0]
-    arrivals: list[tuple[float, int | None, int | None]] = []
+    arrivals: list[tuple[float, int | None, int | None, str]] = []
     get = S3Remote.get
 
     def counted(self: S3Remote, key: str, **settings: Any) -> Any:
@@ -59,7 +59,8 @@ def fleet_process(setup: Setup, count: int, pipe: Any) -> None:
 
     S3Remote.get = counted  # type: ignore[method-assign]
     clients = []
-    for _ in range(count):
+    for number in range(count):
+        name = f"{os.getpid()}-{number}"
         client = Client(
             setup.url,
             environment="production",
@@ -68,7 +69,9 @@ def fleet_process(setup: Setup, count: int, pipe: Any) -> None:
             poll_interval=setup.poll,
             endpoint_url=setup.endpoint_url,
         )
-        client.add_listener(lambda status: arrivals.append((time.monotonic(), status.seq, status.kills_seq)))
+        client.add_listener(
+            lambda status, name=name: arrivals.append((time.monotonic(), status.seq, status.kills_seq, name))
+        )
         clients.append(client)
     for client in clients:
         if not client.wait_until_ready(120):
@@ -108,7 +111,7 @@ class Fleet:
         for _, pipe in self._members:
             assert pipe.recv() == "ready"
 
-    def take(self) -> tuple[int, list[tuple[float, int | None, int | None]]]:
+    def take(self) -> tuple[int, list[tuple[float, int | None, int | None, str]]]:
         """Return the number of requests so far, and what arrived since the last time."""
         requests, arrivals = 0, []
         for _, pipe in self._members:
@@ -127,11 +130,13 @@ class Fleet:
 
     def arrivals(self, column: int, number: int, begin: float, longest: float) -> list[float]:
         """Wait until every client has manifest (column 1) or kill list (2) `number`; return seconds from `begin`."""
-        found: list[float] = []
+        found: dict[str, float] = {}
         while len(found) < self.clients and time.monotonic() - begin < longest:
             time.sleep(0.2)
-            found += [arrival[0] - begin for arrival in self.take()[1] if arrival[column] == number]
-        return sorted(found)
+            for arrival in self.take()[1]:
+                if arrival[column] == number:
+                    found.setdefault(arrival[3], arrival[0] - begin)
+        return sorted(found.values())
 
     def close(self) -> None:
         """End all processes."""
@@ -233,9 +238,9 @@ class Bench:
         }
 
     def _quiet(self, fleet: Fleet) -> float:
-        """Return requests to the store per second while nothing happens, over several poll intervals."""
+        """Return requests to the store per second while nothing happens, until each client has looked by itself once."""
         before, begin = fleet.take()[0], time.monotonic()
-        time.sleep(max(3 * self.arguments.poll, 5.0))
+        time.sleep(12 * self.arguments.poll)
         return (fleet.take()[0] - before) / (time.monotonic() - begin)
 
 

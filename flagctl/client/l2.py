@@ -45,6 +45,9 @@ L2_PAUSES: Final = Pauses(1.0, 15.0)
 WRITE_PAUSES: Final = Pauses(5.0, 300.0)
 """For claims and repairs, which have a breaker of their own: some clients may only read."""
 
+PATIENCE: Final = 1.0
+"""Seconds for a pass that a hint led to."""
+
 _WRITE_SECONDS: Final = 2.0
 _HINT: Final = b"manifest %d %d"
 
@@ -118,15 +121,16 @@ class SharedCache:
         self.reads = self.updates = self.messages = self.repairs = 0
         self.last_error: str | None = None
 
-    def read(self, state: Trusted, now: float) -> Pulled | None:
+    def read(self, state: Trusted, now: float, *, patient: bool = False) -> Pulled | None:
         """Make a pass over the cache.
 
         Args:
             state: What is held.
             now: Seconds since 1970.
+            patient: Whether it may take longer than its timeout: nothing else is to be asked instead.
 
         Returns:
-            What came of it, None if it could not be asked. Call `remember` once the result is held.
+            What came of it, None if it could not be asked.
         """
         permit = self.breaker.enter()
         if permit is None:
@@ -140,7 +144,7 @@ class SharedCache:
         )
         self._forget()
         try:
-            with self._remote.budget(self._remote.timeout):
+            with self._remote.budget(max(self._remote.timeout, PATIENCE) if patient else self._remote.timeout):
                 pulled = look(Source(watched), state, now=now, tags=tags)
                 if isinstance(pulled.kills_problem, RemoteError) and not isinstance(pulled.kills_problem, LackingError):
                     raise pulled.kills_problem  # noqa: TRY301 - it ends this pass like any other trouble

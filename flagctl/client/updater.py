@@ -182,6 +182,13 @@ class Updater(Serving):
         self._hinted_at = now + delay
         return delay
 
+    def hint_again(self) -> float | None:
+        """Return seconds until a hint should be followed again, because the cache could not be asked; None if it was."""
+        shared = self.shared
+        if shared is None or shared.breaker.state == "closed":
+            return None
+        return shared.breaker.retry_in() + _MARGIN
+
     def status(self, *, closed: bool, conversions_dropped: int) -> ClientStatus:
         """Return what the client says about itself."""
         url, failures = self._remote.url, self._breaker.failures
@@ -230,7 +237,7 @@ class Updater(Serving):
             raise problem
 
     def _pass_shared(self, shared: SharedCache) -> None:
-        self._ask_shared(shared)
+        self._ask_shared(shared, patient=True)
 
     def _is_own_look_due(self, shared: SharedCache) -> bool:
         """Return whether the remote is to be asked although the shared cache is of use."""
@@ -246,12 +253,12 @@ class Updater(Serving):
         spread = 0.8 + 0.2 * self._clocks.uniform()
         return self._clocks.monotonic() + OWN_LOOKS * self._poll_interval * spread
 
-    def _ask_shared(self, shared: SharedCache) -> bool:
+    def _ask_shared(self, shared: SharedCache, *, patient: bool = False) -> bool:
         """Make a pass over the shared cache; return whether it makes one over the remote needless."""
         from flagctl.client.l2 import is_of_use  # noqa: PLC0415
 
         base = self._held.state
-        pulled = shared.read(base, self._clocks.wall())
+        pulled = shared.read(base, self._clocks.wall(), patient=patient)
         if pulled is None:
             return False
         if maybe_rotated(pulled.problem) or maybe_rotated(pulled.kills_problem):
@@ -259,7 +266,7 @@ class Updater(Serving):
             if state is not base:
                 self._turn_to(state)
                 base = self._held.state
-                pulled = shared.read(base, self._clocks.wall()) or pulled
+                pulled = shared.read(base, self._clocks.wall(), patient=patient) or pulled
         for problem in (pulled.problem, pulled.kills_problem):
             if problem is not None and not (isinstance(problem, UntrustedError) and problem.reason == "rollback"):
                 self._notes.count_rejection(problem)

@@ -37,8 +37,12 @@ class Deadline:
         self._what = what
         self._abandoned: list[threading.Thread] = []
 
-    def run(self, operation: Callable[[], T]) -> T:
+    def run(self, operation: Callable[[], T], seconds: float | None = None) -> T:
         """Return what `operation` returns, or raise what it raises.
+
+        Args:
+            operation: What to do.
+            seconds: A shorter bound for this one.
 
         Raises:
             RemoteError: If it takes too long.
@@ -56,10 +60,11 @@ class Deadline:
 
         thread = threading.Thread(target=work, name="flagctl-remote", daemon=True)
         thread.start()
-        thread.join(self._seconds)
+        bound = self._seconds if seconds is None else min(seconds, self._seconds)
+        thread.join(bound)
         if not outcome:
             self._abandoned.append(thread)
-            raise RemoteError(f"{self._what} did not answer within {self._seconds:g} seconds")
+            raise RemoteError(f"{self._what} did not answer within {bound:.3g} seconds")
         succeeded, value = outcome[0]
         if not succeeded:
             raise value

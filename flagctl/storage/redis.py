@@ -4,7 +4,8 @@
 - Conditional writes compare in the server, by a script, with the digest of the bytes that were read; whatever somebody else put
   in a key's place (too long, or no text at all) can be replaced on condition, too.
 - Lengths are capped by the server (GETRANGE), so that a huge value is not transferred.
-- One operation takes at most `timeout` seconds, connecting included; then its connection is closed. A connection is never
+- One operation takes at most `timeout` seconds, or what is left of a `budget`, connecting included; then its connection is
+  closed. A connection is never
   shared with a forked child, and the library's own cache and retries are off.
 - Objects that are named by their digest expire a week after they were last written; pointers stay.
 
@@ -16,16 +17,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
-from flagctl.errors import ConflictError, FlagctlError, UntrustedError
+from flagctl.errors import ConflictError, FlagctlError, RemoteError, UntrustedError
 from flagctl.storage.deadline import Deadline
 from flagctl.storage.redis_channel import Subscription
 from flagctl.storage.redis_server import check_installed, close_client, connect, parse_redis_url, translate
 from flagctl.storage.remote import NOT_MODIFIED, Fetched, NotModified, check_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from redis import Redis
 
@@ -34,6 +37,10 @@ T = TypeVar("T")
 TIMEOUT: Final = 0.1
 """Seconds that an operation may take if the location does not say otherwise: ``redis://host/0?timeout=0.25``."""
 
+_SOCKET_SECONDS: Final = 2.0
+"""For connections, where a bound for the whole operation is shorter, or nobody waits for it."""
+
+_LONGEST_SECONDS: Final = 60.0
 _KEPT_MS: Final = 7 * 86_400_000
 _NAMED_BY_DIGEST: Final = ("/blobs/", "/deltas/", "/kills/")
 _NO_TEXT: Final = "no-text"
@@ -83,7 +90,8 @@ class RedisRemote:
         self._timeout = self._address.timeout or timeout
         self._lock = threading.Lock()
         self._client: Redis | None = None
-        self._deadline = Deadline(self._timeout, self._address.url)
+        self._deadline = Deadline(_LONGEST_SECONDS, self._address.url)
+        self._until: float | None = None
 
     @property
     def url(self) -> str:
@@ -158,8 +166,17 @@ class RedisRemote:
         Raises:
             RemoteError: If Redis cannot be reached.
         """
-        client = connect(self._address, self._timeout)
+        client = connect(self._address, max(self._timeout, _SOCKET_SECONDS))
         return Subscription(client, self._channel(environment), self.url)
+
+    @contextmanager
+    def budget(self, seconds: float) -> Iterator[None]:
+        """Give all operations inside so much time together, instead of the timeout for each. For one thread at a time."""
+        self._until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._until = None
 
     def close(self) -> None:
         """Close the connections; the next operation opens another one."""
@@ -170,8 +187,11 @@ class RedisRemote:
 
     def _run(self, operation: Callable[[Redis], T]) -> T:
         client = self._opened()
+        left = self._timeout if self._until is None else self._until - time.monotonic()
+        if left <= 0:
+            raise RemoteError(f"{self.url} is too slow")
         try:
-            return self._deadline.run(lambda: operation(client))
+            return self._deadline.run(lambda: operation(client), left)
         except FlagctlError:
             self.close()  # whatever still waits for an answer gets none
             raise
@@ -182,7 +202,7 @@ class RedisRemote:
     def _opened(self) -> Redis:
         with self._lock:
             if self._client is None:
-                self._client = connect(self._address, self._timeout)
+                self._client = connect(self._address, max(self._timeout, _SOCKET_SECONDS))
             return self._client
 
     def _key(self, key: str) -> str:
