@@ -12,7 +12,7 @@ from flagctl.ops.edit import Draft
 from flagctl.ops.loading import find_flag, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flagctl.diagnostics import Diagnostic
     from flagctl.model import Flag, Repository
@@ -301,6 +301,24 @@ class FlagRepository:
         """
         with self.edit() as draft:
             draft.delete(key, with_tests=with_tests, force=force)
+        return self.last_result(draft)
+
+    def promote(self, keys: Sequence[str], source: str, target: str, *, with_needed: bool = False) -> EditResult:
+        """Let flags do in the environment `target` what they do in `source`.
+
+        Args:
+            keys: Of the flags.
+            source: The environment to copy from.
+            target: The environment to copy to.
+            with_needed: Promote the flags, too, that these need.
+
+        Raises:
+            NothingMatchedError: If there is no such flag.
+        """
+        from flagctl.ops.promote import promote
+
+        with self.edit() as draft:
+            promote(draft, keys, source, target, with_needed=with_needed)
         return self.last_result(draft)
 
     def _data_of(self, flag: Mapping[str, Any] | Flag) -> dict[str, Any]:

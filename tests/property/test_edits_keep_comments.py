@@ -21,6 +21,12 @@ TEXTS = {path: content.decode() for path, content in read_tree(data_path("flags"
 PATHS = sorted(TEXTS)
 
 
+NEW_VALUES: list[Any] = [
+    *(True, 7, 12.5, "on", "no", "plain text", "a: b", "# x", "2027-01-01", "it's", None, "line\nline\n", ["a", "off"]),
+    *({"a": 1, "b": ["x"]}, [{"id": "n", "when": [{"segment": "s"}], "serve": "on"}], "x " * 80, "ünï", "1.20"),
+]
+
+
 def commented(text: str, random: Random) -> str:
     """Put comments behind lines and on lines of their own, wherever the text still says the same."""
     data = load_plain(text)
@@ -55,24 +61,7 @@ def at(value: Any, route: tuple[Any, ...]) -> Any:
 
 
 def new_value(random: Random) -> Any:
-    return random.choice(
-        [
-            True,
-            7,
-            12.5,
-            "on",
-            "no",
-            "plain text",
-            "a: b",
-            "# x",
-            "2027-01-01",
-            "it's",
-            None,
-            "line\nline\n",
-            ["a", "off"],
-        ]
-        + [{"a": 1, "b": ["x"]}, [{"id": "n", "when": [{"segment": "s"}], "serve": "on"}], "x " * 80, "ünï", "1.20"]
-    )
+    return random.choice(NEW_VALUES)
 
 
 def texts_of(text: str) -> list[str]:

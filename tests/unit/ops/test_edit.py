@@ -112,7 +112,7 @@ def test_a_refused_commit_leaves_files_and_index_as_they_were(repository: FlagRe
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     before, status = read_tree(root), git(root, "status", "--short")
-    with pytest.raises(FlagctlError), repository.edit(commit=True) as draft:
+    with pytest.raises(FlagctlError), repository.edit(commit=True) as draft:  # noqa: PT012  what the block does is undone
         draft.create(NewFlag(key="brand-new", template="release", owner="team-new", folder="teams/new"))
         draft.set_enabled(KEY, False)
     assert read_tree(root) == before
@@ -122,7 +122,7 @@ def test_a_refused_commit_leaves_files_and_index_as_they_were(repository: FlagRe
 
 def test_an_exception_inside_of_several_edits_leaves_everything(repository: FlagRepository, root: Path) -> None:
     before = read_tree(root)
-    with pytest.raises(NothingMatchedError), repository.edit() as draft:
+    with pytest.raises(NothingMatchedError), repository.edit() as draft:  # noqa: PT012  the same
         draft.set_enabled(KEY, False)
         draft.set_enabled("no-such-flag", False)
     assert read_tree(root) == before
@@ -294,7 +294,7 @@ def test_promoting_says_when_a_needed_flag_serves_something_else(repository: Fla
 
 
 def test_links_out_of_the_repository_are_no_paths(repository: FlagRepository) -> None:
-    for path in ("../evil.yaml", "/tmp/evil.yaml", "a/../../evil.yaml", ".hidden.yaml", "notes.txt"):
+    for path in ("../evil.yaml", "/evil.yaml", "a/../../evil.yaml", ".hidden.yaml", "notes.txt"):
         plan = repository.plan_text(path, "kind: segment\nkey: evil\nowner: x\ninclude: [a]\n")
         with pytest.raises(UsageError):
             repository.apply(plan if not plan.errors else repository.plan_text(path, None))
