@@ -105,8 +105,8 @@ def serve(options: ServeOptions) -> bool:
         InvalidFlagsError: If the folder's flags have errors.
     """
     options = _checked(options)
-    _configure_logs(options)
     with bind(options.listen) as listening:
+        _configure_logs(options)
         if options.workers == 1:
             return _serve_alone(options, listening)
         return _serve_with_workers(options, listening)

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
+
+from flagctl.server.web.logs import LOGGERS
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """Put the loggers back, which the command sends to stderr."""
+    loggers = [logging.getLogger(name) for name in (*LOGGERS, "flagctl.access")]
+    before = [(logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize(

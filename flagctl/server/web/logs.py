@@ -48,6 +48,20 @@ class TextFormatter(logging.Formatter):
         return f"{time} {level}{text}"
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever is stderr at the moment: it may be replaced, or closed, during the life of a process."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return  # nobody reads any more; a log must not end a server
+        except Exception:  # noqa: BLE001 - as every handler of the standard library
+            self.handleError(record)
+
+
 def configure_logs(form: str, *, access: bool, level: int = logging.INFO) -> None:
     """Send the logs of flagctl and uvicorn to stderr.
 
@@ -57,7 +71,7 @@ def configure_logs(form: str, *, access: bool, level: int = logging.INFO) -> Non
         level: Least level that is shown.
     """
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     for name in LOGGERS:
         logger = logging.getLogger(name)
