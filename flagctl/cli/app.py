@@ -22,6 +22,7 @@ from flagctl.cli import (
     self_help,
     serve,
     start,
+    ui_names,
 )
 from flagctl.cli.commands import RootGroup
 
@@ -53,6 +54,7 @@ for group in (
     segment,
     experiment_names,
     serve,
+    ui_names,
     agent,
     self_help,
 ):

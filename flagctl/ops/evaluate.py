@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.diagnostics import did_you_mean
 from flagctl.errors import UsageError
-from flagctl.ops.loading import check_environment, checked, find_flag, load
+from flagctl.ops.loading import check_environment, checked, find_flag, load, readable
 from flagctl.ops.places import Places, SourcePlace
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flagctl.evaluator import EvaluationDetails
+    from flagctl.evaluator.document import Document
     from flagctl.evaluator.trace_steps import Trace
     from flagctl.model import Repository
+    from flagctl.source import LoadedRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +110,35 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
     """
     from flagctl.compiler import compile_environment
     from flagctl.evaluator.document import open_bundle
-    from flagctl.evaluator.trace import ExplainOptions, explain
 
     loaded = load(options.root, revision=options.revision)
     repository = checked(loaded, options.check_ms)
     environment = _environment(repository, options.environment)
     find_flag(repository, options.key)
-    document = open_bundle(compile_environment(repository, environment).data)
+    return _explained(loaded, open_bundle(compile_environment(repository, environment).data), environment, options)
+
+
+def evaluate_loaded(loaded: LoadedRepository, options: EvaluateOptions) -> EvaluateResult:
+    """As `evaluate`, of a repository that was read already: only the flag and what it depends on are compiled, not checked.
+
+    Raises:
+        NothingMatchedError: If there is no such flag.
+        UsageError: If there is no such environment.
+        FindingsError: If the flag can't be compiled.
+    """
+    from flagctl.ops.measure import compiled
+
+    repository = readable(loaded)
+    environment = _environment(repository, options.environment)
+    find_flag(repository, options.key)
+    return _explained(loaded, compiled(repository, [options.key], environment), environment, options)
+
+
+def _explained(
+    loaded: LoadedRepository, document: Document, environment: str, options: EvaluateOptions
+) -> EvaluateResult:
+    from flagctl.evaluator.trace import ExplainOptions, explain
+
     trace = explain(document, options.key, options.context, options.now_ms, ExplainOptions(default=options.default))
     places = Places(loaded, environment)
     return EvaluateResult(
@@ -126,7 +150,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
         trace=trace,
         decided_at=places.of_flag(options.key, trace.decided_by) if trace.decided_by else None,
         places=places,
-        warnings=tuple(_oddities(repository, options.context)),
+        warnings=tuple(_oddities(readable(loaded), options.context)),
     )
 
 

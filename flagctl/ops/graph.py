@@ -112,19 +112,23 @@ def build_graph(options: GraphOptions) -> GraphResult:
         NothingMatchedError: If there is no such flag.
         UsageError: If there is no such environment.
     """
-    repository = readable(load(options.root))
-    environments = _environments(repository, options.environment)
+    return graph_of(readable(load(options.root)), options.key, options.environment)
+
+
+def graph_of(repository: Repository, key: str | None = None, environment: str | None = None) -> GraphResult:
+    """As `build_graph`, of a repository that was read already."""
+    environments = _environments(repository, environment)
     edges = tuple(_edges(repository, environments))
-    if options.key is None:
+    if key is None:
         nodes = {Node(kind="flag", key=key) for key in repository.flags}
     else:
-        focus = Node(kind="flag", key=find_flag(repository, options.key).key)
+        focus = Node(kind="flag", key=find_flag(repository, key).key)
         near = _reach(focus, edges, forward=True) | _reach(focus, edges, forward=False)
         edges = tuple(edge for edge in edges if edge.source in near and edge.target in near)
         nodes = near
     nodes |= {node for edge in edges for node in (edge.source, edge.target)}
     ordered = sorted(edges, key=lambda edge: (edge.source, edge.target))
-    return GraphResult(nodes=tuple(sorted(nodes)), edges=tuple(ordered), focus=options.key)
+    return GraphResult(nodes=tuple(sorted(nodes)), edges=tuple(ordered), focus=key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,17 +196,21 @@ def impact(options: GraphOptions) -> ImpactResult:
         NothingMatchedError: If there is no such flag.
         UsageError: If there is no such environment.
     """
-    repository = readable(load(options.root))
-    flag = find_flag(repository, options.key or "")
-    environments = _environments(repository, options.environment)
+    return impact_of(readable(load(options.root)), options.key or "", options.environment)
+
+
+def impact_of(repository: Repository, key: str, environment: str | None = None) -> ImpactResult:
+    """As `impact`, of a repository that was read already."""
+    flag = find_flag(repository, key)
+    environments = _environments(repository, environment)
     chains: dict[str, dict[str, tuple[str, ...]]] = {}
     spared: set[str] = set()
-    for environment in environments:
-        states = {key: other.in_environment(environment) for key, other in repository.flags.items()}
+    for where in environments:
+        states = {name: other.in_environment(where) for name, other in repository.flags.items()}
         off, kept = _turned_off(flag.key, states)
         spared |= kept
-        for key, chain in off.items():
-            chains.setdefault(key, {})[environment] = chain
+        for name, chain in off.items():
+            chains.setdefault(name, {})[where] = chain
     affected = [
         Affected(
             key=key,

@@ -230,7 +230,11 @@ def show_flag(root: Path, key: str) -> ShowResult:
     Raises:
         NothingMatchedError: If there is no such flag.
     """
-    loaded = load(root)
+    return describe_flag(load(root), key)
+
+
+def describe_flag(loaded: LoadedRepository, key: str) -> ShowResult:
+    """As `show_flag`, of a repository that was read already."""
     repository = readable(loaded)
     flag = find_flag(repository, key)
     environments = tuple(repository.config.environments)

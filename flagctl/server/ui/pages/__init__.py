@@ -1,0 +1,13 @@
+"""All pages of the web UI."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flagctl.server.ui.pages import flags, play
+from flagctl.server.ui.pages.page import Page
+
+__all__ = ["ROUTES", "Page"]
+
+ROUTES: Final[tuple[Page, ...]] = (*flags.ROUTES, *play.ROUTES)
+"""Every page, in the order in which paths are compared."""

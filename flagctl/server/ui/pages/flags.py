@@ -1,0 +1,128 @@
+"""The list of flags, and one flag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from flagctl.diagnostics import Severity
+from flagctl.ops.graph import graph_of
+from flagctl.ops.listing import describe_flag, summarize
+from flagctl.review.words import instant
+from flagctl.server.ui.pages.page import Page
+from flagctl.server.ui.pictures import curve, graph_picture
+from flagctl.server.ui.search import STATES, Wanted
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from starlette.responses import Response
+
+    from flagctl.model import Flag, FlagState
+    from flagctl.server.ui.rendering import Ask
+    from flagctl.source import LoadedRepository
+
+ROWS: Final = 50
+_FILTERS: Final = ("env", "tag", "owner", "type", "state")
+
+
+def index(ask: Ask) -> Response:
+    """Show the flags that fit; htmx asks for the rows alone."""
+    loaded = ask.desk.loaded()
+    model = ask.desk.model()
+    wanted = Wanted(
+        text=ask.query("q"),
+        environment=ask.query("env") if ask.query("env") in model.config.environments else "",
+        tag=ask.query("tag"),
+        owner=ask.query("owner"),
+        type=ask.query("type"),
+        state=ask.query("state"),
+    )
+    problems = _problem_paths(loaded)
+    found = ask.desk.index().find(wanted, today=instant(ask.desk.now_ms)[:10], problems=problems)
+    number = int(ask.query("page")) if ask.query("page").isdecimal() and len(ask.query("page")) < 6 else 1
+    start = (max(number, 1) - 1) * ROWS
+    environments = tuple(model.config.environments)
+    shown = (wanted.environment,) if wanted.environment else environments
+    query = {"q": wanted.text, **{name: ask.query(name) for name in _FILTERS}}
+    names: dict[str, Any] = {
+        "rows": [summarize(flag, shown) for flag in found[start : start + ROWS]],
+        "shown": shown,
+        "environments": environments,
+        "problems": problems,
+        "total": len(model.flags),
+        "count": len(found),
+        "query": query,
+        "more": ask.url("/", **query, page=number + 1) if start + ROWS < len(found) else None,
+        "number": number,
+    }
+    if ask.is_fragment:
+        return ask.page("part_rows.html" if number > 1 else "part_flags.html", **names)
+    flags = model.flags.values()
+    return ask.page(
+        "flags.html",
+        tags=sorted({tag for flag in flags for tag in flag.tags}),
+        owners=sorted({flag.owner for flag in flags if flag.owner}),
+        states=STATES,
+        broken=sorted({found.path for found in loaded.diagnostics if found.severity is Severity.ERROR}),
+        **names,
+    )
+
+
+class Group(NamedTuple):
+    """Environments in which a flag is the same.
+
+    Attributes:
+        names: Of the environments.
+        state: What it is there.
+        curves: By id of the rule, its share over time as SVG; None for one that does not change.
+    """
+
+    names: tuple[str, ...]
+    state: FlagState
+    curves: dict[str, Markup | None]
+
+
+def flag(ask: Ask) -> Response:
+    """Show everything about a flag that is at hand at once; what takes time comes in parts of its own."""
+    revision = ask.query("at")
+    loaded = ask.desk.loaded(revision)
+    model = ask.desk.model(revision)
+    shown = describe_flag(loaded, ask.path("key"))
+    graph = graph_of(model, shown.summary.flag.key)
+    found = shown.summary.flag
+    return ask.page(
+        "flag.html",
+        shown=shown,
+        flag=found,
+        revision=revision,
+        groups=_groups(found, tuple(model.config.environments), ask.desk.now_ms),
+        graph=graph_picture(graph, ask.url) if len(graph.nodes) > 1 else None,
+        edges=graph.edges,
+        findings=[one for one in loaded.diagnostics if one.path == found.path],
+        experiments=[model.experiments[key] for key in shown.experiments],
+        has_git=ask.desk.git() is not None,
+        protected=[name for name, one in model.config.environments.items() if one.protected],
+    )
+
+
+def _groups(found: Flag, environments: tuple[str, ...], now_ms: int) -> list[Group]:
+    groups: list[Group] = []
+    for name in environments:
+        state = found.in_environment(name)
+        for number, group in enumerate(groups):
+            if group.state == state:
+                groups[number] = group._replace(names=(*group.names, name))
+                break
+        else:
+            curves = {rule.id: curve(rule.percentage, now_ms) for rule in state.rules}
+            groups.append(Group((name,), state, curves))
+    return groups
+
+
+def _problem_paths(loaded: LoadedRepository) -> frozenset[str]:
+    return frozenset(found.path for found in loaded.diagnostics)
+
+
+ROUTES: Final = (
+    Page("GET", "/", index),
+    Page("GET", "/flags/{key}", flag),
+)

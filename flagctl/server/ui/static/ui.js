@@ -1,0 +1,73 @@
+// Shortcuts, theme, and small helpers of forms. Everything else is links, forms and htmx.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+
+  document.getElementById("theme")?.addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    localStorage.setItem("flagctl-theme", root.dataset.theme);
+  });
+  const shortcuts = document.getElementById("shortcuts");
+  document.getElementById("help")?.addEventListener("click", () => shortcuts.showModal());
+
+  const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+  const step = (by) => {
+    const links = [...document.querySelectorAll("table a.key")];
+    const at = links.indexOf(document.activeElement);
+    links[Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+  };
+  let leader = 0;
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && typing(event.target)) { event.target.blur(); return; }
+    if (typing(event.target)) return;
+    if (leader && Date.now() - leader < 1500) {
+      leader = 0;
+      document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`)?.click();
+      return;
+    }
+    if (event.key === "/") {
+      const field = document.querySelector("[data-search]");
+      if (field) { event.preventDefault(); field.focus(); field.select(); }
+    } else if (event.key === "?") shortcuts.showModal();
+    else if (event.key === "g") leader = Date.now();
+    else if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+  });
+
+  // A context attribute that is clicked on is put into the JSON of the playground.
+  const examples = { string: "", number: 0, boolean: true, semver: "1.0.0", datetime: "2026-01-01T00:00:00Z", ip: "192.0.2.1", list: [], object: {} };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-attribute]");
+    if (!button) return;
+    const area = document.getElementById("context");
+    try {
+      const data = JSON.parse(area.value || "{}");
+      if (!(button.dataset.attribute in data)) data[button.dataset.attribute] = examples[button.dataset.type] ?? "";
+      area.value = JSON.stringify(data, null, 2);
+      area.dispatchEvent(new Event("input", { bubbles: true }));
+      area.focus();
+    } catch { /* what is there is no JSON; leave it to its author */ }
+  });
+
+  // What is dangerous needs the flag's key typed in.
+  const confirmed = (form) => {
+    const button = form.querySelector("button[data-confirmed]");
+    if (button) button.disabled = form.querySelector("[data-confirm]").value.trim() !== form.querySelector("[data-confirm]").dataset.confirm;
+  };
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form");
+    if (form?.querySelector("[data-confirm]")) confirmed(form);
+    if (event.target.matches("[data-guard]")) changed = true;
+  });
+
+  // Text that was not saved is not lost by a slip.
+  let changed = false;
+  document.addEventListener("submit", () => { changed = false; });
+  addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    document.getElementById("status").textContent = event.detail.xhr.responseText.slice(0, 200) || "The server did not answer.";
+  });
+})();
