@@ -38,7 +38,7 @@ def test_a_line_of_text_is_one_line_whatever_was_asked_for():
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
 def test_a_traceback_is_shown(formatter):
     try:
-        raise ValueError("why")
+        raise ValueError("why")  # noqa: TRY301 - it is only to have a traceback
     except ValueError:
         line = formatter.format(record(name="flagctl.server", exc_info=sys.exc_info()))
     assert "ValueError: why" in line
