@@ -26,6 +26,10 @@ _PATIENCE = 1.0
 By = Annotated[
     list[str] | None, typer.Option("--by", metavar="ATTRIBUTE", help="Break numbers down by it; repeatable.")
 ]
+ListFiles = Annotated[
+    list[str] | None,
+    typer.Option("--list", metavar="NAME=FILE", help="Units of a list that a segment names, one a line."),
+]
 Form = Annotated[
     str | None,
     typer.Option("--population-format", metavar="FORMAT", help="jsonl, csv or parquet [default: by ending]."),
@@ -67,6 +71,7 @@ def simulate(
         str | None, typer.Option(metavar="INSTANT", help="Instant of the evaluations [default: now].")
     ] = None,
     revision: Annotated[str | None, typer.Option(metavar="REV", help="Flags as of this git revision.")] = None,
+    lists: ListFiles = None,
 ) -> None:
     """Show whom each rule and variant reaches in a population of contexts."""
     from flagctl.ops.contexts import parse_instant_option
@@ -83,11 +88,26 @@ def simulate(
                 keys=tuple(keys or ()),
                 environment=env,
                 now_ms=parse_instant_option(at, now_ms()),
-                population=population_options(file, form, by, progress),
+                population=with_lists(population_options(file, form, by, progress), lists),
                 revision=revision,
             )
         )
     session.emit(result, render_simulation)
+
+
+def with_lists(options: PopulationOptions, lists: list[str] | None) -> PopulationOptions:
+    """Return options with the files of lists that were given as ``NAME=FILE``."""
+    from dataclasses import replace
+
+    from flagctl.errors import UsageError
+
+    files = {}
+    for item in lists or ():
+        name, sign, path = item.partition("=")
+        if not sign or not name or not path:
+            raise UsageError(f"--list is NAME=FILE, not '{item}'")
+        files[name] = Path(path)
+    return replace(options, lists=files)
 
 
 def population_options(

@@ -8,7 +8,7 @@ import typer
 
 from flagctl.cli.commands import Command
 from flagctl.cli.exit_codes import ExitCode
-from flagctl.cli.population import By, Form, Progress, population_options
+from flagctl.cli.population import By, Form, ListFiles, Progress, population_options, with_lists
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
@@ -54,6 +54,7 @@ def diff(
     ] = None,
     form: Form = None,
     by: By = None,
+    lists: ListFiles = None,
     examples: Annotated[int, typer.Option(min=0, metavar="N", help="Contexts to show of each movement.")] = 2,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if the meaning changes.")] = False,
     detailed: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 10 if the meaning changes.")] = False,
@@ -85,7 +86,9 @@ def diff(
             base=side,
             head=head,
             environments=joined(environments),
-            population=None if population is None else population_options(population, form, by, progress, examples),
+            population=None
+            if population is None
+            else with_lists(population_options(population, form, by, progress, examples), lists),
         )
         result = run(options)
     append_summary(out_summary, lambda limit: render_diff_markdown(result, limit))

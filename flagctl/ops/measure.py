@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any
 
 from flagctl.diagnostics import did_you_mean
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flagctl.evaluator.document import Document
+    from flagctl.evaluator.lists import ListReader
     from flagctl.model import ContextSchema, Repository
     from flagctl.population.measure import MeasuredFlag, Versions
     from flagctl.population.reading import PopulationFile
@@ -34,6 +35,7 @@ class PopulationOptions:
         by: Attributes to break numbers down by, as flag files write them.
         examples: How many contexts to show of each movement.
         progress: Told after each batch how many contexts are done, and the share of the file (None: unknown).
+        lists: Files with the units of lists that segments name, by the lists' names.
     """
 
     path: Path | None
@@ -42,6 +44,7 @@ class PopulationOptions:
     by: tuple[str, ...] = ()
     examples: int = 3
     progress: Callable[[int, float | None], None] = _no_progress
+    lists: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +160,7 @@ def _measure(versions: Sequence[Versions], options: PopulationOptions, schema: C
         by=paths_of(options.by, schema),
         examples=options.examples,
         private=frozenset(path for path, attribute in schema.attributes.items() if attribute.pii),
+        lists=list_reader([document for version in versions for document in (version.before, version.after)], options),
     )
     done = 0
 
@@ -197,6 +201,28 @@ def need_numpy() -> None:
 
     if find_spec("numpy") is None:
         raise UsageError("evaluating a population needs NumPy", hint='install it: pip install "flagctl[population]"')
+
+
+def list_reader(documents: Iterable[Document], options: PopulationOptions) -> ListReader | None:
+    """Return who knows the units of all lists that some bundles name, None if they name none.
+
+    Raises:
+        UsageError: If a list was not given: what it means for a population cannot be known without it.
+    """
+    from flagctl.client.big_segments import list_names
+
+    wanted = sorted({name for document in documents for name in list_names(document)})
+    if not wanted:
+        return None
+    from flagctl.ops.unit_lists import FileLists
+
+    missing = [name for name in wanted if name not in options.lists]
+    if missing:
+        raise UsageError(
+            f"whom these flags reach depends on the list '{missing[0]}', which is not in the repository",
+            hint=f"give its units: --list {missing[0]}=FILE (flagctl diff, flagctl simulate)",
+        )
+    return FileLists({name: options.lists[name] for name in wanted})
 
 
 def population_file(options: PopulationOptions, schema: ContextSchema) -> PopulationFile:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.ops.loading import check_environment, find_flag, load, readable
-from flagctl.ops.measure import PopulationOptions, compiled, need_numpy, paths_of, population_file
+from flagctl.ops.measure import PopulationOptions, compiled, list_reader, need_numpy, paths_of, population_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def simulate(options: SimulateOptions) -> SimulateResult:
     by = paths_of(options.population.by, schema)
     document = compiled(repository, keys, environment)
     source = population_file(options.population, schema)
-    columns = ColumnFlags(document, options.now_ms)
+    columns = ColumnFlags(document, options.now_ms, list_reader([document], options.population))
     flags = run(
         columns,
         {key: _steps(document, key) for key in sorted(set(keys))},

@@ -31,7 +31,7 @@ from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from flagctl.model import Repository
@@ -167,6 +167,24 @@ class Membership:
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values (`schemas/output-segment-check.schema.json`)."""
         return result_document(self)
+
+
+class FileLists:
+    """Lists in files, for evaluations on this machine.
+
+    Args:
+        files: Files with units or made by `build_list`, by the lists' names.
+
+    Raises:
+        UsageError: If one cannot be read.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._lists = {name: HashList(read_units(name, path, 0.0), name, check=False) for name, path in files.items()}
+
+    def contains(self, name: str, unit: str) -> bool | None:
+        """Return whether a list contains a unit; None if it is not among these."""
+        return unit in self._lists[name] if name in self._lists else None
 
 
 def list_of(repository: Repository, segment: str) -> str:

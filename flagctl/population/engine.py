@@ -22,6 +22,7 @@ from flagctl.evaluator.buckets import NO_HASH
 from flagctl.evaluator.closures import condition
 from flagctl.evaluator.document import MalformedEntryError, decode_line
 from flagctl.evaluator.flagset import FlagSet
+from flagctl.evaluator.lists import Lists
 from flagctl.evaluator.lowering import ALWAYS, Bundle, lower_flag, lower_segment
 from flagctl.evaluator.plan import Check, Member, Reading, Serve, Split, Test
 from flagctl.population.addresses import NetworkTables
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from flagctl.evaluator.conditions import KnownTests
     from flagctl.evaluator.details import Answer, ErrorCode, EvaluationDetails, Reason
     from flagctl.evaluator.document import Document
+    from flagctl.evaluator.lists import ListReader
     from flagctl.evaluator.plan import ConditionPlan, FlagPlan, OutcomePlan, SegmentPlan
     from flagctl.population.batch import Batch
 
@@ -108,17 +110,21 @@ class ColumnFlags:
     Args:
         document: An opened bundle.
         now_ms: The instant, milliseconds since the epoch.
+        lists: Knows the units of lists; None: nobody does.
     """
 
-    def __init__(self, document: Document, now_ms: int) -> None:
+    def __init__(self, document: Document, now_ms: int, lists: ListReader | None = None) -> None:
         self.document = document
         self.now_ms = now_ms
         self.rows = FlagSet(document)
+        self.rows.use_lists(lists)
+        known = Lists()
+        known.reader = lists
         self._plans: dict[str, FlagPlan | None] = {}
         self._segments: dict[str, SegmentPlan] = {}
         self._patterns: dict[str, Callable[[str], bool]] = {}
         tests: KnownTests = {}
-        self._bundle = Bundle(self._search, tests)
+        self._bundle = Bundle(self._search, tests, known)
         self._outcomes: dict[str, FlagOutcomes] = {}
         self._networks: dict[Test, NetworkTables] = {}
 

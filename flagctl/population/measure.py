@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from flagctl.evaluator.document import Document
+    from flagctl.evaluator.lists import ListReader
     from flagctl.population.batch import Batch
     from flagctl.population.counting import Group
     from flagctl.population.engine import Outcome
@@ -158,11 +159,13 @@ class Questions:
         by: Attributes to break numbers down by, as paths.
         examples: How many contexts to show of each movement.
         private: Attributes that examples keep to themselves.
+        lists: Knows the units of lists; None: nobody does.
     """
 
     by: tuple[tuple[str, ...], ...] = ()
     examples: int = 3
     private: frozenset[tuple[str, ...]] = frozenset()
+    lists: ListReader | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +191,8 @@ def compare(
         progress: Told after each batch.
     """
     groupings = [Grouping(path) for path in questions.by]
-    sides = [(ColumnFlags(v.before, now_ms), ColumnFlags(v.after, now_ms)) for v in versions]
+    lists = questions.lists
+    sides = [(ColumnFlags(v.before, now_ms, lists), ColumnFlags(v.after, now_ms, lists)) for v in versions]
     tallies = {(v.environment, key): Tally(groupings, questions.examples) for v in versions for key in v.keys}
     done = 0
     with without_garbage_collection():

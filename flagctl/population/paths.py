@@ -40,6 +40,6 @@ def _conditions(plans: Iterable[ConditionPlan], segments: Mapping[str, SegmentPl
             yield from _conditions(plan.parts, segments)
         else:
             segment = segments[plan.segment]
-            if segment.include or segment.exclude or segment.members:
+            if segment.include or segment.exclude:
                 yield ("targeting_key",)
             yield from _conditions(segment.conditions or (), segments)

@@ -72,3 +72,12 @@ def test_what_cannot_be_done_is_said(cli, listed) -> None:
 def test_an_explanation_says_that_a_list_is_not_at_hand(cli, listed) -> None:
     words = ("eval", "banner", "--env", "development", "--context", '{"targeting_key": "user-1"}', "--explain")
     assert "its list is not at hand" in cli(*words).stdout
+
+
+def test_what_a_list_means_for_a_population_is_measured_or_refused(cli, listed) -> None:
+    (listed / "people.jsonl").write_text('{"targeting_key": "user-1"}\n{"targeting_key": "other"}\n')
+    words = ("simulate", "banner", "--env", "development", "--population", "people.jsonl")
+    assert "depends on the list 'vip-customers'" in cli(*words, exit_code=2).stderr
+    data = cli.json(*words, "--list", "vip-customers=ids.txt")
+    assert {variant["variant"]: variant["count"] for variant in data["flags"][0]["variants"]} == {"on": 1, "off": 1}
+    assert "NAME=FILE" in cli(*words, "--list", "vip-customers", exit_code=2).stderr
