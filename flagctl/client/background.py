@@ -8,16 +8,17 @@ asks a client for its status has it looked after on the way. Evaluations have no
 from __future__ import annotations
 
 import atexit
-import concurrent.futures.thread  # noqa: F401 - see below
-import logging
 import os
 import threading
 import time
 import weakref
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, final
 
 from flagctl.errors import FlagctlError
 from flagctl.evaluator.pauses import take_rests
+from flagctl.storage.loading import load_before_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,15 @@ _still: Final[dict[int, list[threading.Lock]]] = {}
 
 _AGAIN_SECONDS: Final = 1.0
 """Pause of a thread that replaces one that died, so that whatever killed it cannot keep a processor busy."""
+
+_LOADED_LATE: Final = (
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "flagctl.bundle.delta",
+    "flagctl.evaluator.flagset",
+    "flagctl.evaluator.structure",
+)
+"""What passes load on their first use."""
 
 _FAREWELL_SECONDS: Final = 0.2
 """How long all clients of a program that ends may take to finish what they are at."""
@@ -56,6 +66,7 @@ class Background:
 
     def start(self) -> None:
         """Start the thread, here and in every child that this process forks."""
+        _set_up()
         _running.add(self)
         if self._updater.shared is not None:
             from flagctl.client.listener import Listener  # noqa: PLC0415 - only clients with a shared cache pay
@@ -103,6 +114,8 @@ class Background:
 
     def replace(self) -> None:
         """Put a new thread in the place of one that died."""
+        import logging  # noqa: PLC0415 - most apps never get here
+
         logging.getLogger("flagctl").warning("the flag client's thread has died; another one takes over")
         self._launch(_AGAIN_SECONDS)
 
@@ -138,6 +151,8 @@ class Background:
         except RuntimeError:
             # No more threads, or the interpreter is ending. The flags go on being served; `look_after` tries again.
             self._thread = None
+            import logging  # noqa: PLC0415 - most apps never get here
+
             logging.getLogger("flagctl").warning("the flag client got no thread, flags are not updated", exc_info=True)
 
     def step(self, *, due: bool) -> None:
@@ -147,11 +162,17 @@ class Background:
         else:
             self._updater.check_expiry()
 
-    def answer(self, stop: threading.Event) -> None:
-        """Make a pass because of a hint, after a moment, so that a fleet does not come all at once."""
-        if not stop.wait(self._updater.hint_delay()):
-            self._bell.clear()
-            self._try(self._updater.update_shared)
+    def answer(self, stop: threading.Event) -> float | None:
+        """Make a pass because of a hint, after a moment, so that a fleet does not come all at once.
+
+        Returns:
+            Seconds until it should be tried again, None if it need not be.
+        """
+        if stop.wait(self._updater.hint_delay()):
+            return None
+        self._bell.clear()
+        self._try(self._updater.update_shared)
+        return self._updater.hint_again()
 
     @staticmethod
     def _try(update: Callable[[], bool]) -> None:
@@ -160,7 +181,9 @@ class Background:
         except FlagctlError:
             return  # recorded by the updater, and seen in the client's status
         except Exception:
-                logging.getLogger("flagctl").exception("a pass of the flag client failed")
+            import logging  # noqa: PLC0415 - most apps never get here
+
+            logging.getLogger("flagctl").exception("a pass of the flag client failed")
 
     def first_delay(self) -> float:
         """Return seconds to the first pass."""
@@ -193,20 +216,23 @@ def _work(reference: weakref.ref[Background], stop: threading.Event, bell: threa
     if background is None:
         return
     delay = background.first_delay()
+    again: float | None = None  # until a hint that could not be followed is followed again
     while background.is_run_by(threading.current_thread()):
         expiry = background.seconds_to_expiry()
         del background
         # A moment beyond the expiry: a wait may end a little early.
         early = None if expiry is None or expiry + _MARGIN >= delay else expiry + _MARGIN
+        wait = delay if early is None else early
         begin = time.monotonic()
-        rang = bell.wait(delay if early is None else early)
+        rang = bell.wait(wait if again is None else min(wait, again))
         background = None if stop.is_set() else reference()
         if background is None:
             return
-        if rang:
-            background.answer(stop)
+        if rang or (again is not None and again < wait):
+            again = background.answer(stop)
             delay = max(0.0, delay - (time.monotonic() - begin))
             continue
+        again = None
         background.step(due=early is None)
         delay = background.next_delay() if early is None else delay - early
 
@@ -215,6 +241,12 @@ _MARGIN: Final = 0.01
 
 
 def _before_fork() -> None:
+    if not _running:
+        return
+    # A module that is being loaded while the process forks can never be loaded in the child.
+    load_before_fork()
+    for name in _LOADED_LATE:
+        import_module(name)
     locks = [background.hold_still() for background in list(_running)]
     _still[threading.get_ident()] = [lock for lock in locks if lock is not None]
 
@@ -230,7 +262,9 @@ def _restart_all() -> None:
         try:
             background.restart_after_fork()
         except Exception:
-                logging.getLogger("flagctl").exception("the flag client could not be set up in a forked process")
+            import logging  # noqa: PLC0415 - most apps never get here
+
+            logging.getLogger("flagctl").exception("the flag client could not be set up in a forked process")
 
 
 def _stop_all() -> None:
@@ -243,8 +277,16 @@ def _stop_all() -> None:
         background.join(max(0.0, deadline - time.monotonic()))
 
 
-atexit.register(_stop_all)
-# Hooks before a fork run in the opposite order of their registration. Those of logging and of concurrent.futures take
-# locks that a pass may need to come to its end, for instance to load boto3; so both are loaded before this line.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_restart_all)
+@cache
+def _set_up() -> None:
+    """Register what is to happen when a process forks or ends, once; apps without a client have no part in it.
+
+    Hooks before a fork run in the opposite order of their registration. Those of logging and of concurrent.futures take
+    locks that a pass may need to come to its end, for instance to load boto3; so both are loaded first.
+    """
+    import concurrent.futures.thread  # noqa: F401, PLC0415
+    import logging  # noqa: F401, PLC0415
+
+    atexit.register(_stop_all)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_restart_all)

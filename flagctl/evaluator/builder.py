@@ -6,6 +6,7 @@ prerequisites, segments and patterns are the same there; the rest is made anew o
 
 from __future__ import annotations
 
+import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -330,3 +331,12 @@ def _reach(
 def _broken(why: str) -> BuiltFlag:
     message = f"the flag's entry in the bundle can't be used: {why}"
     return BuiltFlag(None, Answer(Reason.ERROR, error=(ErrorCode.PARSE_ERROR, message)))
+
+
+def _load_before_fork() -> None:
+    """Load what evaluations load on their first use: of a module that is being loaded in a fork, the child would wait for ever."""
+    from flagctl.evaluator import codegen, shapes  # noqa: F401, PLC0415
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_load_before_fork)

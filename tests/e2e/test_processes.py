@@ -170,6 +170,43 @@ assert client.wait_until_ready(20)
 """
 )
 
+FIRST_EVALUATIONS = (
+    HEAD
+    + """
+# Hot flags are compiled by modules that are loaded when there is the first; a fork may come just then.
+import flagctl
+from flagctl.ops.bench_flags import FULL_CONTEXT, case_bundle
+
+flags = flagctl.load(case_bundle())
+begin, hot = threading.Event(), []
+
+def evaluate():
+    begin.wait()
+    for _ in range(3000):
+        flags.evaluate_all(FULL_CONTEXT)
+        hot.append(1)
+
+threads = [threading.Thread(target=evaluate, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+begin.set()
+while not hot:
+    time.sleep(0.0001)
+time.sleep(float(sys.argv[1]))
+pid = os.fork()
+if pid == 0:
+    evaluate()
+    os._exit(0)
+deadline = time.monotonic() + 40
+while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+    time.sleep(0.01)
+if done == (0, 0):
+    os.kill(pid, 9)
+    sys.exit("the child hangs")
+assert os.waitstatus_to_exitcode(done[1]) == 0
+"""
+)
+
 FROZEN = (
     HEAD
     + """
@@ -212,6 +249,11 @@ def test_forks_during_the_first_look_at_a_store_hang_nobody(tmp_path, s3_bucket,
     project.put(remote, bundle_of(a=True), **FOREVER)
     (tmp_path / "trust.json").write_bytes(project.trust_data)
     run(FIRST_LOOK, s3_bucket.url, delay, str(tmp_path / "trust.json"), s3_bucket.endpoint_url)
+
+
+@pytest.mark.parametrize("delay", ["0", "0.002", "0.005", "0.01", "0.02"])
+def test_forks_during_the_first_evaluations_hang_nobody(delay):
+    run(FIRST_EVALUATIONS, delay)
 
 
 def test_a_process_that_was_frozen_looks_at_once_when_it_goes_on(tmp_path):
