@@ -41,6 +41,12 @@ ANALYTICS: Final = {
 """In `flagctl.cli.analytics`."""
 
 
+AUDIT: Final = {
+    "audit": "Show who changed what, who published it where, and what was forced off. Exits with 1 if something is not as it should be.",
+}
+"""In `flagctl.cli.audit`."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
@@ -52,6 +58,7 @@ def register(app: typer.Typer) -> None:
     register_lazily(group, _PANEL, "flagctl.cli.experiment", RESULTS)
     app.add_typer(group, name="experiment", rich_help_panel=_PANEL)
     register_lazily(app, _PANEL, "flagctl.cli.analytics", ANALYTICS)
+    register_lazily(app, _PANEL, "flagctl.cli.audit", AUDIT)
 
 
 def _group() -> None:

@@ -23,7 +23,19 @@ def read_trailers(repository: GitRepository, base: str, head: str) -> tuple[Comm
     Raises:
         UsageError: If a revision does not exist.
     """
-    span = f"{repository.resolve(base)}..{repository.resolve(head)}"
+    return _read(repository, f"{repository.resolve(base)}..{repository.resolve(head)}")
+
+
+def read_all_trailers(repository: GitRepository, head: str) -> tuple[CommitTrailers, ...]:
+    """Return the same for the whole history of `head`.
+
+    Raises:
+        UsageError: If the revision does not exist.
+    """
+    return _read(repository, repository.resolve(head))
+
+
+def _read(repository: GitRepository, span: str) -> tuple[CommitTrailers, ...]:
     output = run_git(
         repository.work_tree, "log", "-z", "--cc", "--name-only", "--no-renames", f"--format={_FORMAT}", span
     )

@@ -1,0 +1,125 @@
+"""Who changed, published and forced off what, from git and from what was signed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tests.cli.conftest import git
+from tests.cli.test_experiment_results import obeys
+
+
+@pytest.fixture
+def shop(repo, cli):
+    git(repo, "init", "-q")
+    git(repo, "add", ".")
+    git(repo, "commit", "-qm", "First flags")
+    cli("publish", "development")
+    path = repo / "flags" / "new-checkout.yaml"
+    path = path if path.exists() else next(repo.rglob("new-checkout.yaml"))
+    path.write_text(path.read_text(encoding="utf-8").replace("percentage: 25", "percentage: 50"), encoding="utf-8")
+    git(repo, "commit", "-qam", "Half of them\n\nApproved-by: Ann <ann@example.com>")
+    cli("publish", "development")
+    cli("kill", "new-checkout", "--env", "development", "--reason", "errors since noon")
+    cli("unkill", "new-checkout", "--env", "development")
+    cli("rollback", "development")
+    return repo
+
+
+def test_everything_that_happened_is_there_with_who_did_it(shop, cli):
+    data = cli.json("audit", "--env", "development")
+    obeys("audit", data)
+    actions = [one["action"] for one in data["entries"]]
+    assert sorted(actions) == ["change", "change", "kill", "publish", "publish", "rollback", "unkill"]
+    change = next(one for one in data["entries"] if one["action"] == "change" and one["summary"] == "Half of them")
+    assert change["approved_by"] == ["Ann <ann@example.com>"]
+    assert change["keys"] == ["new-checkout"]
+    kill = next(one for one in data["entries"] if one["action"] == "kill")
+    assert (kill["details"], kill["environment"]) == (["errors since noon"], "development")
+    assert {one["rebuilt"] for one in data["entries"] if one["action"] in {"publish", "rollback"}} == {"same"}
+    assert data["problems"] == []
+    text = cli("audit", "--env", "development").stdout
+    assert "3 of 3 publications compile to the published bytes" in text
+
+
+def test_one_flag_and_a_time_narrow_it(shop, cli):
+    data = cli.json("audit", "new-checkout", "--env", "development")
+    assert {one["action"] for one in data["entries"]} == {"change", "kill", "unkill"}
+    assert cli.json("audit", "--env", "development", "--since", "2100-01-01T00:00:00Z")["entries"] == []
+
+
+def test_a_bundle_that_its_commit_does_not_compile_to_is_a_finding(shop, cli):
+    path = next(shop.rglob("new-checkout.yaml"))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("percentage: 50", "percentage: 75"), encoding="utf-8")
+    cli("publish", "development", "--allow-dirty")
+    done = cli("audit", "--env", "development", exit_code=1)
+    assert "which does not compile to its bytes" in done.stdout
+
+
+def test_lines_are_one_entry_each_oldest_first(shop, cli):
+    lines = cli("audit", "--env", "development", "--output-format", "jsonl").stdout.splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert [one["time_ms"] for one in entries] == sorted(one["time_ms"] for one in entries)
+    assert len(entries) == 7
+
+
+class Service(BaseHTTPRequestHandler):
+    """Takes audit entries, after failing once."""
+
+    received: list[tuple[dict, bytes]]
+    failures: int
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if type(self).failures:
+            type(self).failures -= 1
+            self.send_response(503)
+        else:
+            type(self).received.append((dict(self.headers), body))
+            self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_entries_go_to_an_audit_service_signed_and_again_after_a_failure(shop, cli, monkeypatch):
+    Service.received, Service.failures = [], 1
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("FLAGCTL_WEBHOOK_SECRET", "very secret")
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/audit"
+        assert "sent 7 entries" in cli("audit", "--env", "development", "--to", url).stderr
+    finally:
+        server.shutdown()
+        server.server_close()
+    ((headers, body),) = Service.received
+    expected = hmac.new(b"very secret", body, hashlib.sha256).hexdigest()
+    assert headers["X-Flagctl-Signature"] == f"sha256={expected}"
+    assert len(body.splitlines()) == 7
+
+
+def test_an_audit_log_does_not_go_over_plain_http(shop, cli):
+    assert "over https" in cli("audit", "--env", "development", "--to", "http://audit.example.com/", exit_code=2).stderr
+
+
+def test_entries_become_log_records(shop, cli):
+    from opentelemetry import _logs
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+
+    exporter = InMemoryLogRecordExporter()
+    provider = LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    _logs.set_logger_provider(provider)
+    cli("audit", "--env", "development", "--to", "otel:")
+    names = [one.log_record.event_name for one in exporter.get_finished_logs()]
+    assert names.count("flagctl.audit.change") == 2
+    assert "flagctl.audit.kill" in names
