@@ -79,7 +79,7 @@ def test_outside_of_a_repository_the_hint_says_what_to_do(cli, tmp_path, monkeyp
 
 
 def test_a_mistyped_command_or_option_gets_a_suggestion(cli) -> None:
-    assert "hint: did you mean 'validate'?" in cli("valdate", exit_code=2).stderr
+    assert "hint: did you mean 'validate'" in cli("valdate", exit_code=2).stderr
     assert "did you mean '--coverage'?" in cli("test", "--coverag", exit_code=2).stderr
     assert "invalid value for '--output-format'" in cli("version", "--output-format", "xml", exit_code=2).stderr
     assert "usage: flagctl eval" in cli("eval", exit_code=2).stderr
