@@ -7,7 +7,9 @@ that a second run writes the same bytes. What the files mean is in `README.md`.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -77,6 +79,7 @@ def documents() -> dict[str, str]:
         "networks.json": written({"networks": list(networks())}),
         "patterns.json": written({"patterns": list(patterns())}),
         "percentages.json": written({"percentages": list(percentages())}),
+        "lists.json": written(lists()),
     }
 
 
@@ -322,6 +325,28 @@ def percentages() -> Iterable[dict[str, Any]]:
             for shift in (-1, 0, 1, 2, 3, 6, 7, 8, 10, 11, 500_000, 1_000_002, 1_000_003, 86_399_999, 86_400_000)
         }
         yield {"percentage": shape, "at": [[ms, share_at(shape, ms)] for ms in sorted(moments)]}
+
+
+def lists() -> dict[str, Any]:
+    """Return hashes of units, and a whole list; written here from the page about the format, not by the evaluator."""
+    names, units = ("vip-customers", "beta"), ("user-1", "user-2", "1", "é", "日本語", "😀", "a b")
+    hashes = [{"list": name, "unit": unit, "hash": f"{hashed(name, unit):016x}"} for name in names for unit in units]
+    members = [f"user-{number}" for number in range(40)]
+    body = b"".join(value.to_bytes(8, "little") for value in sorted(hashed("vip-customers", unit) for unit in members))
+    head = b"FLAGLST1" + len(members).to_bytes(8, "little") + v.BASE_MS.to_bytes(8, "little")
+    head += sha256(b"vip-customers").digest()[:8] + sha256(body).digest()
+    return {
+        "hashes": hashes,
+        "list": "vip-customers",
+        "file": b64encode(head + body).decode(),
+        "members": members,
+        "others": [f"other-{number}" for number in range(20)],
+    }
+
+
+def hashed(name: str, unit: str) -> int:
+    """Return the hash of a unit in a list."""
+    return int.from_bytes(sha256(name.encode() + b"\0" + unit.encode()).digest()[:8], "big")
 
 
 def condition_bundle(conditions: Iterable[dict[str, Any]], patterns_used: dict[str, Any] | None = None) -> bytes:

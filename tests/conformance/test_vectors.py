@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from flagctl.evaluator.automaton import Automaton
 from flagctl.evaluator.buckets import bucket, unit_of
 from flagctl.evaluator.document import check_structure, open_bundle
 from flagctl.evaluator.instants import instant_of
+from flagctl.evaluator.lists import HashList, unit_hash, write_list
 from flagctl.evaluator.trace import ExplainOptions, explain, share_at
 from flagctl.evaluator.versions import parse_version
 from tests.conformance.generate import condition_bundle
@@ -98,6 +100,17 @@ def test_units() -> None:
         assert unit_of(vector["value"]) == readers.unit(vector["value"]) == unit, vector
         if unit is not None:
             assert bucket(salt, unit) == reference_bucket(salt, unit) == vector["bucket"], vector
+
+
+def test_lists() -> None:
+    document = vectors("lists.json")
+    for vector in document["hashes"]:
+        assert f"{unit_hash(vector['list'], vector['unit']):016x}" == vector["hash"], vector
+    data = b64decode(document["file"])
+    found = HashList(data, document["list"])
+    assert all(unit in found for unit in document["members"])
+    assert not any(unit in found for unit in document["others"])
+    assert write_list(document["list"], document["members"], found.generated_ms) == data
 
 
 def test_buckets() -> None:
