@@ -37,10 +37,12 @@ _LOADED_LATE: Final = (
     "cryptography.hazmat.primitives.asymmetric.ec",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "flagctl.bundle.delta",
+    "flagctl.evaluator.codegen",
     "flagctl.evaluator.flagset",
+    "flagctl.evaluator.shapes",
     "flagctl.evaluator.structure",
 )
-"""What passes load on their first use."""
+"""What passes and evaluations load on their first use."""
 
 _FAREWELL_SECONDS: Final = 0.2
 """How long all clients of a program that ends may take to finish what they are at."""
@@ -241,14 +243,15 @@ _MARGIN: Final = 0.01
 
 
 def _before_fork() -> None:
-    if not _running:
+    running = list(_running)
+    if not running:
         return
-    # A module that is being loaded while the process forks can never be loaded in the child.
+    locks = [background.hold_still() for background in running]
+    _still[threading.get_ident()] = [lock for lock in locks if lock is not None]
+    # Last, since other threads went on meanwhile: a module that is being loaded now could never be loaded in the child.
     load_before_fork()
     for name in _LOADED_LATE:
         import_module(name)
-    locks = [background.hold_still() for background in list(_running)]
-    _still[threading.get_ident()] = [lock for lock in locks if lock is not None]
 
 
 def _after_fork_in_parent() -> None:
