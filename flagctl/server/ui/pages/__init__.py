@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from flagctl.server.ui.pages import flags, play
+from flagctl.server.ui.pages import edit, flags, play
 from flagctl.server.ui.pages.page import Page
 
 __all__ = ["ROUTES", "Page"]
 
-ROUTES: Final[tuple[Page, ...]] = (*flags.ROUTES, *play.ROUTES)
+ROUTES: Final[tuple[Page, ...]] = (*flags.ROUTES, *play.ROUTES, *edit.ROUTES)
 """Every page, in the order in which paths are compared."""
