@@ -17,25 +17,22 @@ import os
 import threading
 import weakref
 from contextlib import suppress
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.fields import format_instant
 from flagctl.bundle.unit_list import ListPointer, check_file, check_newer, list_file_key, list_key, read_pointer
+from flagctl.client.listed import ListedFlags, list_names
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
-from flagctl.evaluator.details import EvaluationDetails
 from flagctl.evaluator.lists import HashList, ListFormatError
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from flagctl.bundle.accept import Trusted
     from flagctl.client.client import Client
     from flagctl.client.dress import Evaluating
-    from flagctl.evaluator.details import Variant
-    from flagctl.evaluator.document import Document
     from flagctl.storage.remote import Remote
 
 LOOK_SECONDS: Final = 60.0
@@ -206,97 +203,6 @@ class BigSegments:
         except (OSError, FlagctlError, ValueError):
             return None
         return held
-
-
-@final
-class ListedFlags:
-    """Served flags whose details say what the lists behind an answer are worth.
-
-    Args:
-        served: The flags.
-        document: Their bundle.
-        health: Returns what a list is worth.
-    """
-
-    __slots__ = ("_document", "_health", "_known", "_served", "evaluate_all", "get_value", "get_variant", "is_enabled")
-
-    def __init__(self, served: Evaluating, document: Document, health: Callable[[str], str]) -> None:
-        self._served = served
-        self._document = document
-        self._health = health
-        self._known: dict[str, tuple[tuple[str, str], ...]] = {}
-        self.is_enabled: Callable[..., bool] = served.is_enabled
-        self.get_value: Callable[..., Any] = served.get_value
-        self.get_variant: Callable[..., Variant | None] = served.get_variant
-        self.evaluate_all: Callable[..., dict[str, Any]] = served.evaluate_all
-
-    def evaluate(self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, /) -> EvaluationDetails:
-        """Answer as `FlagSet.evaluate`."""
-        details = self._served.evaluate(key, context, default)
-        try:
-            lists = self._known[key]
-        except (KeyError, TypeError):
-            lists = self._find(key)
-        if not lists:
-            return details
-        worth = {segment: self._health(name) for segment, name in lists}
-        return EvaluationDetails(
-            details.value,
-            details.variant,
-            details.reason,
-            details.error_code,
-            details.error_message,
-            details.rule,
-            MappingProxyType({**details.metadata, "big_segments": worth}),
-        )
-
-    def _find(self, key: object) -> tuple[tuple[str, str], ...]:
-        if type(key) is not str or not self._document.has("flags", key):
-            return ()
-        try:
-            found = tuple(sorted(set(_lists_of(self._document, "flags", key, set()))))
-        except (LookupError, ValueError, TypeError, AttributeError):
-            found = ()  # an entry that cannot be read, whose answer says so
-        self._known[key] = found
-        return found
-
-
-def list_names(document: Document) -> tuple[str, ...]:
-    """Return the lists that a bundle's segments name, ascending."""
-    names = set()
-    for key, line in document.raw_lines("segments").items():
-        if b'"list":' in line:
-            name = document.segment(key).get("list")
-            if type(name) is str:
-                names.add(name)
-    return tuple(sorted(names))
-
-
-def _lists_of(document: Document, section: str, key: str, seen: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Yield (segment, list) for everything below a flag or segment."""
-    if (section, key) in seen or not document.has(section, key):
-        return
-    seen.add((section, key))
-    entry = document.entry(section, key)
-    if section == "segments" and "list" in entry:
-        yield key, entry["list"]
-    for need, _ in entry.get("prerequisites", ()):
-        yield from _lists_of(document, "flags", need, seen)
-    conditions = [entry.get("when", ()), *(rule.get("when", ()) for rule in entry.get("rules", ()))]
-    for segment in _segments_in(conditions):
-        yield from _lists_of(document, "segments", segment, seen)
-
-
-def _segments_in(node: Any) -> Iterator[str]:
-    if isinstance(node, (list, tuple)):
-        for part in node:
-            yield from _segments_in(part)
-    elif isinstance(node, dict):
-        if "segment" in node:
-            yield node["segment"]
-        for name in ("all", "any", "not"):
-            if name in node:
-                yield from _segments_in(node[name])
 
 
 def attach(client: Client, reader: Any, open_remote: Callable[[], Remote] | None, folder: str | None) -> Any:

@@ -209,7 +209,7 @@ def list_reader(documents: Iterable[Document], options: PopulationOptions) -> Li
     Raises:
         UsageError: If a list was not given: what it means for a population cannot be known without it.
     """
-    from flagctl.client.big_segments import list_names
+    from flagctl.client.listed import list_names
 
     wanted = sorted({name for document in documents for name in list_names(document)})
     if not wanted:

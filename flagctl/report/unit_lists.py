@@ -9,7 +9,7 @@ from flagctl.report.table import Column, render_fields, render_table
 from flagctl.report.values import count, show_size
 
 if TYPE_CHECKING:
-    from flagctl.ops.unit_lists import ListFile, ListStates, Membership, PublishedList
+    from flagctl.ops.unit_list_model import ListFile, ListStates, Membership, PublishedList
 
 
 def render_list_file(result: ListFile, style: Style) -> str:
