@@ -70,7 +70,7 @@ def _levels(levels: tuple[LevelTiming, ...], style: Style) -> str:
             f"{level.median_ms:.4g} ms",
             f"{level.p99_ms:.4g} ms",
             f"{level.limit_ms:g} ms",
-            level.url,
+            level.url or "",
         )
         for level in levels
     ]
