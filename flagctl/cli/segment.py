@@ -61,6 +61,9 @@ def publish(
     stale_after: Annotated[
         str | None, typer.Option(metavar="T", help="Mark answers when the units are older, such as 36h or 2d.")
     ] = None,
+    redis: Annotated[
+        str | None, typer.Option(metavar="URL", help="Also fill this Redis, for applications that ask there.")
+    ] = None,
     key: Keys = None,
     remote: Remote = None,
     endpoint_url: EndpointUrl = None,
@@ -72,7 +75,7 @@ def publish(
 
     from flagctl.ops.kill_model import parse_until
     from flagctl.ops.publishing import find_signers
-    from flagctl.ops.unit_lists import ListVersion, list_of, publish_list, read_units
+    from flagctl.ops.unit_lists import ListVersion, fill_redis, list_of, publish_list, read_units
     from flagctl.report.unit_lists import render_published_list
 
     session = session_of(context)
@@ -82,8 +85,11 @@ def publish(
     target = _target(session, repository, env, (remote, endpoint_url, region, trust))
     seconds = None if stale_after is None else parse_until(stale_after, 0)
     signers = find_signers(session.root, env, key or ())
-    result = publish_list(target, signers, ListVersion(name, read_units(name, source, time.time()), seconds))
-    session.emit(result, render_published_list)
+    data = read_units(name, source, time.time())
+    session.emit(publish_list(target, signers, ListVersion(name, data, seconds)), render_published_list)
+    if redis is not None:
+        count = fill_redis(redis, (target.project, env), name, data)
+        session.console.note(f"{count:,} units of {name} are in Redis")
 
 
 def status(

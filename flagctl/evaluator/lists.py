@@ -25,7 +25,7 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MAGIC: Final = b"FLAGLST1"
 HEADER_SIZE: Final = 64
@@ -158,6 +158,10 @@ class HashList:
         except (AttributeError, UnicodeEncodeError):
             return False
         return self.has_hash(int.from_bytes(digest[:HASH_SIZE], "big"))
+
+    def hashes(self) -> Iterator[int]:
+        """Iterate over all hashes, ascending."""
+        return iter(self._hashes)
 
     def has_hash(self, wanted: int) -> bool:
         """Return whether a hash is in it: looked for where it should be, then everywhere."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flagctl.signing import Signer
 
 _ATTEMPTS: Final = 8
+_FILL_SECONDS: Final = 10.0
 _CHANCE: Final = 2.0**64
 
 
@@ -179,6 +180,29 @@ def publish_list(
     raise ConflictError(
         f"other publishers of the list '{name}' were faster {_ATTEMPTS} times in a row", hint="try again"
     )
+
+
+def fill_redis(url: str, place: tuple[str, str], name: str, data: bytes) -> int:
+    """Put a list's file into Redis, for applications that ask there; return how many units it has.
+
+    Args:
+        url: Location of the server.
+        place: Project and environment.
+        name: The list.
+        data: Its file.
+
+    Raises:
+        RemoteError: The server cannot be reached.
+        UsageError: The location cannot be used, or the library is not installed.
+    """
+    from flagctl.storage.redis_lists import RedisListStore
+
+    units = HashList(data, name, check=False)
+    store = RedisListStore(url, *place, timeout=_FILL_SECONDS)
+    try:
+        return store.fill(name, units.hashes(), units.generated_ms)
+    finally:
+        store.close()
 
 
 def list_states(target: Target, repository: Repository, *, clock: Callable[[], float] = time.time) -> ListStates:
