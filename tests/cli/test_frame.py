@@ -224,7 +224,8 @@ def test_control_c_ends_with_130_and_no_traceback(tmp_path) -> None:
         # a process started in the background may have inherited that Ctrl-C is ignored
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import flagctl.ops.listing as listing, time, sys\n"
-        "def wait(*_):\n    print('waiting', flush=True); time.sleep(30)\n"
+        # many short waits: a signal that arrives just before a wait begins would be looked at when it ends
+        "def wait(*_):\n    print('waiting', flush=True)\n    for _ in range(300): time.sleep(0.1)\n"
         "listing.list_flags = wait\n"
         f"sys.argv = ['flagctl', 'list', '--root', {str(ROOT / 'flags')!r}]\n"
         "from flagctl.__main__ import main\nmain()"
