@@ -95,6 +95,7 @@ class S3Remote:
                 if answer.get("ContentLength", 0) > max_bytes:
                     raise _too_large(key, max_bytes)
                 data = b"".join(_chunks(body, key, max_bytes))
+                return Fetched(data, answer["ETag"])
             finally:
                 body.close()
         except FlagctlError:
@@ -106,7 +107,6 @@ class S3Remote:
             if code in _MISSING:
                 return None
             raise self._translate(error, key) from error
-        return Fetched(data, answer["ETag"])
 
     def _put(self, key: str, data: bytes, if_match: str | None, *, if_none_match: bool) -> str:
         condition: dict[str, Any] = {}
@@ -120,13 +120,13 @@ class S3Remote:
             answer = self._opened().put_object(
                 Bucket=self._bucket, Key=self._key(key), Body=data, ContentType=content_type, **condition
             )
+            return answer["ETag"]
         except Exception as error:
             code = _code(error)
             # AWS answers 404 where the object of an If-Match has gone; others answer 412.
             if condition and (code in _CONFLICTS or code in _MISSING):
                 raise ConflictError(f"{self._place(key)} has changed meanwhile") from error
             raise self._translate(error, key) from error
-        return answer["ETag"]
 
     def _list(self, prefix: str) -> list[str]:
         start = len(self._prefix)
@@ -178,6 +178,9 @@ class S3Remote:
             return RemoteError(f"{place} arrived damaged: the store's checksum does not fit")
         if isinstance(error, (BotoCoreError, HTTPError, OSError)):
             return RemoteError(f"{place} cannot be reached: {_sentence(error)}", hint=_endpoint_hint(self._options))
+        if isinstance(error, (ValueError, LookupError, TypeError, AttributeError)):
+            # The SDK's parsers raise such things for answers that were damaged on the way.
+            return RemoteError(f"{place}: the store's answer cannot be read ({type(error).__name__})")
         return error
 
     def list(self, prefix: str) -> list[str]:

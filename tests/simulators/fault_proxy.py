@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import select
 import socket
 import threading
 import time
 
 CHUNK = 65_536
+_METHODS = {b"GET", b"PUT", b"HEAD", b"DELETE", b"POST"}
 
 
 class FaultProxy:
@@ -23,10 +25,17 @@ class FaultProxy:
         ``status``: answer every request with `status` without passing it on.
         ``lose-answer``: pass the request on, then answer with `status` instead of the real answer.
         ``silent``: accept and never answer.
+        ``garble``: change some bytes of the answer.
+
+    Args:
+        port: The server's; `upstream` may be changed while the proxy runs, when the server got another one.
+        http: Whether requests are told apart by HTTP's methods. Without, everything that a client sends is a request.
     """
 
-    def __init__(self, port: int) -> None:
-        self._upstream = port
+    def __init__(self, port: int, *, http: bool = True) -> None:
+        self.upstream = port
+        self._http = http
+        self._dice = random.Random(port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -66,7 +75,7 @@ class FaultProxy:
         with contextlib.suppress(OSError), client:
             if self.mode == "refuse":
                 return
-            with socket.create_connection(("127.0.0.1", self._upstream)) as upstream:
+            with socket.create_connection(("127.0.0.1", self.upstream)) as upstream:
                 self._exchange(client, upstream)
 
     def _exchange(self, client: socket.socket, upstream: socket.socket) -> None:
@@ -85,7 +94,7 @@ class FaultProxy:
                 if mode == "refuse":
                     return
                 if mode == "status":
-                    client.sendall(_answer(self.status))
+                    client.sendall(_answer(self.status) if self._http else b"-ERR simulated\r\n")
                     return
                 if mode != "silent":
                     upstream.sendall(data)
@@ -110,6 +119,8 @@ class FaultProxy:
         elif mode == "cut":
             client.sendall(data[: self.count])
             return False
+        elif mode == "garble":
+            data = bytes(byte ^ 0x2A if self._dice.random() < 0.02 else byte for byte in data)
         elif mode == "lose-answer":
             client.sendall(_answer(self.status))
             return False

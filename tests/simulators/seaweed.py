@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import socket
@@ -96,7 +97,8 @@ def _wait_until_writable(server: Server, folder: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            client.create_bucket(Bucket="ready")
+            with contextlib.suppress(client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou):
+                client.create_bucket(Bucket="ready")  # there already if the folder was used before
             client.put_object(Bucket="ready", Key="ready", Body=b"ready")
         except Exception as error:
             if server.process.poll() is not None or time.monotonic() > deadline:

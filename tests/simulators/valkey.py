@@ -56,6 +56,12 @@ class Valkey:
             process.kill()
             process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def pause(self) -> None:
         """Freeze it: connections are taken by the kernel and nothing is answered."""
         self._signal(signal.SIGSTOP)

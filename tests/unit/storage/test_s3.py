@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -166,6 +167,24 @@ def test_every_fault_is_remote_trouble_after_one_request(faulty, fault_proxy, mo
         assert fault_proxy.requests - before[0] == 1
     fault_proxy.set("pass")
     assert faulty.get(KEY, max_bytes=60_000).data == b"x" * 50_000
+
+
+@pytest.mark.parametrize("header", [b"", b'ETag: "a"\r\nLast-Modified: Mox, 2\x1a Nov\r\n'], ids=["no tag", "no date"])
+def test_an_answer_that_the_sdk_cannot_read_is_remote_trouble(s3_credentials, header):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n" + header + b"\r\nx")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(RemoteError, match="cannot be read"):
+            open_remote("s3://bucket/flags", options=RemoteOptions(endpoint_url=url)).get(KEY, max_bytes=100)
+        thread.join(10)
 
 
 def test_a_slow_drip_is_cut_off_at_the_deadline(faulty, fault_proxy):
