@@ -45,6 +45,7 @@ from flagctl.model.rollout import (
     SteppedPercentage,
 )
 from flagctl.model.segment import Segment
+from flagctl.model.strategy import BlueGreen, Strategy
 
 __all__ = [
     "FULL",
@@ -58,6 +59,7 @@ __all__ = [
     "Attribute",
     "AttributeCondition",
     "AttributeType",
+    "BlueGreen",
     "Breaker",
     "Breaking",
     "Condition",
@@ -96,6 +98,7 @@ __all__ = [
     "SegmentCondition",
     "Step",
     "SteppedPercentage",
+    "Strategy",
     "Target",
     "Unset",
     "Variant",

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from flagctl.diagnostics import Route
     from flagctl.model.conditions import Condition
     from flagctl.model.rollout import Percentage, Rollout, Schedule
+    from flagctl.model.strategy import BlueGreen, Strategy
 
 TARGETING_KEY: Final = ("targeting_key",)
 """The attribute that names the unit unless `bucket_by` says otherwise."""
 
-OVERRIDABLE: Final = ("enabled", "off", "default", "value", "rules", "targets", "prerequisites", "schedule")
+OVERRIDABLE: Final = ("enabled", "off", "default", "value", "rules", "targets", "prerequisites", "schedule", "strategy")
 """Keys that an environment may replace, whole."""
 
 
@@ -85,7 +86,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One targeting rule; exactly one of `serve`, `value`, `rollout`, `experiment` is given."""
+    """One targeting rule; exactly one of `serve`, `value`, `rollout`, `experiment` is given.
+
+    A rule that stands for a strategy, or a part of it, points to it with `strategy`; everything else says what the strategy means.
+    """
 
     id: str
     when: tuple[Condition, ...] = ()
@@ -99,6 +103,7 @@ class Rule:
     salt: str | None = None
     bucket_by: tuple[str, ...] | None = None
     description: str | None = None
+    strategy: Strategy | None = None
     route: Route = ()
 
 
@@ -119,6 +124,7 @@ class EnvironmentOverride:
     targets: tuple[Target, ...] = ()
     prerequisites: tuple[Prerequisite, ...] = ()
     schedule: Schedule | None = None
+    blue_green: BlueGreen | None = None
     route: Route = ()
 
 
@@ -170,6 +176,7 @@ class Flag:
     salt: str | None = None
     bucket_by: tuple[str, ...] | None = None
     breaker: Breaker | None = None
+    blue_green: BlueGreen | None = None
     environments: Mapping[str, EnvironmentOverride] = field(default_factory=dict)
 
     def in_environment(self, environment: str) -> FlagState:
@@ -190,6 +197,13 @@ class Flag:
             prerequisites=override.prerequisites if override and "prerequisites" in given else self.prerequisites,
             schedule=override.schedule if override and "schedule" in given else self.schedule,
         )
+
+    def blue_green_in(self, environment: str) -> BlueGreen | None:
+        """Return which of two colours `environment` serves; None if its default is no such choice."""
+        override = self.environments.get(environment)
+        if override is not None and "default" in override.given:
+            return override.blue_green
+        return self.blue_green
 
     def salt_of(self, rule: Rule | None = None, rollout: Rollout | None = None) -> str:
         """Return the salt of a rule's percentage or rollout, or of the default's: the innermost one given, or the key."""

@@ -156,4 +156,8 @@ def _outcome(rule: Rule) -> str:
     if rule.rollout is not None:
         return describe_default(rule.rollout) or ""
     served = rule.serve if rule.serve is not None else show_value(None if rule.value is UNSET else rule.value, 60)
-    return served if rule.percentage is None else f"{served} for {words.percentage(rule.percentage)}"
+    if rule.percentage is None:
+        return served
+    plan = rule.strategy
+    planned = "" if plan is None or plan.rule != rule.id else f"; {words.strategy(plan)}"
+    return f"{served} for {words.percentage(rule.percentage)}{planned}"

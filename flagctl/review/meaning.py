@@ -9,7 +9,7 @@ from typing import Any
 from flagctl.bundle.canonical import canonical_json
 from flagctl.model import UNSET, AttributeCondition
 
-_NO_MEANING = frozenset({"route", "path", "description"})
+_NO_MEANING = frozenset({"route", "path", "description", "strategy"})
 _SETS = frozenset(
     {"in", "contains_any", "contains_all", "starts_with", "ends_with", "in_network"}
 )  # a list of constants whose order and repetitions don't matter

@@ -185,6 +185,12 @@ class _StateDiff:
             yield self._change("percentage-changed", message, _inside(routes, "percentage"), rule=other.id)
         if _buckets(one.percentage) and _buckets(other.percentage) and bucketing[0] != bucketing[1]:
             yield from self._rebucketed(bucketing, routes, other.id)
+        # a published bundle does not know strategies, so one side without says nothing
+        if one.strategy is not None and other.strategy is not None and other.id == other.strategy.rule:
+            before, after = words.strategy(one.strategy), words.strategy(other.strategy)
+            if before != after:
+                message = f"rule {other.id}: {before} → {after}"
+                yield self._change("strategy-changed", message, routes, category=Category.STRUCTURE, rule=other.id)
 
     def _split(
         self,

@@ -20,7 +20,7 @@ from flagctl.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flagctl.model import Breaker, Condition, Percentage, Rollout, Rule, Schedule
+    from flagctl.model import Breaker, Condition, Percentage, Rollout, Rule, Schedule, Strategy
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONG_LIST = 6
@@ -170,3 +170,19 @@ def schedule(item: Schedule | None) -> str:
     start = f"from {instant(item.from_ms)}" if item.from_ms is not None else ""
     end = f"until {instant(item.until_ms)}" if item.until_ms is not None else ""
     return " ".join(part for part in (start, end) if part) or "always"
+
+
+def strategy(item: Strategy) -> str:
+    """Return a plan in words: its steps with what they wait for, and whether it is held or aborted."""
+    waits = {step.position: step.waits_for for step in item.calendar()}
+    parts = []
+    for position, step in enumerate(item.steps):
+        group = "a group" if position == 0 and item.group is not None else share(step.thousandths)
+        hold = f" (waits for {waits[position]})" if waits[position] and (step.hold or position == 0) else ""
+        parts.append(group + hold)
+    state = ", aborted" if item.aborted_ms is not None else ", held" if _is_held(item) else ""
+    return f"{item.kind.value} {' → '.join(parts)}{state}"
+
+
+def _is_held(item: Strategy) -> bool:
+    return any(pause.until_ms is None for pause in item.pauses)

@@ -28,6 +28,7 @@ _PATTERNS: Final = {
     "error_rate": "write a share in percent with its sign, such as 5% or 0.5%",
     "window": "write a whole number with s, m, h or d, such as 60s",
     "cool_down": "write a whole number with s, m, h or d, such as 5m",
+    **dict.fromkeys(("after", "bake", "hold", "max_age"), "write a whole number with s, m, h or d, such as 2d"),
     "owners": "write @person, @organisation/team or an e-mail address, in quotes",
 }
 
@@ -169,7 +170,11 @@ def _missing(error: ValidationError, route: Route) -> Message:
         )
     if name == "when" and conditional:
         text = "the segment has neither 'include' nor 'members' nor 'when', so nobody can be in it"
-        return "SCH103", text, Detail(help="list units under include, conditions under when, or name a list under members", part="head")
+        return (
+            "SCH103",
+            text,
+            Detail(help="list units under include, conditions under when, or name a list under members", part="head"),
+        )
     if name == "latency_p95_ms" and conditional:
         return (
             "SCH103",

@@ -13,6 +13,7 @@ from flagctl.source.builder.parts import (
     build_targets,
 )
 from flagctl.source.builder.site import Site, optional_path
+from flagctl.source.builder.strategies import build_blue_green
 from flagctl.source.document import Detail
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def build_flag(site: Site, data: dict[str, Any]) -> Flag:
     if off is None and kind is FlagType.BOOLEAN and any(variant.name == "off" for variant in variants):
         off = "off"
     environments = get("environments")
+    colours = build_blue_green(get("strategy"), ("strategy",))
+    default = build_default(site, get("default"), ("default",)) if colours is None else colours.active
     return Flag(
         key=data["key"],
         path=site.document.path,
@@ -50,7 +53,7 @@ def build_flag(site: Site, data: dict[str, Any]) -> Flag:
         is_value_flag=is_value_flag,
         enabled=get("enabled", True),
         off=off,
-        default=VALUE_VARIANT if is_value_flag else build_default(site, get("default"), ("default",)),
+        default=VALUE_VARIANT if is_value_flag else default,
         prerequisites=build_prerequisites(get("prerequisites", ()), ("prerequisites",)),
         targets=build_targets(site, get("targets", {}), ("targets",)),
         rules=build_rules(site, get("rules", ()), ("rules",)),
@@ -58,6 +61,7 @@ def build_flag(site: Site, data: dict[str, Any]) -> Flag:
         salt=get("salt"),
         bucket_by=optional_path(get("bucket_by")),
         breaker=_breaker(site, get("breaker")),
+        blue_green=colours,
         environments={}
         if environments is None
         else {name: _override(site, name, part, is_value_flag) for name, part in environments.items()},
@@ -122,12 +126,16 @@ def _override(site: Site, name: str, part: dict[str, Any], is_value_flag: bool) 
     get = part.get
     given = set(part)
     _check_form(site, part, route, is_value_flag)
+    colours = build_blue_green(get("strategy"), (*route, "strategy"))
+    if colours is not None:
+        given.add("default")
     return EnvironmentOverride(
         name=name,
         given=frozenset(given),
         enabled=get("enabled"),
         off=get("off"),
-        default=build_default(site, get("default"), (*route, "default")),
+        default=build_default(site, get("default"), (*route, "default")) if colours is None else colours.active,
+        blue_green=colours,
         value=get("value", UNSET),
         rules=build_rules(site, get("rules", ()), (*route, "rules")),
         targets=build_targets(site, get("targets", {}), (*route, "targets")),

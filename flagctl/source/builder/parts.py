@@ -25,6 +25,7 @@ from flagctl.model import (
     Target,
 )
 from flagctl.source.builder.site import PRUNED, Site, optional_path, path_of
+from flagctl.source.builder.strategies import build_gradual, build_strategy, is_strategy
 from flagctl.source.document import Detail
 
 if TYPE_CHECKING:
@@ -140,23 +141,25 @@ def build_rules(site: Site, items: list[Any], route: Route) -> tuple[Rule, ...]:
         if item is PRUNED:
             continue
         before = site.count
-        rule = _build_rule(site, item, (*route, position))
+        rules = _build_rule(site, item, (*route, position))
         if site.count == before:
-            result.append(rule)
+            result.extend(rules)
     return tuple(result)
 
 
-def _build_rule(site: Site, item: Data, route: Route) -> Rule:
+def _build_rule(site: Site, item: Data, route: Route) -> tuple[Rule, ...]:
+    """Return the rule, or the rules that its strategy stands for."""
     get = item.get
     when, rollout, percentage, schedule = get("when"), get("rollout"), get("percentage"), get("schedule")
-    return Rule(
+    strategy, waits = get("strategy"), percentage.__class__ is dict and is_strategy(percentage)
+    rule = Rule(
         id=item["id"],
         when=() if when is None else build_conditions(when, (*route, "when")),
         serve=get("serve"),
         value=get("value", UNSET),
         rollout=None if rollout is None else build_rollout(site, rollout, (*route, "rollout")),
         experiment=get("experiment"),
-        percentage=None if percentage is None else build_percentage(site, percentage, (*route, "percentage")),
+        percentage=None if percentage is None or waits else build_percentage(site, percentage, (*route, "percentage")),
         priority=int(get("priority", 0)),
         schedule=build_schedule(site, schedule, (*route, "schedule")),
         salt=get("salt"),
@@ -164,6 +167,11 @@ def _build_rule(site: Site, item: Data, route: Route) -> Rule:
         description=get("description"),
         route=route,
     )
+    if waits:
+        return build_gradual(site, rule, percentage, (*route, "percentage"))
+    if strategy is not None:
+        return build_strategy(site, rule, strategy, (*route, "strategy"), build_conditions)
+    return (rule,)
 
 
 def build_targets(site: Site, value: Data, route: Route) -> tuple[Target, ...]:

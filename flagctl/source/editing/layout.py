@@ -18,12 +18,12 @@ WIDTH: Final = 120
 
 ABOUT: Final = ("kind", "key", "name", "description", "owner", "tags")
 STATE: Final = (
-    *("enabled", "off", "value", "default", "salt", "bucket_by"),
+    *("enabled", "off", "value", "default", "strategy", "salt", "bucket_by"),
     *("schedule", "prerequisites", "targets", "rules"),
 )
 RULE: Final = (
     *("id", "description", "when", "schedule", "serve", "value", "rollout", "experiment"),
-    *("percentage", "bucket_by", "salt", "priority"),
+    *("percentage", "strategy", "bucket_by", "salt", "priority"),
 )
 CONDITION: Final = ("attribute", "operator", "value", "ignore_case", "segment", "any", "all", "not")
 WINDOW: Final = ("from", "to", "until", "start", "end")
@@ -31,8 +31,8 @@ WINDOW: Final = ("from", "to", "until", "start", "end")
 TOP: Final[dict[str, tuple[str, ...]]] = {
     "flag": (
         *ABOUT,
-        *("type", "lifecycle", "value", "value_schema", "variants", "enabled", "off", "default", "salt", "bucket_by"),
-        *("schedule", "prerequisites", "targets", "breaker", "rules", "environments"),
+        *("type", "lifecycle", "value", "value_schema", "variants", "enabled", "off", "default"),
+        *("strategy", "salt", "bucket_by", "schedule", "prerequisites", "targets", "breaker", "rules", "environments"),
     ),
     "segment": (*ABOUT, "include", "exclude", "members", "when"),
     "experiment": (
@@ -51,6 +51,23 @@ _INSIDE: Final[dict[str, tuple[str, ...]]] = {
     "schedule": ("from", "until"),
     "breaker": ("error_rate", "latency_p95_ms", "minimum", "window", "cool_down"),
     "linear": WINDOW,
+    "percentage": ("linear", "steps", "guard", "holds", "aborted"),
+    "canary": ("start", "group", "bake", "steps", "guard", "holds", "aborted"),
+    "guarded": ("start", "steps", "hold", "guard", "holds", "aborted"),
+    "group": ("when", "percent", "bucket_by"),
+    "guard": (
+        "metrics",
+        "experiment",
+        "on_failure",
+        "on_stale",
+        "stale_checks",
+        "max_age",
+        "minimum_units",
+        "require",
+        "risk",
+    ),
+    "aborted": ("at", "reason"),
+    "blue_green": ("active", "previous"),
 }
 _USERS_OWN: Final = frozenset(
     {"value", "value_schema", "variants", "targets", "rollout", "context", "matrix", "expect"}
@@ -58,7 +75,7 @@ _USERS_OWN: Final = frozenset(
 """Keys below which nothing is ours to order; a condition's value is a scalar or a list of them."""
 
 _BLOCK_LISTS: Final = frozenset(
-    {"rules", "when", "any", "all", "prerequisites", "steps", "cases", "secondary", "guardrails"}
+    {"rules", "when", "any", "all", "prerequisites", "steps", "cases", "secondary", "guardrails", "holds"}
 )
 _BLOCK_MAPPINGS: Final = frozenset({"environments", "targets", "metrics", "percentage", "attributes"})
 
@@ -90,7 +107,9 @@ def key_order(kind: str | None, route: Route) -> tuple[str, ...]:
         "when": CONDITION,
         "any": CONDITION,
         "all": CONDITION,
-        "steps": ("from", "percent"),
+        "steps": ("from", "after", "percent", "hold_until", "released"),
+        "holds": ("from", "until", "reason"),
+        "metrics": ("metric", "direction", "margin", "measurement", "prometheus"),
         "prerequisites": ("flag", "variants"),
     }.get(str(owner), ())
 

@@ -14,7 +14,7 @@ WHEN = RULES + "  - id: r\n    serve: on\n    when:\n"
 CASES = {
     # text: (code, text of the span, part of the message, part of the help)
     FLAG + "defualt: on\n": ("SCH102", "defualt", "unknown key 'defualt'", "did you mean 'default'?"),
-    FLAG + "fallthrough: on\n": ("SCH102", "fallthrough", "unknown key", "possible here: bucket_by, default,"),
+    FLAG + "fallthrough: on\n": ("SCH102", "fallthrough", "unknown key", "possible here: breaker, bucket_by, default,"),
     FLAG + "percentage: 5\n": ("SCH102", "percentage", "unknown key", "belongs into a rule"),
     FLAG + "conditions: []\n": ("SCH102", "conditions", "unknown key", "possible here"),
     FLAG + "targeting: []\n": ("SCH102", "targeting", "unknown key", "did you mean 'rules'?"),

@@ -1,0 +1,118 @@
+"""Rollouts as calendars and curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flagctl.ops.rollout import share_of
+from flagctl.ops.rollout_picture import certain_until, window_of
+from flagctl.report.table import Column, render_table
+from flagctl.review import words
+
+if TYPE_CHECKING:
+    from flagctl.ops.rollout import RolloutStatus, RolloutView, StepView
+    from flagctl.report.style import Style
+
+_BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+_ROWS: Final = 5
+_COLUMNS: Final = 60
+_COLOURS: Final = {"waiting": "yellow", "held": "yellow", "aborted": "red", "running": "green"}
+_MARKS: Final = {"done": "✓", "now": "▶", "next": " ", "later": " "}
+_TABLE: Final = (
+    Column(title="flag", paint=("bold",), flexible=True),
+    Column(title="rule", flexible=True),
+    Column(title="where", flexible=True, droppable=True),
+    Column(title="strategy", droppable=True),
+    Column(title="serves"),
+    Column(title="state"),
+    Column(title="next"),
+)
+_WAITS: Final = {
+    "approval": "waits for approval",
+    "guardrail": "waits for the guard",
+    "start": "waits for its start",
+    "resume": "waits: held",
+}
+
+
+def render_rollouts(status: RolloutStatus, style: Style) -> str:
+    """Return every rollout with calendar and curve; a line each if there are many."""
+    if not status.rollouts:
+        return "nothing grows here"
+    flags = {view.key for view in status.rollouts}
+    if len(flags) > 1:
+        rows = [_row(view) for view in status.rollouts]
+        return render_table(_TABLE, rows, style)
+    return "\n\n".join(_one(view, status.now_ms, style) for view in status.rollouts)
+
+
+def _row(view: RolloutView) -> tuple[str, ...]:
+    serves = view.serves if view.kind == "blue-green" else f"{view.serves} {view.percent:g} %"
+    return (view.key, view.rule or "", ", ".join(view.environments), view.kind, serves, view.state, _next(view))
+
+
+def _next(view: RolloutView) -> str:
+    if view.next_ms is not None:
+        return words.instant(view.next_ms)
+    return _WAITS.get(view.waits_for or "", "")
+
+
+def _one(view: RolloutView, now_ms: int, style: Style) -> str:
+    where = ", ".join(view.environments)
+    title = f"{style.paint(view.key, 'bold')}  {view.kind}" + (f" rule {view.rule}" if view.rule else "")
+    if view.kind == "blue-green":
+        other = f", {view.previous} to flip back to" if view.previous else ""
+        return f"{title}  {where}\n  {style.paint(view.serves, 'green')} is active{other}"
+    state = style.paint(view.state, *(_COLOURS.get(view.state, "bold"),))
+    lines = [f"{title}  {where}", f"  {state}: {view.serves} for {view.percent:g} %"]
+    if view.reason:
+        lines[-1] += f" ({view.reason})"
+    if view.group:
+        lines.append(f"  group: {view.group}")
+    if view.steps:
+        lines += ["", *(_step(step) for step in view.steps)]
+    following = _next(view)
+    if following and view.state not in {"aborted", "finished"}:
+        lines += ["", f"  next: {following}"]
+    picture = curve(view, now_ms)
+    if picture:
+        lines += ["", *(f"  {line}" for line in picture)]
+    return "\n".join(lines)
+
+
+def _step(step: StepView) -> str:
+    mark = _MARKS[step.state]
+    if step.begins_ms is not None:
+        when = words.instant(step.begins_ms)
+    elif step.due_ms is not None:
+        when = f"{words.instant(step.due_ms)} at the earliest, {_WAITS.get(step.waits_for or '', '')}"
+    else:
+        when = _WAITS.get(step.waits_for or "", "not known yet")
+    return f"  {mark} {step.label:>8}  {when}"
+
+
+def curve(view: RolloutView, now_ms: int) -> list[str]:
+    """Return lines of text that show the share over time; ``░`` is what is expected but waits, ``│`` is now."""
+    window = window_of(view, now_ms)
+    if window is None:
+        return []
+    start, end = window
+    span = end - start
+    certain = certain_until(view)
+    rows = [[" "] * _COLUMNS for _ in range(_ROWS)]
+    for column in range(_COLUMNS):
+        at = start + span * (2 * column + 1) // (2 * _COLUMNS)
+        eighths = round(share_of(view, at) / 100_000 * _ROWS * 8)
+        for row in range(_ROWS):
+            part = min(max(eighths - row * 8, 0), 8)
+            block = _BLOCKS[part]
+            rows[_ROWS - 1 - row][column] = "░" if part and certain is not None and at >= certain else block
+    here = min(max(_COLUMNS * (now_ms - start) // span, 0), _COLUMNS - 1)
+    labels = ["100 %" if row == 0 else "  0 %" if row == _ROWS - 1 else "     " for row in range(_ROWS)]
+    lines = [f"{label} {''.join(row)}" for label, row in zip(labels, rows, strict=True)]
+    axis = "─" * here + "┴" + "─" * (_COLUMNS - 1 - here)
+    first, last = words.instant(start)[:10], words.instant(end)[:10]
+    middle = list(" " * (_COLUMNS - 20))
+    if 10 <= here - 1 and here + 2 <= _COLUMNS - 11:
+        middle[here - 11 : here - 8] = "now"
+    return [*lines, f"      {axis}", f"      {first}{''.join(middle)}{last}"]
