@@ -24,11 +24,11 @@ class Pushed:
 
     Attributes:
         url: Where it is, without secrets.
-        readers: How many clients listened; None if everything was there already.
+        readers: How many clients listened.
     """
 
     url: str
-    readers: int | None
+    readers: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -55,6 +55,7 @@ def push_published(target: Target) -> tuple[Pushed | None, tuple[str, ...]]:
     """Copy what is current at the remote to the shared cache, and tell its readers; return it, and warnings."""
     if target.l2 is None:
         return None, ()
+    from flagctl.client.l2 import hint_of
     from flagctl.ops.relay import Relay
     from flagctl.storage.redis import RedisRemote
 
@@ -65,13 +66,19 @@ def push_published(target: Target) -> tuple[Pushed | None, tuple[str, ...]]:
     relay = Relay(target.remote, target.reader(), [cache])
     try:
         report = relay.run()
+        place = report.places[0]
+        trouble = place.error or (report.problem.message if report.problem is not None else None)
+        readers = place.readers
+        if trouble is None and readers is None and report.epoch is not None and report.seq is not None:
+            # A client was faster with the copy; whoever knows the number already ignores the hint.
+            readers = cache.tell(target.environment, hint_of(report.epoch, report.seq))
+    except FlagctlError as error:
+        trouble, readers = error.message, None
     finally:
         relay.close()
-    place = report.places[0]
-    trouble = place.error or (report.problem.message if report.problem is not None else None)
-    if trouble is not None:
+    if trouble is not None or readers is None:
         return None, (f"published, but not pushed: {trouble}; clients learn of it at their next look at the remote",)
-    return Pushed(url=cache.url, readers=place.readers), ()
+    return Pushed(url=cache.url, readers=readers), ()
 
 
 def push_kills(target: Target, kills: KillList) -> tuple[Pushed | None, tuple[str, ...]]:

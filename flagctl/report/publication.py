@@ -49,8 +49,6 @@ def render_publication(result: PublishResult, style: Style) -> str:
 
 def pushed_to(pushed: Pushed) -> str:
     """Return which shared cache was told, and how many listened."""
-    if pushed.readers is None:
-        return f"{pushed.url}, which had it"
     return f"{pushed.url}, {pushed.readers} client{'' if pushed.readers == 1 else 's'} listening"
 
 

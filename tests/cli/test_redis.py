@@ -34,7 +34,7 @@ def test_publications_and_kills_tell_the_configured_cache(cli, repo, valkey) -> 
     check("output-kill.schema.json", result)
     assert result["pushed"]["readers"] == 0
     assert f"pushed to {valkey.url}" in cli("unkill", "new-checkout", "--env", "development").stdout
-    assert f"{valkey.url}, which had it" in cli("publish", "development").stdout
+    assert f"{valkey.url}, 0 clients listening" in cli("publish", "development").stdout
     edit(repo / "flags" / "api-rate-limit.yaml", "\nvalue: 100", "\nvalue: 200")
     cli("publish", "development")
     assert "pushed" in cli("rollback", "development").stdout
