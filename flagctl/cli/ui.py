@@ -45,6 +45,7 @@ def ui(
     import sys
 
     _check(log_format)
+    from flagctl.report.experiment_html import render_html
     from flagctl.server.ui.options import UiOptions
     from flagctl.server.ui.run import RunOptions, run_ui
     from flagctl.server.web.serving import Listen
@@ -60,6 +61,7 @@ def ui(
         public_url=public_url,
         root_path=root_path.rstrip("/"),
         events=events,
+        experiment_report=render_html,
     )
     run = RunOptions(
         ui=options,

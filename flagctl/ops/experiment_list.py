@@ -99,7 +99,11 @@ def list_experiments(root: Path, *, key: str | None = None, status: str | None =
         NothingMatchedError: If there is no such experiment.
         FindingsError: If the flag files have errors.
     """
-    repository = readable(load(root))
+    return summaries(readable(load(root)), key=key, status=status)
+
+
+def summaries(repository: Repository, *, key: str | None = None, status: str | None = None) -> ExperimentListResult:
+    """As `list_experiments`, of a repository that was read already."""
     if key is not None:
         chosen = [find_experiment(repository, key)]
     else:

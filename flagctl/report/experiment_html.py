@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from flagctl import plots
 from flagctl.report import experiment_words as words
-from flagctl.report import plots
 from flagctl.report.values import show_instant
 
 if TYPE_CHECKING:

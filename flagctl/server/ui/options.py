@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003 - dataclass fields
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flagctl.ops.experiment_analyze import AnalyzeResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,7 @@ class UiOptions:
         public_url: Where people reach the UI, if not where it listens.
         root_path: Path in front of all pages, without a slash at its end.
         events: Location of recorded exposures and conversions, for the results of experiments.
+        experiment_report: Makes a whole report of an analysis.
     """
 
     root: Path
@@ -33,6 +40,7 @@ class UiOptions:
     public_url: str | None = None
     root_path: str = ""
     events: str | None = None
+    experiment_report: Callable[[AnalyzeResult], str] | None = None
 
     @property
     def behind_proxy(self) -> bool:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from flagctl.server.ui.pages import edit, flags, play
+from flagctl.server.ui.pages import audit, documents, edit, flags, live, play
 from flagctl.server.ui.pages.page import Page
 
 __all__ = ["ROUTES", "Page"]
 
-ROUTES: Final[tuple[Page, ...]] = (*flags.ROUTES, *play.ROUTES, *edit.ROUTES)
+ROUTES: Final[tuple[Page, ...]] = (
+    *flags.ROUTES,
+    *play.ROUTES,
+    *edit.ROUTES,
+    *documents.ROUTES,
+    *live.ROUTES,
+    *audit.ROUTES,
+)
 """Every page, in the order in which paths are compared."""

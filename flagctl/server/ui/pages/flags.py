@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.diagnostics import Severity
+from flagctl.errors import UsageError
 from flagctl.ops.graph import graph_of
 from flagctl.ops.listing import describe_flag, summarize
+from flagctl.ops.usage import UsageOptions
+from flagctl.ops.usage import usage as count_usage
 from flagctl.review.words import instant
 from flagctl.server.ui.pages.page import Page
 from flagctl.server.ui.pictures import curve, graph_picture
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from flagctl.source import LoadedRepository
 
 ROWS: Final = 50
+_USAGE_DAYS: Final = 30
 _FILTERS: Final = ("env", "tag", "owner", "type", "state")
 
 
@@ -100,8 +104,19 @@ def flag(ask: Ask) -> Response:
         findings=[one for one in loaded.diagnostics if one.path == found.path],
         experiments=[model.experiments[key] for key in shown.experiments],
         has_git=ask.desk.git() is not None,
+        live_in=next((name for name, one in reversed(tuple(model.config.environments.items())) if one.remote), None),
         protected=[name for name, one in model.config.environments.items() if one.protected],
     )
+
+
+def usage(ask: Ask) -> Response:
+    """Show how often the flag answered what."""
+    if ask.options.events is None:
+        raise UsageError("nothing says where events were recorded", hint="start the UI with --events FOLDER")
+    options = UsageOptions(
+        root=ask.desk.root, events=ask.options.events, now_ms=ask.desk.now_ms, days=_USAGE_DAYS, keys=(ask.path("key"),)
+    )
+    return ask.page("part_usage.html", result=count_usage(options), days=_USAGE_DAYS)
 
 
 def _groups(found: Flag, environments: tuple[str, ...], now_ms: int) -> list[Group]:
@@ -125,4 +140,5 @@ def _problem_paths(loaded: LoadedRepository) -> frozenset[str]:
 ROUTES: Final = (
     Page("GET", "/", index),
     Page("GET", "/flags/{key}", flag),
+    Page("GET", "/flags/{key}/usage", usage),
 )
