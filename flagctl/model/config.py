@@ -109,6 +109,7 @@ class RepositoryConfig:
         owner: Owner of `flagctl.yaml` itself.
         owners: Who stands behind the owners that files name, by that name.
         policy: What a change needs before it may go live.
+        references: Raw section `references`: how keys are looked for in code.
     """
 
     path: str
@@ -120,3 +121,4 @@ class RepositoryConfig:
     owner: str | None = None
     owners: Mapping[str, Owner] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    references: Mapping[str, Any] = field(default_factory=dict)

@@ -32,6 +32,7 @@ def build_config(site: Site, data: dict[str, Any]) -> RepositoryConfig:
         owner=data.get("owner"),
         owners=build_owners(data.get("owners") or {}),
         policy=build_policy(site, data.get("policy") or {}),
+        references=data.get("references") or {},
     )
 
 

@@ -1,0 +1,161 @@
+"""Code as it lies in one or several git repositories, and the places in it that name flags."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flagctl.model import Repository
+    from flagctl.references import CodeReference, ReferenceSettings
+    from flagctl.references.python_project import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A file that was not looked through, and why: ``binary``, ``large`` or ``unreadable``."""
+
+    path: str
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {"path": self.path, "reason": self.reason}
+
+
+@dataclass(slots=True)
+class Code:
+    """Files of code and what was found in them.
+
+    Attributes:
+        folders: Git work trees, in order; paths of files in further ones begin with the folder's name.
+        places: Files on disk by path.
+        references: Of known keys, by file and place.
+        unknown: Calls that ask for a key that no flag has.
+        skipped: Files not looked through.
+        files: How many were.
+        lines: How many lines they have.
+        project: The Python files that were parsed.
+        seconds: How long it took.
+    """
+
+    folders: tuple[Path, ...] = ()
+    places: dict[str, Path] = field(default_factory=dict)
+    references: list[CodeReference] = field(default_factory=list)
+    unknown: list[CodeReference] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    files: int = 0
+    lines: int = 0
+    project: Project | None = None
+    seconds: float = 0.0
+
+    def by_key(self) -> dict[str, list[CodeReference]]:
+        """Return the references of each key that has any."""
+        found: dict[str, list[CodeReference]] = {}
+        for one in self.references:
+            found.setdefault(one.key, []).append(one)
+        return found
+
+
+def settings_of(repository: Repository) -> ReferenceSettings:
+    """Return how keys are looked for, as `flagctl.yaml` says."""
+    from flagctl.references import ReferenceSettings
+
+    return ReferenceSettings.from_config(repository.config.references)
+
+
+def read_code(
+    root: Path,
+    keys: Iterable[str],
+    *,
+    known: Iterable[str],
+    settings: ReferenceSettings,
+    own: Iterable[str],
+    code: tuple[Path, ...] = (),
+) -> Code:
+    """Look for keys in all files that git tracks.
+
+    Args:
+        root: The flag repository's root.
+        keys: What to look for.
+        known: All keys of flags and experiments.
+        settings: How.
+        own: The flag repository's own files, relative to its root; they are no code.
+        code: Folders to look through; empty for the git repository that the flags are in.
+
+    Raises:
+        UsageError: If a folder is in no git repository.
+    """
+    from flagctl.references.search import Search
+
+    started = time.perf_counter()
+    result = Code(folders=code or (root,))
+    search = Search(frozenset(keys), frozenset(known), settings)
+    for path, place in _files(root, result.folders, frozenset(own), settings):
+        data = _read(place, path, settings, result)
+        if data is not None:
+            result.files += 1
+            result.lines += data.count(b"\n")
+            result.places[path] = place
+            search.add(path, data)
+    result.references, result.unknown = search.finish()
+    result.project = search.project
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def _read(place: Path, path: str, settings: ReferenceSettings, result: Code) -> bytes | None:
+    from flagctl.references.classify import is_binary
+
+    try:
+        # one more byte tells a file that is too large, without asking for every file's size
+        with place.open("rb", buffering=0) as file:
+            data = file.read(settings.max_bytes + 1)
+    except FileNotFoundError:  # deleted, but not staged yet; or a sparse checkout
+        return None
+    except OSError:
+        result.skipped.append(Skipped(path=path, reason="unreadable"))
+        return None
+    if is_binary(data):
+        result.skipped.append(Skipped(path=path, reason="binary"))
+        return None
+    if len(data) > settings.max_bytes:
+        result.skipped.append(Skipped(path=path, reason="large"))
+        return None
+    return data
+
+
+def _files(
+    root: Path, folders: tuple[Path, ...], own: frozenset[str], settings: ReferenceSettings
+) -> Iterator[tuple[str, Path]]:
+    from flagctl.source.selection import glob_pattern
+    from flagctl.vcs import GitRepository
+    from flagctl.vcs.files import tracked_files
+
+    include = [glob_pattern(glob) for glob in settings.include]
+    exclude = [glob_pattern(glob) for glob in settings.exclude]
+    mine = {(root.resolve() / path) for path in own}
+    seen: set[Path] = set()
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"the folder {folder} does not exist")
+        repository = GitRepository(folder)
+        whole = folder == root and len(folders) == 1
+        top = repository.work_tree
+        prefix = "" if len(folders) == 1 else f"{top.name}/"
+        for name in tracked_files(repository, whole=whole):
+            place = top / name
+            if place in mine or place in seen:
+                continue
+            if include and not any(pattern.match(name) for pattern in include):
+                continue
+            if any(pattern.match(name) for pattern in exclude):
+                continue
+            seen.add(place)
+            yield prefix + name, place
