@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from flagctl.model import Repository
     from flagctl.references import CodeReference, ReferenceSettings
     from flagctl.references.python_project import Project
+    from flagctl.source import LoadedRepository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,34 +71,30 @@ def settings_of(repository: Repository) -> ReferenceSettings:
     return ReferenceSettings.from_config(repository.config.references)
 
 
-def read_code(
-    root: Path,
-    keys: Iterable[str],
-    *,
-    known: Iterable[str],
-    settings: ReferenceSettings,
-    own: Iterable[str],
-    code: tuple[Path, ...] = (),
-) -> Code:
+def read_code(root: Path, loaded: LoadedRepository, *, keys: Iterable[str] = (), code: tuple[Path, ...] = ()) -> Code:
     """Look for keys in all files that git tracks.
 
     Args:
         root: The flag repository's root.
-        keys: What to look for.
-        known: All keys of flags and experiments.
-        settings: How.
-        own: The flag repository's own files, relative to its root; they are no code.
+        loaded: The flag repository; its own files are no code, and its configuration says how to look.
+        keys: What to look for; empty for all flags and experiments.
         code: Folders to look through; empty for the git repository that the flags are in.
 
     Raises:
         UsageError: If a folder is in no git repository.
+        InvalidFlagsError: If `flagctl.yaml` is unusable.
     """
+    from flagctl.ops.loading import readable
     from flagctl.references.search import Search
 
+    repository = readable(loaded)
+    settings = settings_of(repository)
+    known = frozenset({*repository.flags, *repository.experiments})
+    own = frozenset({*loaded.documents, "flagctl.yaml"})
     started = time.perf_counter()
     result = Code(folders=code or (root,))
-    search = Search(frozenset(keys), frozenset(known), settings)
-    for path, place in _files(root, result.folders, frozenset(own), settings):
+    search = Search(frozenset(keys) or known, known, settings)
+    for path, place in _files(root, result.folders, own, settings):
         data = _read(place, path, settings, result)
         if data is not None:
             result.files += 1

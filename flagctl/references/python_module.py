@@ -184,8 +184,6 @@ def _scope(function: Function) -> Scope:
         elif isinstance(node, ast.Global | ast.Nonlocal):
             bound.update(node.names)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            for name, text in _assigned(node):
-                if text is not None:
-                    constants[name] = text
+            constants.update({name: text for name, text in _assigned(node) if text is not None})
     own = {name: text for name, text in constants.items() if stores.get(name) == 1 and name not in bound}
     return Scope(own, frozenset(bound | set(stores)))

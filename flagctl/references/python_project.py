@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from flagctl.references.python_methods import METHODS, Answer, Method, argument, last_name, wrapper_method
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -201,7 +200,16 @@ class Project:
                 if text is None or (wrapper.is_method and text not in self.keys):
                     return None
                 key = text
-            return _found(module, site, key, key_node, wrapper.method, wrapper, is_evident=not wrapper.is_method)
+            return Evaluation(
+                path=module.path,
+                call=site.call,
+                key=key,
+                key_node=key_node,
+                method=wrapper.method,
+                wrapper=wrapper,
+                is_evident=not wrapper.is_method,
+                function=site.function,
+            )
         name = last_name(site.call.func)
         method = self._configured.get(name)
         evident = method is not None
@@ -214,7 +222,16 @@ class Project:
         text = self.key_of(module, key_node, site)
         if text is None or not _KEY.match(text) or (text not in self.keys and not evident):
             return None
-        return _found(module, site, text, key_node, method, None, is_evident=evident)
+        return Evaluation(
+            path=module.path,
+            call=site.call,
+            key=text,
+            key_node=key_node,
+            method=method,
+            wrapper=None,
+            is_evident=evident,
+            function=site.function,
+        )
 
     @staticmethod
     def _is_client(module: Module, receiver: ast.expr) -> bool:
@@ -266,7 +283,9 @@ class Project:
         return len(self.wrappers) > before
 
     def _as_wrapper(self, module: Module, name: str, node: Function) -> Wrapper | None:
-        if node.decorator_list and not all(last_name(one) in {"staticmethod", "classmethod"} for one in node.decorator_list):
+        if node.decorator_list and not all(
+            last_name(one) in {"staticmethod", "classmethod"} for one in node.decorator_list
+        ):
             return None
         returned = _returned(node)
         for site in module.sites:
@@ -318,28 +337,6 @@ class Project:
         if text is not None and text in self.keys:
             return method, text, 0, ""
         return None
-
-
-def _found(
-    module: Module,
-    site: Site,
-    key: str,
-    key_node: ast.expr | None,
-    method: Method,
-    wrapper: Wrapper | None,
-    *,
-    is_evident: bool,
-) -> Evaluation:
-    return Evaluation(
-        path=module.path,
-        call=site.call,
-        key=key,
-        key_node=key_node,
-        method=method,
-        wrapper=wrapper,
-        is_evident=is_evident,
-        function=site.function,
-    )
 
 
 def _returned(node: Function) -> ast.expr | None:

@@ -132,7 +132,14 @@ class Search:
                 else:
                     kind = ReferenceKind.OTHER
             found[path, line, column] = CodeReference(
-                key=hit.key, path=path, line=line, column=column, kind=kind, text=shortened(text), method=method, via=via
+                key=hit.key,
+                path=path,
+                line=line,
+                column=column,
+                kind=kind,
+                text=shortened(text),
+                method=method,
+                via=via,
             )
 
     def _unknown_texts(self, path: str, data: bytes, unknown: dict[tuple[str, int, int], CodeReference]) -> None:

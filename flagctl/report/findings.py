@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 _MOST_LINES = 6
-_GITHUB_LIMIT = 10
+GITHUB_LIMIT = 10
 """GitHub shows this many errors and this many warnings of a step, and drops the rest silently."""
 _FIRST = 5
 
@@ -133,10 +133,10 @@ def render_github(diagnostics: Sequence[Diagnostic], prefix: str) -> str:
     left_out = 0
     for severity, command in ((Severity.ERROR, "error"), (Severity.WARNING, "warning"), (Severity.INFO, "notice")):
         of_this = [diagnostic for diagnostic in diagnostics if diagnostic.severity is severity]
-        commands += [_annotation(command, diagnostic, prefix) for diagnostic in of_this[:_GITHUB_LIMIT]]
-        left_out += max(0, len(of_this) - _GITHUB_LIMIT)
+        commands += [_annotation(command, diagnostic, prefix) for diagnostic in of_this[:GITHUB_LIMIT]]
+        left_out += max(0, len(of_this) - GITHUB_LIMIT)
     if left_out:
-        commands.append(f"{left_out} more; GitHub shows {_GITHUB_LIMIT} of each kind. All: flagctl validate")
+        commands.append(f"{left_out} more; GitHub shows {GITHUB_LIMIT} of each kind. All: flagctl validate")
     return "\n".join(commands)
 
 

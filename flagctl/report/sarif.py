@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from flagctl import __version__
-from flagctl.diagnostics import Severity
+from flagctl.diagnostics import Severity, Span
 from flagctl.report.style import plain
 from flagctl.review.changes import Category
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flagctl.diagnostics import Diagnostic, Related, RuleInfo, Span
+    from flagctl.diagnostics import Diagnostic, Related, RuleInfo
     from flagctl.ops.diff import DiffResult
     from flagctl.review.changes import Change
 
@@ -73,6 +73,61 @@ def render_findings_sarif(diagnostics: Iterable[Diagnostic], rules: Mapping[str,
         for diagnostic in diagnostics
     ]
     return _log(results, {code: _rule(info) for code, info in rules.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainFinding:
+    """A finding that is about a line of code or a whole file.
+
+    Attributes:
+        rule: Its kind, such as ``stale/expired``.
+        level: ``error``, ``warning`` or ``note``.
+        message: What is wrong.
+        path: The file, relative to the git repository's root.
+        line: From 1.
+        column: From 1, in characters.
+        fingerprint: What it is about, apart from lines.
+    """
+
+    rule: str
+    level: str
+    message: str
+    path: str
+    line: int = 1
+    column: int = 1
+    fingerprint: Sequence[Any] = ()
+
+
+def render_plain_sarif(findings: Iterable[PlainFinding], rules: Mapping[str, str]) -> str:
+    """Return findings as a SARIF log.
+
+    Args:
+        findings: The findings.
+        rules: One sentence about each kind.
+    """
+    results = [
+        _Result(
+            rule=one.rule,
+            level=one.level,
+            message=one.message,
+            location=_location(
+                one.path, Span(line=one.line, column=one.column, end_line=one.line, end_column=one.column)
+            ),
+            fingerprint=(one.rule, *one.fingerprint),
+        )
+        for one in findings
+    ]
+    about = {
+        rule: {
+            "id": rule,
+            "name": rule.rpartition("/")[2],
+            "shortDescription": {"text": text},
+            "fullDescription": {"text": text},
+            "help": {"text": text},
+        }
+        for rule, text in rules.items()
+    }
+    return _log(results, about)
 
 
 def render_diff_sarif(result: DiffResult, prefix: str) -> str:

@@ -1,0 +1,69 @@
+"""Commands for a flag's later life: `refs`, `stale`, `cleanup`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flagctl.cli.completions import complete_flags
+from flagctl.cli.exit_codes import ExitCode
+from flagctl.cli.session import joined, session_of
+from flagctl.cli.summary import OutSummary, append_summary
+
+_Keys = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY]...", help="Only these.", autocompletion=complete_flags)
+]
+_Code = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--code", metavar="DIR", help="Look through this git repository; may be repeated [default: that of the flags]."
+    ),
+]
+
+
+def refs(
+    context: typer.Context,
+    keys: _Keys = None,
+    *,
+    code: _Code = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KINDS", help="Only evaluation, constant, test, comment, config or other."),
+    ] = None,
+    fail_on: Annotated[str, typer.Option(metavar="WHAT", help="unknown or never.")] = "never",
+    out_summary: OutSummary = None,
+) -> None:
+    """Show where code names flags, and keys it asks for that do not exist."""
+    from flagctl.errors import UsageError
+    from flagctl.ops.refs import RefsOptions
+    from flagctl.ops.refs import refs as run
+    from flagctl.references import ReferenceKind
+    from flagctl.report import refs as report
+    from flagctl.report.json_text import render_json
+
+    session = session_of(context)
+    form = session.format("text", "json", "github", "sarif", "markdown")
+    kinds = joined(kind)
+    for name in kinds:
+        if name not in {one.value for one in ReferenceKind}:
+            raise UsageError(
+                f"there is no kind '{name}'", hint=f"there are: {', '.join(one.value for one in ReferenceKind)}"
+            )
+    if fail_on not in {"unknown", "never"}:
+        raise UsageError(f"--fail-on {fail_on}", hint="unknown or never")
+    result = run(RefsOptions(root=session.root, keys=tuple(keys or ()), code=tuple(code or ()), kinds=kinds))
+    append_summary(out_summary, lambda _limit: report.render_refs_markdown(result))
+    if form == "json":
+        session.console.result(render_json(result))
+    elif form == "github":
+        session.console.result(report.render_refs_github(result))
+    elif form == "sarif":
+        session.console.result(report.render_refs_sarif(result))
+    elif form == "markdown":
+        session.console.result(report.render_refs_markdown(result))
+    else:
+        session.console.result(report.render_refs(result, session.style))
+    if fail_on == "unknown" and result.suspicious and form != "sarif":
+        raise typer.Exit(ExitCode.FINDINGS)
