@@ -106,6 +106,17 @@ class AnalyzeResult:
             "parts": [one.to_dict() for one in self.results.parts],
             "differences": [one.to_dict() for one in self.results.differences],
             "trends": [one.to_dict() for one in self.results.trends],
+            "distributions": [
+                {
+                    "metric": key,
+                    "variant": one.variant,
+                    "n": one.n,
+                    "zeros": one.zeros,
+                    "quantiles": [list(pair) for pair in one.quantiles],
+                }
+                for key, found in data.distributions.items()
+                for one in found
+            ],
             "days": [{"date": day.date, "units": dict(day.units)} for day in data.days],
         }
 
@@ -239,7 +250,11 @@ def _engine(options: AnalyzeOptions) -> Any:
         from flagctl.warehouse.duck import DuckEngine
 
         return DuckEngine(memory_limit=options.memory_limit)
-    raise UsageError(f"there is no engine '{options.engine}'", hint="--engine duckdb")
+    if options.engine == "spark":
+        from flagctl.warehouse.spark import SparkEngine
+
+        return SparkEngine(options.master, memory_limit=options.memory_limit)
+    raise UsageError(f"there is no engine '{options.engine}'", hint="--engine duckdb or --engine spark")
 
 
 def _partitions(experiment: Experiment, now_ms: int) -> tuple[str, str]:

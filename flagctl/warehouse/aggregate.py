@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.experiments.data import DayData, ExperimentData
 from flagctl.warehouse import pipeline, series
 from flagctl.warehouse.counting import busy_units, count_units
+from flagctl.warehouse.distribution import distributions
 from flagctl.warehouse.moments import all_metrics, caps_of, check_values, pooled_means
 from flagctl.warehouse.parts import parts_of
 from flagctl.warehouse.pipeline import DAY_US
@@ -96,6 +97,7 @@ def aggregate(
         breakdowns=parts,
         by_age=ages,
         findings=tuple(found),
+        distributions=distributions(run, units) if options.details else {},
     )
 
 

@@ -8,36 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
-from flagctl.events import COLUMNS
-from flagctl.experiments.data import DataFinding
+from flagctl.warehouse import usable
+from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
+    from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
 
-_KEPT = {
-    "exposures": (
-        *("ts", "event_id", "environment", "experiment", "variant", "unit_type", "unit_id", "flag", "sdk", "attrs"),
-        "is_bot",
-    ),
-    "conversions": ("ts", "event_id", "environment", "unit_type", "unit_id", "event", "value", "attrs"),
-    "measurements": ("ts", "event_id", "environment", "unit_type", "unit_id", "name", "value", "attrs"),
-    "evaluations": (
-        *("ts", "event_id", "environment", "flag", "variant", "value", "reason", "rule", "error_code", "unit_id"),
-        *("context", "bundle", "duration_ns"),
-    ),
-    "usage": ("ts", "seconds", "environment", "flag", "variant", "reason", "count", "sdk"),
-}
-EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
-"""What experiments are analysed on."""
-_REQUIRED = {
-    "exposures": ("ts", "experiment", "variant", "unit_id"),
-    "conversions": ("ts", "unit_id", "event", "value"),
-    "measurements": ("ts", "name", "value"),
-    "evaluations": ("ts", "flag", "reason"),
-    "usage": ("ts", "flag", "reason", "count"),
-}
-BAD_SHARE = 0.01
-"""A greater share of unusable rows blocks a verdict: what is lost may be lost unevenly."""
+_FINITE = "isfinite(value)"
 
 
 class DuckEngine:
@@ -92,10 +70,7 @@ class DuckEngine:
 
         Unusable rows are left out and counted in `findings`.
         """
-        for path, reason in listing.unreadable:
-            self.findings.append(
-                DataFinding(code="unreadable-files", message=f"{path}: {reason}", count=1, blocks=True)
-            )
+        self.findings += usable.unreadable(listing)
         for kind in kinds:
             self._load(kind, listing)
         if not {"conversions", "measurements"} <= set(kinds):
@@ -114,22 +89,22 @@ class DuckEngine:
         if files := listing.of(kind, parquet=True):
             parts.append(self._parquet(kind, files, listing))
         if not parts:
-            types = ", ".join(f"NULL::{_SQL_TYPES[kind][c]} AS {c}" for c in _KEPT[kind])
+            types = ", ".join(f"NULL::{_SQL_TYPES[kind][c]} AS {c}" for c in KEPT[kind])
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {types} WHERE false")
             return
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
         self._count_unusable(kind)
-        bad = " AND ".join(_usable(kind))
-        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {bad}")  # noqa: S608
+        good = usable.usable(kind, _FINITE)
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {good}")  # noqa: S608
         self._drop_duplicates(kind)
 
     def _json(self, kind: str, files: list[EventFile], listing: Listing) -> str:
         """Return a query of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
-        wanted = {column: "MAP(VARCHAR, VARCHAR)" if column == "attrs" else "VARCHAR" for column in _KEPT[kind]}
+        wanted = {column: "MAP(VARCHAR, VARCHAR)" if column == "attrs" else "VARCHAR" for column in KEPT[kind]}
         shape = ", ".join(f"{name}: '{kind_}'" for name, kind_ in wanted.items())
         paths = ", ".join(_quoted(self._address(file, listing)) for file in files)
         name = f"json_{kind}"
-        casts = ", ".join(_from_text(kind, column) for column in _KEPT[kind])
+        casts = ", ".join(_from_text(kind, column) for column in KEPT[kind])
         # Parsed once: every later query would parse the text again.
         self.connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM read_json([{paths}], columns={{{shape}}},
@@ -140,14 +115,14 @@ class DuckEngine:
         """Return a query of Parquet files, one part for each set of columns that files have."""
         groups: dict[tuple[bool, tuple[str, ...]], list[EventFile]] = {}
         for file in files:
-            columns = tuple(c for c in _KEPT[kind] if c in file.columns)
+            columns = tuple(c for c in KEPT[kind] if c in file.columns)
             groups.setdefault((file.counted, columns), []).append(file)
         parts = []
         for (counted, columns), group in groups.items():
             paths = ", ".join(_quoted(self._address(file, listing)) for file in group)
             chosen = ", ".join(
                 _from_parquet(kind, c, counted=counted) if c in columns else f"NULL::{_SQL_TYPES[kind][c]} AS {c}"
-                for c in _KEPT[kind]
+                for c in KEPT[kind]
             )
             parts.append(f"SELECT {chosen} FROM read_parquet([{paths}], union_by_name=true, hive_partitioning=false)")  # noqa: S608
         return " UNION ALL ".join(parts)
@@ -167,30 +142,12 @@ class DuckEngine:
         return f"arrowstore://{file.path}"
 
     def _count_unusable(self, kind: str) -> None:
-        checks = {column: f"{column} IS NULL" for column in _REQUIRED[kind]}
-        if "value" in _REQUIRED[kind]:
-            checks["value"] = "value IS NULL OR NOT isfinite(value)"
-        counts = ", ".join(f"count(*) FILTER (WHERE {check}) AS bad_{column}" for column, check in checks.items())
-        usable = " AND ".join(_usable(kind))
-        row = self.connection.execute(
-            f"SELECT count(*), count(*) FILTER (WHERE NOT ({usable})), {counts} FROM raw_{kind}"  # noqa: S608
-        ).fetchone()
-        total, bad = row[0], row[1]
-        if not bad:
-            return
-        worst = max(zip(checks, row[2:], strict=True), key=lambda one: one[1])
-        self.findings.append(
-            DataFinding(
-                code="unusable-rows",
-                message=f"{kind} of {total} have no usable {worst[0]} or another column missing, and were left out",
-                count=bad,
-                blocks=bad / total > BAD_SHARE,
-            )
-        )
+        row = self.connection.execute(f"SELECT {usable.counting(kind, _FINITE)} FROM raw_{kind}").fetchone()  # noqa: S608
+        self.findings += usable.unusable(kind, row)
 
     def _drop_duplicates(self, kind: str) -> None:
         """Keep one row of each event id. Looking is cheap, removing is not, so it is done only where it must be."""
-        if "event_id" not in _KEPT[kind]:
+        if "event_id" not in KEPT[kind]:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
             return
         seen = self.connection.execute(
@@ -203,15 +160,9 @@ class DuckEngine:
         self.connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE {kind} AS SELECT * FROM all_{kind} WHERE event_id IS NULL
             UNION ALL SELECT * FROM (SELECT DISTINCT ON (event_id) * FROM all_{kind} WHERE event_id IS NOT NULL
-            ORDER BY event_id, ts)""")  # noqa: S608
+            ORDER BY event_id, {", ".join(usable.ORDER[kind])})""")  # noqa: S608
         left = self.connection.execute(f"SELECT count(event_id) FROM {kind}").fetchone()[0]  # noqa: S608
-        self.findings.append(
-            DataFinding(
-                code="duplicate-events",
-                message=f"{kind} were delivered more than once, and count once",
-                count=seen[0] - left,
-            )
-        )
+        self.findings.append(usable.duplicated(kind, seen[0] - left))
 
 
 _SQL_NAMES = {
@@ -222,14 +173,7 @@ _SQL_NAMES = {
     "boolean": "BOOLEAN",
     "strings": "MAP(VARCHAR, VARCHAR)",
 }
-_SQL_TYPES = {kind: {column.name: _SQL_NAMES[column.type.value] for column in COLUMNS[kind]} for kind in _KEPT}
-
-
-def _usable(kind: str) -> list[str]:
-    conditions = [f"{column} IS NOT NULL" for column in _REQUIRED[kind]]
-    if "value" in _REQUIRED[kind]:
-        conditions.append("isfinite(value)")
-    return conditions
+_SQL_TYPES = {kind: usable.types_of(kind, _SQL_NAMES) for kind in KEPT}
 
 
 def _from_text(kind: str, column: str) -> str:

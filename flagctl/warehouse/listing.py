@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -36,7 +36,9 @@ class EventFile:
         day: Its partition ``YYYY-MM-DD``, None outside of one.
         size: In bytes.
         columns: Names of a Parquet file's columns; empty for JSON lines, where every column may be missing anywhere.
+        types: Names and types of a Parquet file's columns that are read.
         counted: Whether instants are integers of microseconds.
+        nanoseconds: Whether instants have nanoseconds.
     """
 
     kind: str
@@ -44,7 +46,9 @@ class EventFile:
     day: str | None
     size: int
     columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
     counted: bool = False
+    nanoseconds: bool = False
 
     @property
     def is_parquet(self) -> bool:
@@ -113,11 +117,10 @@ def list_events(
         if not path.endswith(".parquet"):
             files.append(EventFile(kind=kind, path=path, day=day, size=size))
             continue
-        columns, counted, problem = _look_into(path, kind, filesystem)
-        if problem is None:
-            files.append(EventFile(kind=kind, path=path, day=day, size=size, columns=columns, counted=counted))
-        else:
-            unreadable.append((path, problem))
+        try:
+            files.append(_look_into(EventFile(kind=kind, path=path, day=day, size=size), filesystem))
+        except _UnreadableError as problem:
+            unreadable.append((path, str(problem)))
     return Listing(location=location, files=tuple(files), unreadable=tuple(unreadable), filesystem=filesystem)
 
 
@@ -173,23 +176,35 @@ def _is_complete(name: str) -> bool:
     return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
 
 
-def _look_into(path: str, kind: str, filesystem: Any) -> tuple[tuple[str, ...], bool, str | None]:
-    """Return the names of a Parquet file's columns and whether instants are integers, or why it cannot be used."""
+class _UnreadableError(Exception):
+    """Why a file cannot be used."""
+
+
+def _look_into(file: EventFile, filesystem: Any) -> EventFile:
+    """Return a Parquet file with what its footer says about its columns; one without any value counts as missing."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import
     from pyarrow import parquet  # noqa: PLC0415 - the same
 
     try:
-        schema = parquet.read_schema(path, filesystem=filesystem)
+        schema = parquet.read_schema(file.path, filesystem=filesystem)
     except (OSError, pa.ArrowException) as error:
-        return (), False, f"not a readable Parquet file: {str(error).splitlines()[0][:120]}"
-    names = tuple(schema.names)
-    missing = [name for name in READ_COLUMNS.get(kind, ()) if name not in names]
+        raise _UnreadableError(f"not a readable Parquet file: {str(error).splitlines()[0][:120]}") from error
+    missing = [name for name in READ_COLUMNS.get(file.kind, ()) if name not in schema.names]
     if missing:
-        return (), False, f"the column {missing[0]} is missing"
-    for column in COLUMNS[kind]:
-        if column.name in names and not _fits(schema.field(column.name).type, column.type):
-            return (), False, f"the column {column.name} is {schema.field(column.name).type}, not {column.type}"
-    return names, bool(pa.types.is_integer(schema.field("ts").type)), None
+        raise _UnreadableError(f"the column {missing[0]} is missing")
+    fields = [schema.field(one.name) for one in COLUMNS[file.kind] if one.name in schema.names]
+    for column in COLUMNS[file.kind]:
+        if column.name in schema.names and not _fits(schema.field(column.name).type, column.type):
+            raise _UnreadableError(f"the column {column.name} is {schema.field(column.name).type}, not {column.type}")
+    fields = [one for one in fields if not pa.types.is_null(one.type)]
+    ts = schema.field("ts").type
+    return replace(
+        file,
+        columns=tuple(one.name for one in fields),
+        types=tuple(f"{one.name} {one.type}" for one in fields),
+        counted=bool(pa.types.is_integer(ts)),
+        nanoseconds=bool(pa.types.is_timestamp(ts)) and ts.unit == "ns",
+    )
 
 
 def _fits(actual: Any, wanted: ColumnType) -> bool:

@@ -1,0 +1,264 @@
+"""Events in Spark, for data that one machine cannot hold: the same tables as in DuckDB, the same expressions on them.
+
+Where Spark differs from DuckDB, this module takes the difference away: the session's time zone is UTC, instants are integers
+of microseconds whatever a file's precision, every column of JSON lines is read as text and cast by name, and casts that fail
+give nothing instead of ending the query.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from flagctl.errors import UsageError
+from flagctl.warehouse import usable
+from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
+
+if TYPE_CHECKING:
+    from flagctl.experiments.data import DataFinding
+    from flagctl.warehouse.listing import EventFile, Listing
+
+_FINITE = "(NOT isnan(value) AND abs(value) < double('Infinity'))"
+_GLOB = re.compile(r"([\\*?\[\]{}])")
+_SHARED = {
+    "spark.sql.session.timeZone": "UTC",
+    # Spark refuses nanoseconds; as integers they are read as what they are.
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
+    "spark.sql.ansi.enabled": "true",
+}
+_LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+class SparkEngine:
+    """Spark with the events of one listing.
+
+    Args:
+        master: Such as ``local[2]`` or ``spark://host:7077``; None leaves it to Spark's own configuration. A session that
+            this process has already is used as it is, and left running.
+        memory_limit: Of the driver, such as ``4GB``; takes effect when this process starts Spark for the first time.
+
+    Raises:
+        UsageError: If the packages or Java are missing, or Spark does not start.
+    """
+
+    name = "spark"
+
+    def __init__(self, master: str | None = None, *, memory_limit: str | None = None) -> None:
+        try:
+            import ibis  # noqa: PLC0415 - slow to import
+            import pyspark.sql  # noqa: PLC0415 - the same
+        except ImportError as error:
+            raise UsageError(
+                f"--engine spark needs {error.name}, which is not installed", hint='pip install "flagctl[spark]"'
+            ) from error
+        running = pyspark.sql.SparkSession.getActiveSession()
+        self._own = running is None
+        self.session: Any = _session(master, memory_limit) if running is None else running
+        for name, value in _SHARED.items():
+            self.session.conf.set(name, value)
+        self.backend: Any = ibis.pyspark.connect(self.session)
+        self._cached: list[Any] = []
+        self.findings: list[DataFinding] = []
+
+    def close(self) -> None:
+        """Forget the tables, and end Spark if it was started here."""
+        for frame in self._cached:
+            frame.unpersist()
+        if self._own:
+            self.session.stop()
+
+    def table(self, name: str) -> Any:
+        """Return a table as an Ibis expression."""
+        return self.backend.table(name)
+
+    def materialise(self, name: str, expression: Any) -> Any:
+        """Compute a table once and return it as an Ibis expression."""
+        self._keep(name, self.backend.compile(expression))
+        return self.backend.table(name)
+
+    def rows(self, expression: Any) -> list[dict[str, Any]]:
+        """Return the rows of a small result."""
+        return [row.asDict() for row in self.session.sql(self.backend.compile(expression)).collect()]
+
+    def load(self, listing: Listing, kinds: tuple[str, ...] = EXPERIMENT_KINDS) -> None:
+        """Make a view of each kind of events, and ``events`` of conversions and measurements.
+
+        Unusable rows are left out and counted in `findings`.
+
+        Raises:
+            UsageError: If the files lie in a store that this Spark cannot read.
+        """
+        self.findings += usable.unreadable(listing)
+        for kind in kinds:
+            self._load(kind, listing)
+        if {"conversions", "measurements"} <= set(kinds):
+            self.session.sql("""
+                SELECT ts, event_id, environment, unit_type, unit_id, event, value, attrs FROM conversions
+                UNION ALL
+                SELECT ts, event_id, environment, unit_type, unit_id, name AS event, value, attrs FROM measurements
+                WHERE unit_id IS NOT NULL""").createOrReplaceTempView("events")
+
+    def _load(self, kind: str, listing: Listing) -> None:
+        parts = []
+        if lines := listing.of(kind, parquet=False):
+            parts.append(self._json(kind, lines, listing))
+        parts += self._parquet(kind, listing.of(kind, parquet=True), listing)
+        if not parts:
+            empty = ", ".join(f"CAST(NULL AS {_TYPES[kind][c]}) AS {_name(c)}" for c in KEPT[kind])
+            self.session.sql(f"SELECT {empty} WHERE false").createOrReplaceTempView(kind)
+            return
+        raw = parts[0]
+        for part in parts[1:]:
+            raw = raw.unionByName(part)
+        raw.createOrReplaceTempView(f"raw_{kind}")
+        row = self.session.sql(f"SELECT {usable.counting(kind, _FINITE)} FROM raw_{kind}").collect()[0]  # noqa: S608
+        self.findings += usable.unusable(kind, row)
+        good = usable.usable(kind, _FINITE)
+        self.session.sql(f"SELECT * FROM raw_{kind} WHERE {good}").createOrReplaceTempView(f"all_{kind}")  # noqa: S608
+        self._drop_duplicates(kind)
+
+    def _json(self, kind: str, files: list[EventFile], listing: Listing) -> Any:
+        """Return the rows of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
+        shape = ", ".join(f"{_name(c)} {'MAP<STRING, STRING>' if c == 'attrs' else 'STRING'}" for c in KEPT[kind])
+        reader = self.session.read.schema(shape).option("mode", "PERMISSIVE").option("allowNonNumericNumbers", "false")
+        lines = reader.json([self._address(file, listing) for file in files])
+        return lines.selectExpr(*(_from_text(kind, column) for column in KEPT[kind]))
+
+    def _parquet(self, kind: str, files: list[EventFile], listing: Listing) -> list[Any]:
+        """Return the rows of Parquet files, one part for each shape that files have: Spark reads one shape at a time."""
+        groups: dict[tuple[str, ...], list[EventFile]] = {}
+        for file in files:
+            groups.setdefault(file.types, []).append(file)
+        parts = []
+        for group in groups.values():
+            frame = self.session.read.parquet(*(self._address(file, listing) for file in group))
+            shape = group[0]
+            parts.append(
+                frame.selectExpr(
+                    *(
+                        _from_parquet(kind, c, shape)
+                        if c in shape.columns
+                        else f"CAST(NULL AS {_TYPES[kind][c]}) AS {_name(c)}"
+                        for c in KEPT[kind]
+                    )
+                )
+            )
+        return parts
+
+    def _address(self, file: EventFile, listing: Listing) -> str:
+        """Return how Spark opens a file: by a pattern that matches only it."""
+        if listing.filesystem is None:
+            return _GLOB.sub(r"\\\1", Path(file.path).resolve().as_posix())
+        try:
+            self.session._jvm.java.lang.Class.forName("org.apache.hadoop.fs.s3a.S3AFileSystem")  # noqa: SLF001 - no public way
+        except Exception as error:
+            raise UsageError(
+                "this Spark cannot read S3: hadoop-aws is not among its jars",
+                hint="give spark-submit --packages org.apache.hadoop:hadoop-aws, mount the store, or use --engine duckdb",
+            ) from error
+        return "s3a://" + _GLOB.sub(r"\\\1", file.path)
+
+    def _drop_duplicates(self, kind: str) -> None:
+        """Keep one row of each event id. Rows without an id cannot be told apart and stay."""
+        found = self.session.table(f"all_{kind}")
+        if "event_id" not in KEPT[kind]:
+            found.createOrReplaceTempView(kind)
+            return
+        seen = self.session.sql(f"SELECT count(event_id), count(DISTINCT event_id) FROM all_{kind}").collect()[0]  # noqa: S608
+        if seen[0] == seen[1]:
+            found.createOrReplaceTempView(kind)
+            return
+        order = ", ".join(usable.ORDER[kind])
+        self._keep(
+            kind,
+            f"""SELECT * FROM all_{kind} WHERE event_id IS NULL UNION ALL
+            SELECT * EXCEPT (_rank) FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY {order}) AS _rank
+            FROM all_{kind} WHERE event_id IS NOT NULL) WHERE _rank = 1""",  # noqa: S608
+        )
+        self.findings.append(usable.duplicated(kind, seen[0] - seen[1]))
+
+    def _keep(self, name: str, query: str) -> None:
+        from pyspark import StorageLevel  # noqa: PLC0415 - slow to import
+
+        frame = self.session.sql(query).persist(StorageLevel.MEMORY_AND_DISK)
+        self._cached.append(frame)
+        frame.createOrReplaceTempView(name)
+
+
+_TYPES = {
+    kind: usable.types_of(
+        kind,
+        {
+            "timestamp": "BIGINT",
+            "string": "STRING",
+            "int64": "BIGINT",
+            "float64": "DOUBLE",
+            "boolean": "BOOLEAN",
+            "strings": "MAP<STRING, STRING>",
+        },
+    )
+    for kind in KEPT
+}
+
+
+def _session(master: str | None, memory_limit: str | None) -> Any:
+    """Start Spark; what Java says goes to a file instead of the terminal."""
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415 - slow to import
+    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415 - the same
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - the same
+
+    options: dict[str, str] = {}
+    if master is None or master.startswith("local"):
+        options |= _LOCAL
+    if memory_limit is not None:
+        options["spark.driver.memory"] = memory_limit.lower().removesuffix("b").removesuffix("i").replace(" ", "")
+    conf = SparkConf(loadDefaults=False).setAppName("flagctl")
+    if master is not None:
+        conf.setMaster(master)
+    for name, value in options.items():
+        conf.set(name, value)
+    with tempfile.NamedTemporaryFile("w+", prefix="flagctl-spark-", suffix=".log") as log:
+        try:
+            gateway = SparkContext._gateway  # noqa: SLF001 - a second start in one process would leave a Java behind
+            if gateway is None:
+                gateway = cast("Any", launch_gateway)(conf, popen_kwargs={"stdout": log, "stderr": log})
+            context = SparkContext(gateway=gateway, conf=conf)
+        except Exception as error:
+            log.seek(0)
+            said = [line.strip() for line in log if "Exception" in line or "Error" in line or "JAVA" in line]
+            reason = said[-1] if said else (str(error).splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"Spark does not start on {master or 'its default master'}: {reason[:300]}",
+                hint="it needs Java 17 or newer (JAVA_HOME), and a master such as local[2]",
+            ) from error
+    context.setLogLevel("OFF")
+    return SparkSession(context)
+
+
+def _name(column: str) -> str:
+    return f"`{column}`"
+
+
+def _from_text(kind: str, column: str) -> str:
+    if column == "ts":
+        return "coalesce(try_cast(ts AS BIGINT), unix_micros(try_cast(ts AS TIMESTAMP))) AS ts"
+    wanted = _TYPES[kind][column]
+    name = _name(column)
+    return name if column == "attrs" or wanted == "STRING" else f"try_cast({name} AS {wanted}) AS {name}"
+
+
+def _from_parquet(kind: str, column: str, file: EventFile) -> str:
+    if column == "ts" and file.nanoseconds:
+        return "ts DIV 1000 AS ts"
+    if column == "ts" and not file.counted:
+        return "unix_micros(CAST(ts AS TIMESTAMP)) AS ts"
+    name = _name(column)
+    return f"CAST({name} AS {_TYPES[kind][column]}) AS {name}"

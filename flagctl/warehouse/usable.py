@@ -1,0 +1,109 @@
+"""Which columns of events are read, which rows can be used, and what is said about the others: the same for every engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagctl.events import COLUMNS
+from flagctl.experiments.data import DataFinding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flagctl.warehouse.listing import Listing
+
+EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
+"""What experiments are analysed on."""
+BAD_SHARE = 0.01
+"""A greater share of unusable rows blocks a verdict: what is lost may be lost unevenly."""
+KEPT = {
+    "exposures": (
+        *("ts", "event_id", "environment", "experiment", "variant", "unit_type", "unit_id", "flag", "sdk", "attrs"),
+        "is_bot",
+    ),
+    "conversions": ("ts", "event_id", "environment", "unit_type", "unit_id", "event", "value", "attrs"),
+    "measurements": ("ts", "event_id", "environment", "unit_type", "unit_id", "name", "value", "attrs"),
+    "evaluations": (
+        *("ts", "event_id", "environment", "flag", "variant", "value", "reason", "rule", "error_code", "unit_id"),
+        *("context", "bundle", "duration_ns"),
+    ),
+    "usage": ("ts", "seconds", "environment", "flag", "variant", "reason", "count", "sdk"),
+}
+"""Columns that are read; a file without one of them has nothing there."""
+REQUIRED = {
+    "exposures": ("ts", "experiment", "variant", "unit_id"),
+    "conversions": ("ts", "unit_id", "event", "value"),
+    "measurements": ("ts", "name", "value"),
+    "evaluations": ("ts", "flag", "reason"),
+    "usage": ("ts", "flag", "reason", "count"),
+}
+"""Columns without which a row says nothing."""
+ORDER = {
+    "exposures": ("ts", "unit_id", "experiment", "variant"),
+    "conversions": ("ts", "unit_id", "event", "value"),
+    "measurements": ("ts", "unit_id", "name", "value"),
+    "evaluations": ("ts", "flag", "variant"),
+}
+"""Which of several rows with one event id counts: the first in this order, on every engine."""
+
+
+def types_of(kind: str, names: dict[str, str]) -> dict[str, str]:
+    """Return the type of each column that is read, by an engine's names for the types of `flagctl.events.COLUMNS`."""
+    return {one.name: names[one.type.value] for one in COLUMNS[kind] if one.name in KEPT[kind]}
+
+
+def bad_rows(kind: str, finite: str) -> dict[str, str]:
+    """Return for each required column the SQL condition under which a row cannot be used.
+
+    Args:
+        kind: Of events.
+        finite: SQL that holds for numbers which are neither infinite nor NaN.
+    """
+    checks = {column: f"{column} IS NULL" for column in REQUIRED[kind]}
+    if "value" in checks:
+        checks["value"] = f"value IS NULL OR NOT {finite}"
+    return checks
+
+
+def usable(kind: str, finite: str) -> str:
+    """Return the SQL condition under which a row can be used."""
+    conditions = [f"{column} IS NOT NULL" for column in REQUIRED[kind]]
+    return " AND ".join([*conditions, finite] if "value" in REQUIRED[kind] else conditions)
+
+
+def counting(kind: str, finite: str) -> str:
+    """Return the SQL aggregates that `unusable` reads: all rows, bad rows, and bad rows by column."""
+    counts = ["count(*)", f"count(*) FILTER (WHERE NOT ({usable(kind, finite)}))"]
+    counts += [f"count(*) FILTER (WHERE {check})" for check in bad_rows(kind, finite).values()]
+    return ", ".join(counts)
+
+
+def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
+    """Return what is to be said about the counts that `counting` asked for."""
+    total, bad = row[0], row[1]
+    if not bad:
+        return []
+    worst = max(zip(REQUIRED[kind], row[2:], strict=True), key=lambda one: one[1])[0]
+    return [
+        DataFinding(
+            code="unusable-rows",
+            message=f"{kind} of {total} have no usable {worst} or another column missing, and were left out",
+            count=bad,
+            blocks=bad / total > BAD_SHARE,
+        )
+    ]
+
+
+def duplicated(kind: str, count: int) -> DataFinding:
+    """Return what is to be said about rows that were left out because their event was there already."""
+    return DataFinding(
+        code="duplicate-events", message=f"{kind} were delivered more than once, and count once", count=count
+    )
+
+
+def unreadable(listing: Listing) -> list[DataFinding]:
+    """Return what is to be said about files that cannot be read."""
+    return [
+        DataFinding(code="unreadable-files", message=f"{path}: {reason}", count=1, blocks=True)
+        for path, reason in listing.unreadable
+    ]
