@@ -111,6 +111,23 @@ class MetricData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """How the values of one variant are distributed.
+
+    Attributes:
+        variant: Name.
+        n: Number of values other than zero.
+        zeros: Share of values that are zero.
+        quantiles: (level, value) of the others, ascending.
+    """
+
+    variant: str
+    n: int
+    zeros: float
+    quantiles: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayData:
     """One UTC day: units first exposed on it, and the metrics over all units up to its end.
 
@@ -162,6 +179,7 @@ class ExperimentData:
         by_age: Metric key to (days since first exposure, data of what happened on that day of a unit's life).
         strata: Metric key to stratum to data, for post-stratification; empty if there are no strata.
         findings: What is wrong with the events.
+        distributions: Metric key to how its values are distributed, for a picture.
     """
 
     experiment: Experiment
@@ -179,6 +197,7 @@ class ExperimentData:
     by_age: Mapping[str, tuple[tuple[int, MetricData], ...]] = field(default_factory=dict)
     strata: Mapping[str, Mapping[str, MetricData]] = field(default_factory=dict)
     findings: tuple[DataFinding, ...] = ()
+    distributions: Mapping[str, tuple[Distribution, ...]] = field(default_factory=dict)
 
     @property
     def total_units(self) -> int:

@@ -64,6 +64,7 @@ def render_html(result: AnalyzeResult) -> str:
         _section("Guardrails", _guardrails(result)),
         _section("Units per day", _units(result)),
         _section("Shares of units", _srm(result)),
+        _section("Distributions", _distributions(result)),
         _section("The Bayesian view", _bayes(result)),
         _section("Parts", _parts(result)),
         _section("By day since the first exposure", _trends(result)),
@@ -200,6 +201,31 @@ def _srm(result: AnalyzeResult) -> str:
         f"<p>{escape(words.shares(result))}</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{drivers}'
     )
+
+
+def _distributions(result: AnalyzeResult) -> str:
+    parts = []
+    for key, found in result.data.distributions.items():
+        series = [
+            plots.Series(label=one.variant, points=tuple((value, level) for level, value in one.quantiles))
+            for one in found
+        ]
+        title = f"{key}: share of values up to"
+        picture = plots.lines(title, series, lambda v: f"{v:.0%}", lambda v: f"{v:,.4g}", zero=False)
+        if picture:
+            zeros = ", ".join(f"{one.variant} {one.zeros:.0%}" for one in found)
+            names = "".join(
+                f"<tr><td>{escape(one.variant)}</td><td></td>"
+                + "".join(f"<td>{words.number(dict(one.quantiles)[level])}</td>" for level in (0.5, 0.9, 0.95, 0.99))
+                + "<td></td></tr>"
+                for one in found
+            )
+            head = "".join(
+                f"<th scope=col>{text}</th>" for text in ("Variant", "", "median", "90 %", "95 %", "99 %", "")
+            )
+            table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{names}</tbody></table></div>'
+            parts.append(f"<h3>{escape(key)}</h3>{picture}{table}<p class=dim>Zeros are left out: {escape(zeros)}.</p>")
+    return "".join(parts)
 
 
 def _bayes(result: AnalyzeResult) -> str:
