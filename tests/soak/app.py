@@ -91,7 +91,7 @@ class App:
         self.fell += any(now < before for now, before in zip(numbers, self.last, strict=True))
         self.last = numbers
         if self.settings["broken"] == "greedy":
-            self.ballast.append(os.urandom(1_000_000))
+            self.ballast.append(os.urandom(4_000_000))
         values = self.client.evaluate_all(USER)
         line = {
             "t": time.time(),

@@ -33,6 +33,7 @@ from tests.soak.app import PAIRS
 
 ROOT = Path(__file__).parents[2]
 APPS = 4
+START_SECONDS = 60.0
 CONVERGENCE_SECONDS = 30.0
 LONGEST_FAULT = 9.0
 FLAGS = 200
@@ -285,7 +286,7 @@ class Stage:
     def play(self) -> Report:
         self.publish()
         self.start_apps()
-        self.wait_for_turn(60.0)
+        self.wait_for_turn(START_SECONDS)
         quiet, over = threading.Event(), threading.Event()
         actors = [threading.Thread(target=self.publish_for, args=(quiet,))]
         if self.settings.faults:

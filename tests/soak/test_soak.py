@@ -46,5 +46,6 @@ def test_nothing_raises_or_falls_everybody_converges_and_memory_is_flat(tmp_path
 )
 def test_a_client_that_is_broken_is_noticed(tmp_path, s3_credentials, monkeypatch, broken, words):
     monkeypatch.setattr("tests.soak.play.CONVERGENCE_SECONDS", 8.0)
-    report = play(tmp_path, Settings(40.0 if broken == "greedy" else 5.0, broken=broken, faults=False))
+    monkeypatch.setattr("tests.soak.play.START_SECONDS", 10.0)
+    report = play(tmp_path, Settings(24.0 if broken == "greedy" else 5.0, broken=broken, faults=False))
     assert any(words in problem for problem in report.problems), report.problems
