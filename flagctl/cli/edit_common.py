@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flagctl.ops.edit import Draft
+    from flagctl.ops.edit_apply import ApplyOptions
 
 _META = "flagctl.edit"
 
@@ -67,26 +68,34 @@ def may_ask(context: typer.Context) -> bool:
     return session_of(context).console.interactive and not given.get("no_input")
 
 
-def run(context: typer.Context, work: Callable[[Draft, bool], None], *, copy_down: bool = False) -> None:
-    """Let `work` edit a draft, write it as the options say, and show what became of it.
+def apply_options(context: typer.Context) -> ApplyOptions:
+    """Return what the options that all edits have say."""
+    from flagctl.ops.edit_apply import ApplyOptions
+
+    given: dict[str, Any] = context.meta.get(_META, {})
+    message, branch = given.get("message"), given.get("branch")
+    return ApplyOptions(
+        dry_run=bool(given.get("dry_run")),
+        commit=message or bool(given.get("commit") or branch),
+        branch=branch,
+        author=given.get("author"),
+    )
+
+
+def run(
+    context: typer.Context, work: Callable[[Draft, bool], None], *, copy_down: bool = False, quiet: bool = False
+) -> None:
+    """Let `work` edit a draft, write it as the options say, and show what became of it; with `quiet` not as JSON.
 
     An environment that has to begin with a copy of the shared rules is asked about on a terminal.
     """
-    from flagctl.ops.edit_apply import ApplyOptions
     from flagctl.ops.edit_flags import CopyDownError
     from flagctl.ops.edit_run import run_edit
     from flagctl.report.edit import render_edit
 
     session = session_of(context)
     session.format("text", "json")
-    given: dict[str, Any] = context.meta.get(_META, {})
-    message, branch = given.get("message"), given.get("branch")
-    options = ApplyOptions(
-        dry_run=bool(given.get("dry_run")),
-        commit=message or bool(given.get("commit") or branch),
-        branch=branch,
-        author=given.get("author"),
-    )
+    options = apply_options(context)
     try:
         result = run_edit(session.root, now_ms(), options, lambda draft: work(draft, copy_down))
     except CopyDownError as error:
@@ -96,7 +105,8 @@ def run(context: typer.Context, work: Callable[[Draft, bool], None], *, copy_dow
         if session.console.ask("Begin with a copy of them?", "no").lower() not in {"y", "yes"}:
             raise
         result = run_edit(session.root, now_ms(), options, lambda draft: work(draft, True))
-    session.emit(result, render_edit)
+    if not quiet or session.format("text", "json") != "json":
+        session.emit(result, render_edit)
     for note in result.plan.notes:
         session.console.note(f"note: {note}")
     for found in result.plan.warnings():

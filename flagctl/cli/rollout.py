@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Typer reads it
 from typing import Annotated
 
 import typer
 
 from flagctl.cli.completions import complete_environments, complete_flags
+from flagctl.cli.population import Form, ListFiles  # noqa: TC001 - Typer reads them from annotations
 from flagctl.cli.session import now_ms, session_of
 
 _ENV = Annotated[
@@ -63,3 +64,36 @@ def status(
             )
         svg.write_text(pictures[0], encoding="utf-8")
         session.console.note(f"wrote {svg}")
+
+
+def simulate(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Of the flag.", autocompletion=complete_flags)],
+    *,
+    file: Annotated[
+        str, typer.Option("--population", metavar="FILE", help="Contexts: JSONL, CSV, Parquet; - is stdin.")
+    ],
+    form: Form = None,
+    env: _ENV = None,
+    at: _AT = None,
+    lists: ListFiles = None,
+) -> None:
+    """Count the units that a rollout serves, day by day, if nobody lets it wait."""
+    from flagctl.cli.population import Progress, population_options, with_lists
+    from flagctl.ops.contexts import parse_instant_option
+    from flagctl.ops.rollout_simulate import RolloutSimulateOptions, simulate_rollout
+    from flagctl.report.rollout import render_rollout_simulation
+
+    session = session_of(context)
+    session.format("text", "json")
+    with Progress(session) as progress:
+        result = simulate_rollout(
+            RolloutSimulateOptions(
+                root=session.root,
+                key=key,
+                now_ms=parse_instant_option(at, now_ms()),
+                population=with_lists(population_options(file, form, None, progress), lists),
+                environment=env,
+            )
+        )
+    session.emit(result, render_rollout_simulation)

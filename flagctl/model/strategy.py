@@ -197,8 +197,9 @@ class Strategy:
                 begins, waits = None, step.hold.value
             else:
                 begins = None if waits else due
-            if begins is None and blocked is None:
-                blocked = waits
+            if begins is None:
+                waits = step.hold.value if blocked is not None and step.hold is not None else waits
+                blocked = blocked or waits
             result.append(
                 DatedStep(
                     position=position, thousandths=step.thousandths, begins_ms=begins, due_ms=due, waits_for=waits
@@ -228,7 +229,7 @@ class Strategy:
             while steps and steps[-1].from_ms >= begins:
                 steps.pop()
             steps.append(Step(from_ms=begins, thousandths=dated.thousandths, route=self.steps[dated.position].route))
-        if self.aborted_ms is not None and steps:
+        if self.aborted_ms is not None and steps and steps[-1].thousandths:
             steps.append(Step(from_ms=self.aborted_ms, thousandths=0, route=(*self.route, "aborted")))
         if not steps:
             return FixedPercentage(thousandths=0, route=self.route)

@@ -234,7 +234,7 @@ def _stepped(key: str, rule: Rule, strategy: Strategy, now_ms: int) -> RolloutVi
     for dated in calendar:
         place = (
             "now"
-            if current is not None and dated.position == current.position
+            if current is not None and dated.position == current.position and state != "aborted"
             else "next"
             if following is not None and dated.position == following.position
             else "done"

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from flagctl.ops.rollout import share_of
 from flagctl.ops.rollout_picture import certain_until, window_of
+from flagctl.report.edit import render_edit
 from flagctl.report.table import Column, render_table
 from flagctl.review import words
 
 if TYPE_CHECKING:
     from flagctl.ops.rollout import RolloutStatus, RolloutView, StepView
+    from flagctl.ops.rollout_check import CheckResult
+    from flagctl.ops.rollout_simulate import RolloutSimulation
     from flagctl.report.style import Style
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
@@ -113,6 +116,43 @@ def curve(view: RolloutView, now_ms: int) -> list[str]:
     axis = "─" * here + "┴" + "─" * (_COLUMNS - 1 - here)
     first, last = words.instant(start)[:10], words.instant(end)[:10]
     middle = list(" " * (_COLUMNS - 20))
-    if 10 <= here - 1 and here + 2 <= _COLUMNS - 11:
+    if 11 <= here <= _COLUMNS - 13:
         middle[here - 11 : here - 8] = "now"
     return [*lines, f"      {axis}", f"      {first}{''.join(middle)}{last}"]
+
+
+_DONE: Final = {
+    "none": ("nothing to do", "bold"),
+    "wait": ("waits", "yellow"),
+    "advance": ("advances", "green"),
+    "hold": ("held", "yellow"),
+    "revert": ("reverted", "red"),
+    "kill": ("killed", "red"),
+}
+
+
+def render_check(result: CheckResult, style: Style) -> str:
+    """Return what a check found and did, and the difference it wrote."""
+    if not result.decisions:
+        return f"nothing is guarded in {result.environment}"
+    lines = []
+    for decision in result.decisions:
+        word, colour = _DONE[decision.action]
+        name = style.paint(decision.key, "bold")
+        lines.append(f"{name}  rule {decision.rule}, {decision.percent:g} %: {style.paint(word, colour)}")
+        lines.append(f"  {decision.reason}")
+    if result.edit is not None:
+        lines += ["", render_edit(result.edit, style)]
+    return "\n".join(lines)
+
+
+def render_rollout_simulation(result: RolloutSimulation, style: Style) -> str:
+    """Return the counts of a simulated rollout, a line for each instant."""
+    names = [name for name, _ in result.instants[0].counts]
+    columns = (Column(title="from"), *(Column(title=name or "caller's default", right=True) for name in names))
+    rows = [
+        (words.instant(one.at_ms), *(f"{count:,}  {count / max(result.contexts, 1):6.1%}" for _, count in one.counts))
+        for one in result.instants
+    ]
+    head = f"{style.paint(result.key, 'bold')} in {result.environment}: {result.contexts:,} contexts of {result.source}"
+    return f"{head}\n\n{render_table(columns, rows, style)}"

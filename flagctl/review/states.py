@@ -187,9 +187,9 @@ class _StateDiff:
             yield from self._rebucketed(bucketing, routes, other.id)
         # a published bundle does not know strategies, so one side without says nothing
         if one.strategy is not None and other.strategy is not None and other.id == other.strategy.rule:
-            before, after = words.strategy(one.strategy), words.strategy(other.strategy)
-            if before != after:
-                message = f"rule {other.id}: {before} → {after}"
+            change = words.strategy_change(one.strategy, other.strategy)
+            if change is not None:
+                message = f"rule {other.id}: {change}"
                 yield self._change("strategy-changed", message, routes, category=Category.STRUCTURE, rule=other.id)
 
     def _split(

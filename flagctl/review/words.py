@@ -174,15 +174,36 @@ def schedule(item: Schedule | None) -> str:
 
 def strategy(item: Strategy) -> str:
     """Return a plan in words: its steps with what they wait for, and whether it is held or aborted."""
-    waits = {step.position: step.waits_for for step in item.calendar()}
     parts = []
-    for position, step in enumerate(item.steps):
+    for position, (step, dated) in enumerate(zip(item.steps, item.calendar(), strict=True)):
         group = "a group" if position == 0 and item.group is not None else share(step.thousandths)
-        hold = f" (waits for {waits[position]})" if waits[position] and (step.hold or position == 0) else ""
-        parts.append(group + hold)
-    state = ", aborted" if item.aborted_ms is not None else ", held" if _is_held(item) else ""
+        waits = dated.waits_for is not None and (step.hold is not None or position == 0)
+        parts.append(group + (f" (waits for {dated.waits_for})" if waits else ""))
+    state = ", aborted" if item.aborted_ms is not None else ", held" if _held(item) else ""
     return f"{item.kind.value} {' → '.join(parts)}{state}"
 
 
-def _is_held(item: Strategy) -> bool:
+def strategy_change(one: Strategy, other: Strategy) -> str | None:
+    """Return what became of a plan, in words; None if nothing did."""
+    shares = [[(step.thousandths, step.hold) for step in plan.steps] for plan in (one, other)]
+    if one.kind is not other.kind or shares[0] != shares[1]:
+        return f"{strategy(one)} → {strategy(other)}"
+    parts = []
+    if other.aborted_ms is not None and one.aborted_ms is None:
+        parts.append("aborted" + (f" ({other.reason})" if other.reason else ""))
+    if _held(one) != _held(other):
+        reason = other.pauses[-1].reason if _held(other) else None
+        parts.append(("held" if _held(other) else "resumed") + (f" ({reason})" if reason else ""))
+    before, after = one.calendar(), other.calendar()
+    begun = [new for old, new in zip(before, after, strict=True) if old.begins_ms is None and new.begins_ms is not None]
+    if begun and not _held(one):
+        let_go = begun[0]
+        name = "the canary" if let_go.position == 0 and other.group else share(let_go.thousandths)
+        parts.append(f"{name} from {instant(let_go.begins_ms or 0)} on")
+    if not parts and before != after:
+        parts.append("another calendar")
+    return f"{other.kind.value} rollout: {', '.join(parts)}" if parts else None
+
+
+def _held(item: Strategy) -> bool:
     return any(pause.until_ms is None for pause in item.pauses)

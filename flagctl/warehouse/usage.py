@@ -115,6 +115,28 @@ def measured(engine: Engine, flag: str, *, window: tuple[int, int], environment:
     return engine.materialise("measured", result.filter(result.variant.notnull()))
 
 
+def moments_by_variant(engine: Engine, table: Any) -> dict[str, dict[str, tuple[int, float, float]]]:
+    """Return for each measurement and variant: units, mean over units of their means, and the variance of one unit.
+
+    Measurements without a unit say nothing here.
+
+    Args:
+        engine: Computes.
+        table: Of `measured`.
+    """
+    own = table.filter(table.unit_id.notnull())
+    units = own.group_by("name", "variant", "unit_id").aggregate(mean=own.v.mean())
+    rows = engine.rows(
+        units.group_by("name", "variant").aggregate(
+            n=units.count(), average=units["mean"].mean(), spread=units["mean"].var(how="sample")
+        )
+    )
+    result: dict[str, dict[str, tuple[int, float, float]]] = {}
+    for row in rows:
+        result.setdefault(row["name"], {})[row["variant"]] = (int(row["n"]), row["average"], row["spread"] or 0.0)
+    return result
+
+
 def quantiles_of(engine: Engine, table: Any, name: str, q: float) -> MetricData:
     """Return a quantile of one measurement by variant, with what its interval needs.
 

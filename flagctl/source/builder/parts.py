@@ -136,7 +136,7 @@ def build_schedule(site: Site, value: Data | None, route: Route) -> Schedule | N
 
 def build_rules(site: Site, items: list[Any], route: Route) -> tuple[Rule, ...]:
     """Build a list of rules without those that are wrong."""
-    result = []
+    result: list[Rule] = []
     for position, item in enumerate(items):
         if item is PRUNED:
             continue
@@ -151,7 +151,7 @@ def _build_rule(site: Site, item: Data, route: Route) -> tuple[Rule, ...]:
     """Return the rule, or the rules that its strategy stands for."""
     get = item.get
     when, rollout, percentage, schedule = get("when"), get("rollout"), get("percentage"), get("schedule")
-    strategy, waits = get("strategy"), percentage.__class__ is dict and is_strategy(percentage)
+    strategy, waits = get("strategy"), is_strategy(percentage)
     rule = Rule(
         id=item["id"],
         when=() if when is None else build_conditions(when, (*route, "when")),
@@ -167,7 +167,7 @@ def _build_rule(site: Site, item: Data, route: Route) -> tuple[Rule, ...]:
         description=get("description"),
         route=route,
     )
-    if waits:
+    if waits and percentage is not None:
         return build_gradual(site, rule, percentage, (*route, "percentage"))
     if strategy is not None:
         return build_strategy(site, rule, strategy, (*route, "strategy"), build_conditions)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flagctl.model import FULL
 from flagctl.model.strategy import (
     BlueGreen,
     CanaryGroup,
@@ -36,6 +35,14 @@ _DAY: Final = "1d"
 _RECORDS: Final = ("holds", "aborted", "guard")
 
 
+class _Plan(NamedTuple):
+    """What differs between the strategies."""
+
+    kind: StrategyKind
+    steps: Sequence[PlannedStep]
+    group: CanaryGroup | None = None
+
+
 def is_strategy(percentage: Any) -> bool:
     """Return whether a percentage is more than a number, a line, or steps that begin by the clock."""
     if not isinstance(percentage, dict) or "steps" not in percentage:
@@ -55,7 +62,7 @@ def build_gradual(site: Site, rule: Rule, value: Data, route: Route) -> tuple[Ru
             (*route, "steps", 0),
             Detail(help="give it an instant with `from`, or let it wait with `hold_until: approval`"),
         )
-    return expand(rule, _strategy(site, StrategyKind.GRADUAL, rule, steps, value, route))
+    return expand(rule, _strategy(site, rule, _Plan(StrategyKind.GRADUAL, steps), value, route))
 
 
 def build_strategy(
@@ -98,8 +105,8 @@ def _canary(
         if position == 0:
             written = {"after": value["bake"], "hold_until": hold.value, **written}
         steps.append(_step(site, written, _inside(route, value, position), _DAY))
-    strategy = _strategy(site, StrategyKind.CANARY, rule, steps, value, route, built if own_rule else None)
-    return expand(rule, strategy)
+    plan = _Plan(StrategyKind.CANARY, steps, built if own_rule else None)
+    return expand(rule, _strategy(site, rule, plan, value, route))
 
 
 def _guarded(site: Site, rule: Rule, value: Data, route: Route) -> tuple[Rule, ...]:
@@ -114,7 +121,7 @@ def _guarded(site: Site, rule: Rule, value: Data, route: Route) -> tuple[Rule, .
             steps.append(PlannedStep(thousandths=share, from_ms=start, route=place))
         else:
             steps.append(_step(site, {"hold_until": Hold.GUARDRAIL.value, **written}, place, lasts))
-    return expand(rule, _strategy(site, StrategyKind.GUARDED, rule, steps, value, route))
+    return expand(rule, _strategy(site, rule, _Plan(StrategyKind.GUARDED, steps), value, route))
 
 
 def _inside(route: Route, value: Data, position: int) -> Route:
@@ -134,30 +141,19 @@ def _step(site: Site, step: Data, route: Route, lasts: str | None) -> PlannedSte
     )
 
 
-def _strategy(
-    site: Site,
-    kind: StrategyKind,
-    rule: Rule,
-    steps: Sequence[PlannedStep],
-    value: Data,
-    route: Route,
-    group: CanaryGroup | None = None,
-) -> Strategy:
+def _strategy(site: Site, rule: Rule, plan: _Plan, value: Data, route: Route) -> Strategy:
     aborted = value.get("aborted")
-    strategy = Strategy(
-        kind=kind,
+    return Strategy(
+        kind=plan.kind,
         rule=rule.id,
-        steps=tuple(steps),
-        group=group,
-        pauses=tuple(_pause(site, item, (*route, "holds", n)) for n, item in enumerate(value.get("holds", ()))),
+        steps=tuple(plan.steps),
+        group=plan.group,
+        pauses=tuple([_pause(site, item, (*route, "holds", n)) for n, item in enumerate(value.get("holds", ()))]),
         aborted_ms=None if aborted is None else site.instant(aborted["at"], (*route, "aborted", "at")),
         reason=None if aborted is None else aborted.get("reason"),
         guard=_guard(site, value.get("guard"), (*route, "guard")),
         route=route,
     )
-    if any(not 0 <= step.thousandths <= FULL for step in steps):  # the schema says so; a range keeps buckets whole
-        site.report("SCH110", "a share is between 0 and 100", route)
-    return strategy
 
 
 def _pause(site: Site, item: Data, route: Route) -> Pause:
