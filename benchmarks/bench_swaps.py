@@ -225,7 +225,7 @@ def quantiles(readers: list[Reader]) -> dict[str, float]:
 def measure(client: flagctl.Client, folder: Path, seconds: float, threads: int) -> dict[str, Any]:
     """Return what the threads saw."""
     digests = json.loads((folder / "digests.json").read_text())
-    keys = [key for key in client._flags.keys() if key.startswith("flag-")]  # noqa: SLF001, SIM118 - no mapping
+    keys = [key for key in client._updater.held.flags.keys() if key.startswith("flag-")]  # noqa: SLF001, SIM118 - no mapping
     for key in (*keys, *(f"pair-{number:03d}-{side}" for number in range(PAIRS) for side in ("left", "right"))):
         client.evaluate(key, USER)  # all flags are in use
     snapshots, stop = Reader(client, digests, keys, 0), threading.Event()

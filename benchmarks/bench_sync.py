@@ -72,7 +72,7 @@ def main(flags: int) -> None:
             client.wait_until_ready(60)
             client.refresh()
             for warm in (0, flags):
-                for key in client._flags.keys()[:warm]:  # noqa: SLF001
+                for key in client._updater.held.flags.keys()[:warm]:  # noqa: SLF001
                     client.evaluate(key, {"targeting_key": "u"})
                 costs = []
                 for number in range(ROUNDS):
