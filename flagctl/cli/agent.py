@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.publish import EndpointUrl, Region, Remote, Trust
 from flagctl.cli.session import Session, joined, session_of
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from flagctl.ops.agent import Agent, AgentSource, AgentState
 
-_PANEL = "Run"
 
 Env = Annotated[
     list[str] | None,
@@ -39,11 +37,6 @@ HealthPort = Annotated[
 ]
 HealthHost = Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on for that.")]
 StatusFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Replace it with the state after each pass.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("agent", cls=Command, rich_help_panel=_PANEL)(agent)
 
 
 def agent(

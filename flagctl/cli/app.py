@@ -4,28 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flagctl.cli import (
-    agent,
-    author,
-    bundles,
-    edit_names,
-    experiment_names,
-    keys,
-    kill,
-    lifecycle_names,
-    look,
-    plan,
-    policy,
-    population,
-    publish,
-    review,
-    rollout_names,
-    segment,
-    self_help,
-    serve,
-    start,
-    ui_names,
-)
+from flagctl.cli import edit_names, experiment_names, lifecycle_names, names, rollout_names, ui_names
 from flagctl.cli.commands import RootGroup
 
 app = typer.Typer(
@@ -41,25 +20,28 @@ app = typer.Typer(
 
 # The order is that of the help: first the way of a flag, then looking around, then helpers.
 for group in (
-    start,
-    author,
+    names.START,
+    names.AUTHOR,
     edit_names,
-    review,
-    population,
-    policy,
-    look,
-    bundles,
-    plan,
-    publish,
-    kill,
-    keys,
-    segment,
+    names.REVIEW,
+    names.POPULATION,
+    names.GENERATE,
+    names.POLICY,
+    names.OWNERS,
+    names.LOOK,
+    names.BUNDLES,
+    names.PLAN,
+    names.PUBLISH,
+    names.KILL,
+    names.KEYS,
+    names.TRUST,
+    names.SEGMENT,
     rollout_names,
     experiment_names,
     lifecycle_names,
-    serve,
+    names.SERVE,
     ui_names,
-    agent,
-    self_help,
+    names.AGENT,
+    names.SELF_HELP,
 ):
     group.register(app)

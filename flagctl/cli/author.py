@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_codes, complete_environments, complete_flags, complete_schemas
 from flagctl.cli.exit_codes import ExitCode
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
@@ -14,17 +13,7 @@ if TYPE_CHECKING:
     from flagctl.diagnostics import Severity
     from flagctl.ops.validate import ValidateResult
 
-_PANEL = "Write flags"
 _FINDING_FORMATS = ("full", "concise", "json", "github", "sarif", "junit", "markdown")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("validate", cls=Command, rich_help_panel=_PANEL)(validate)
-    app.command("test", cls=Command, rich_help_panel=_PANEL)(run_test_files)
-    app.command("eval", cls=Command, rich_help_panel=_PANEL)(evaluate)
-    app.command("rule", cls=Command, rich_help_panel=_PANEL)(rule)
-    app.command("schema", cls=Command, rich_help_panel=_PANEL)(schema)
 
 
 def validate(

@@ -5,17 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments, complete_flags
 from flagctl.cli.session import now_ms, session_of
-
-_PANEL = "Publish"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("compile", cls=Command, rich_help_panel=_PANEL)(compile_command)
-    app.command("inspect", cls=Command, rich_help_panel=_PANEL)(inspect)
 
 
 def compile_command(

@@ -6,28 +6,8 @@ from typing import Annotated
 import typer
 
 from flagctl.cli import trust_next
-from flagctl.cli.commands import Command, Group
 from flagctl.cli.publish import EndpointUrl, Region
 from flagctl.cli.session import session_of
-
-_PANEL = "Publish"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command groups."""
-    keys = typer.Typer(cls=Group, help="Make and list signing keys.", no_args_is_help=True, rich_markup_mode=None)
-    keys.command("generate", cls=Command)(generate)
-    keys.command("list", cls=Command)(list_command)
-    keys.command("show", cls=Command)(show)
-    app.add_typer(keys, name="keys", rich_help_panel=_PANEL)
-    trust = typer.Typer(
-        cls=Group, help="Make and show the root of trust that apps ship.", no_args_is_help=True, rich_markup_mode=None
-    )
-    trust.command("init", cls=Command)(init)
-    trust.command("show", cls=Command)(show_trust)
-    trust_next.register(trust)
-    trust.command("push", cls=Command)(push)
-    app.add_typer(trust, name="trust", rich_help_panel=_PANEL)
 
 
 def generate(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments, complete_flags
 from flagctl.cli.publish import DryRun, EndpointUrl, Region, Remote, SharedCache, Trust
 from flagctl.cli.session import Session, session_of
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from flagctl.ops.kill_model import KillResult
     from flagctl.ops.target import Target, TargetOverrides
 
-_PANEL = "Publish"
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Of the flag.", autocompletion=complete_flags)]
 Env = Annotated[
@@ -28,13 +26,6 @@ Keys = Annotated[
     ),
 ]
 Recover = Annotated[bool, typer.Option("--recover", help="Begin a new list if the current one is lost.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("kill", cls=Command, rich_help_panel=_PANEL)(kill)
-    app.command("unkill", cls=Command, rich_help_panel=_PANEL)(unkill)
-    app.command("kills", cls=Command, rich_help_panel=_PANEL)(kills)
 
 
 def kill(

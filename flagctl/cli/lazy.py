@@ -63,7 +63,9 @@ class LazyCommand(TyperCommand):
         return self.real.make_context(info_name, args, parent=parent, **extra)
 
 
-def register_lazily(app: typer.Typer, panel: str, module: str, commands: Mapping[str, str]) -> None:
+def register_lazily(
+    app: typer.Typer, panel: str, module: str, commands: Mapping[str, str], functions: Mapping[str, str] | None = None
+) -> None:
     """Add commands of a module.
 
     Args:
@@ -71,9 +73,10 @@ def register_lazily(app: typer.Typer, panel: str, module: str, commands: Mapping
         panel: Section of the help.
         module: Has a function for each command, named as `function_name` says, and may say what class they have.
         commands: The first line of each function's docstring by the command's name.
+        functions: Names of functions that are not named as `function_name` says, by the command's name.
     """
     for name, line in commands.items():
-        source = f"{module}:{function_name(name)}"
+        source = f"{module}:{(functions or {}).get(name) or function_name(name)}"
         app.command(name, cls=partial(LazyCommand, source=source), help=line, rich_help_panel=panel)(_placeholder)  # type: ignore[arg-type]
 
 

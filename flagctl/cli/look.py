@@ -4,18 +4,8 @@ from typing import Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments, complete_flags
 from flagctl.cli.session import joined, session_of
-
-_PANEL = "Look around"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("list", cls=Command, rich_help_panel=_PANEL)(list_command)
-    app.command("show", cls=Command, rich_help_panel=_PANEL)(show)
-    app.command("graph", cls=Command, rich_help_panel=_PANEL)(graph)
 
 
 def list_command(

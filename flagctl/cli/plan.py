@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.exit_codes import ExitCode
 from flagctl.cli.session import Session, now_ms, session_of
@@ -16,13 +15,6 @@ if TYPE_CHECKING:
 
     from flagctl.ops.plan import PlanResult, Proposal
     from flagctl.ops.target import TargetOverrides
-
-_PANEL = "Publish"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this group."""
-    app.command("plan", cls=Command, rich_help_panel=_PANEL)(plan)
 
 
 def plan(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command, Group
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.exit_codes import ExitCode
 from flagctl.cli.population import Form, Progress, population_options
@@ -15,19 +14,6 @@ from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
     from flagctl.ops.policy import PolicyResult
-
-_PANEL = "Review"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    policy = typer.Typer(
-        cls=Group, help="Weigh changes against the rules in flagctl.yaml.", no_args_is_help=True, rich_markup_mode=None
-    )
-    policy.command("check", cls=Command)(check)
-    policy.command("rules", cls=Command)(rules)
-    app.add_typer(policy, name="policy", rich_help_panel=_PANEL)
-    app.command("owners", cls=Command, rich_help_panel=_PANEL)(owners)
 
 
 def check(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from flagctl.cli.commands import Command, Group
 from flagctl.cli.completions import complete_environments, complete_flags
 from flagctl.cli.session import Session, joined, now_ms, session_of
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from flagctl.ops.measure import PopulationOptions
 
-_PANEL = "Review"
 _PATIENCE = 1.0
 """Seconds before progress is shown."""
 
@@ -34,18 +32,6 @@ Form = Annotated[
     str | None,
     typer.Option("--population-format", metavar="FORMAT", help="jsonl, csv or parquet [default: by ending]."),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("simulate", cls=Command, rich_help_panel=_PANEL)(simulate)
-    app.command("rebalance", cls=Command, rich_help_panel=_PANEL)(rebalance)
-    generate = typer.Typer(
-        cls=Group, help="Make things up to try flags on.", no_args_is_help=True, rich_markup_mode=None
-    )
-    generate.callback()(_group)
-    generate.command("population", cls=Command)(population)
-    app.add_typer(generate, name="generate", rich_help_panel=_PANEL)
 
 
 def _group() -> None:

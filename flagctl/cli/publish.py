@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.population import Form, Progress, population_options
 from flagctl.cli.session import Session, now_ms, session_of
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from flagctl.ops.target import TargetOverrides
     from flagctl.source import LoadedRepository
 
-_PANEL = "Publish"
 
 Env = Annotated[
     str, typer.Argument(metavar="ENV", help="Name of the environment.", autocompletion=complete_environments)
@@ -51,13 +49,6 @@ Population = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, write nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Go on without asking; protected environments need it.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("publish", cls=Command, rich_help_panel=_PANEL)(publish)
-    app.command("rollback", cls=Command, rich_help_panel=_PANEL)(rollback)
-    app.command("status", cls=Command, rich_help_panel=_PANEL)(status)
 
 
 def publish(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.exit_codes import ExitCode
 from flagctl.cli.population import By, Form, ListFiles, Progress, population_options, with_lists
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
@@ -15,19 +14,8 @@ from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 if TYPE_CHECKING:
     from flagctl.ops.diff import DiffResult
 
-_SECTION = "Review"
-
 
 _DIFF_FORMATS = ("text", "json", "sarif", "junit", "markdown")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this group."""
-    app.command("diff", cls=Command, rich_help_panel=_SECTION)(diff)
-    app.command("history", cls=Command, rich_help_panel=_SECTION)(history)
-    app.command("log", cls=Command, rich_help_panel=_SECTION)(log)
-    app.command("blame", cls=Command, rich_help_panel=_SECTION)(blame)
-    app.command("bisect", cls=Command, rich_help_panel=_SECTION)(bisect)
 
 
 def diff(

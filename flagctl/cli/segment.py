@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command, Group
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.publish import EndpointUrl, Keys, Region, Remote, Trust
 from flagctl.cli.session import Session, session_of
@@ -14,26 +13,12 @@ if TYPE_CHECKING:
     from flagctl.model import Repository
     from flagctl.ops.target import Target
 
-_PANEL = "Publish"
 
 SegmentKey = Annotated[str, typer.Argument(metavar="KEY", help="Of the segment.")]
 Env = Annotated[
     str, typer.Option("--env", metavar="ENV", help="Name of the environment.", autocompletion=complete_environments)
 ]
 From = Annotated[Path, typer.Option("--from", metavar="FILE", help="Units, one a line; or a file made by build.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command group."""
-    group = typer.Typer(
-        cls=Group,
-        help="Publish the members of big segments apart from the flags.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    for command in (build, publish, status, check):
-        group.command(command.__name__, cls=Command)(command)
-    app.add_typer(group, name="segment", rich_help_panel=_PANEL)
 
 
 def build(

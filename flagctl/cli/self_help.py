@@ -4,20 +4,9 @@ from typing import Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.session import now_ms, session_of
 
-_PANEL = "Help"
 _SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("bench", cls=Command, rich_help_panel=_PANEL)(bench)
-    app.command("doctor", cls=Command, rich_help_panel=_PANEL)(doctor)
-    app.command("exit-codes", cls=Command, rich_help_panel=_PANEL)(exit_codes)
-    app.command("completion", cls=Command, rich_help_panel=_PANEL)(completion)
-    app.command("version", cls=Command, rich_help_panel=_PANEL)(version)
 
 
 def bench(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.publish import EndpointUrl, Region
 from flagctl.cli.session import joined, session_of
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from flagctl.server.ofrep.endpoints import ApiOptions
     from flagctl.server.serve import Origin
 
-_PANEL = "Run"
 
 Env = Annotated[
     str, typer.Option("--env", "--environment", metavar="ENV", help="To serve.", autocompletion=complete_environments)
@@ -53,11 +51,6 @@ Drain = Annotated[float, typer.Option(metavar="S", min=0, help="From SIGTERM unt
 Grace = Annotated[int, typer.Option(metavar="S", min=0, help="After that, for requests to finish.")]
 LogFormat = Annotated[str, typer.Option(metavar="FORM", help="auto, json or text.")]
 NoAccessLog = Annotated[bool, typer.Option("--no-access-log", help="No line for each request.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("serve", cls=Command, rich_help_panel=_PANEL)(serve)
 
 
 def serve(

@@ -5,16 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.session import now_ms, session_of
-
-_PANEL = "Start"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("demo", cls=Command, rich_help_panel=_PANEL)(demo)
-    app.command("init", cls=Command, rich_help_panel=_PANEL)(init)
 
 
 def demo(

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flagctl.cli.commands import Command
 from flagctl.cli.session import Session, session_of
 
 if TYPE_CHECKING:
@@ -25,14 +24,6 @@ Role = Annotated[str, typer.Option("--role", metavar="ROLE", help="root, publish
 Envs = Annotated[
     list[str] | None, typer.Option("--env", metavar="ENV", help="Only there; may be repeated. Default: everywhere.")
 ]
-
-
-def register(trust: typer.Typer) -> None:
-    """Add the commands to the group `trust`."""
-    trust.command("add-key", cls=Command)(add_key)
-    trust.command("remove-key", cls=Command)(remove_key)
-    trust.command("new-version", cls=Command)(new_version)
-    trust.command("sign", cls=Command)(sign)
 
 
 def add_key(

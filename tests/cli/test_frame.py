@@ -306,3 +306,21 @@ def test_the_clock_of_a_session_is_the_wall_clock() -> None:
     from flagctl.cli.session import now_ms
 
     assert abs(now_ms() - time.time() * 1000) < 1000
+
+
+def test_the_help_lists_each_command_with_the_first_words_of_its_own_help() -> None:
+    from typer.main import get_command
+
+    from flagctl.cli.app import app
+    from flagctl.cli.lazy import LazyCommand
+
+    def walk(command):
+        for each in getattr(command, "commands", {}).values():
+            yield each
+            yield from walk(each)
+
+    commands = [each for each in walk(get_command(app)) if not hasattr(each, "commands")]
+    assert len(commands) > 60
+    assert all(isinstance(command, LazyCommand) for command in commands)
+    for command in commands:
+        assert " ".join(command.real.help.split("\n\n")[0].split()) == command.help, command.name
