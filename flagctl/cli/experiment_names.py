@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from flagctl.cli import warehouse_names
 from flagctl.cli.commands import Group
 from flagctl.cli.lazy import register_lazily
 
@@ -58,6 +59,7 @@ def register(app: typer.Typer) -> None:
     register_lazily(group, _PANEL, "flagctl.cli.experiment", RESULTS)
     app.add_typer(group, name="experiment", rich_help_panel=_PANEL)
     register_lazily(app, _PANEL, "flagctl.cli.analytics", ANALYTICS)
+    warehouse_names.register(app)
     register_lazily(app, _PANEL, "flagctl.cli.audit", AUDIT)
 
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
 from flagctl.warehouse import usable
+from flagctl.warehouse.database import attach
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
 
@@ -25,12 +28,18 @@ class DuckEngine:
         database: A file, or ``:memory:``.
         memory_limit: Such as ``4GB``; beyond it intermediate results go to a temporary folder.
         threads: Number of threads, None for all cores.
+        columns: Which columns of each kind are read.
     """
 
     name = "duckdb"
 
     def __init__(
-        self, database: str = ":memory:", *, memory_limit: str | None = None, threads: int | None = None
+        self,
+        database: str = ":memory:",
+        *,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+        columns: Mapping[str, tuple[str, ...]] = KEPT,
     ) -> None:
         import ibis  # noqa: PLC0415 - slow to import
 
@@ -44,7 +53,10 @@ class DuckEngine:
         except Exception as error:
             raise UsageError(f"DuckDB cannot open {database}: {str(error).splitlines()[0]}") from error
         self.connection: Any = self.backend.con
+        # An instant without a zone is in UTC, wherever this runs.
+        self.connection.execute("SET TimeZone = 'UTC'")
         self.findings: list[DataFinding] = []
+        self._columns = columns
 
     def close(self) -> None:
         """Close the database."""
@@ -71,8 +83,11 @@ class DuckEngine:
         Unusable rows are left out and counted in `findings`.
         """
         self.findings += usable.unreadable(listing)
-        for kind in kinds:
-            self._load(kind, listing)
+        if listing.database:
+            self.findings += attach(self.connection, listing.location, {kind: self._columns[kind] for kind in kinds})
+        else:
+            for kind in kinds:
+                self._load(kind, listing)
         if not {"conversions", "measurements"} <= set(kinds):
             return
         self.connection.execute("""
@@ -89,7 +104,7 @@ class DuckEngine:
         if files := listing.of(kind, parquet=True):
             parts.append(self._parquet(kind, files, listing))
         if not parts:
-            types = ", ".join(f"NULL::{_SQL_TYPES[kind][c]} AS {c}" for c in KEPT[kind])
+            types = ", ".join(f"NULL::{_SQL_TYPES[kind][c]} AS {c}" for c in self._columns[kind])
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {types} WHERE false")
             return
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
@@ -100,11 +115,11 @@ class DuckEngine:
 
     def _json(self, kind: str, files: list[EventFile], listing: Listing) -> str:
         """Return a query of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
-        wanted = {column: "MAP(VARCHAR, VARCHAR)" if column == "attrs" else "VARCHAR" for column in KEPT[kind]}
+        wanted = {column: "MAP(VARCHAR, VARCHAR)" if column == "attrs" else "VARCHAR" for column in self._columns[kind]}
         shape = ", ".join(f"{name}: '{kind_}'" for name, kind_ in wanted.items())
         paths = ", ".join(_quoted(self._address(file, listing)) for file in files)
         name = f"json_{kind}"
-        casts = ", ".join(_from_text(kind, column) for column in KEPT[kind])
+        casts = ", ".join(_from_text(kind, column) for column in self._columns[kind])
         # Parsed once: every later query would parse the text again.
         self.connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM read_json([{paths}], columns={{{shape}}},
@@ -115,14 +130,14 @@ class DuckEngine:
         """Return a query of Parquet files, one part for each set of columns that files have."""
         groups: dict[tuple[bool, tuple[str, ...]], list[EventFile]] = {}
         for file in files:
-            columns = tuple(c for c in KEPT[kind] if c in file.columns)
+            columns = tuple(c for c in self._columns[kind] if c in file.columns)
             groups.setdefault((file.counted, columns), []).append(file)
         parts = []
         for (counted, columns), group in groups.items():
             paths = ", ".join(_quoted(self._address(file, listing)) for file in group)
             chosen = ", ".join(
                 _from_parquet(kind, c, counted=counted) if c in columns else f"NULL::{_SQL_TYPES[kind][c]} AS {c}"
-                for c in KEPT[kind]
+                for c in self._columns[kind]
             )
             parts.append(f"SELECT {chosen} FROM read_parquet([{paths}], union_by_name=true, hive_partitioning=false)")  # noqa: S608
         return " UNION ALL ".join(parts)
@@ -147,7 +162,7 @@ class DuckEngine:
 
     def _drop_duplicates(self, kind: str) -> None:
         """Keep one row of each event id. Looking is cheap, removing is not, so it is done only where it must be."""
-        if "event_id" not in KEPT[kind]:
+        if "event_id" not in self._columns[kind]:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
             return
         seen = self.connection.execute(
@@ -178,7 +193,7 @@ _SQL_TYPES = {kind: usable.types_of(kind, _SQL_NAMES) for kind in KEPT}
 
 def _from_text(kind: str, column: str) -> str:
     if column == "ts":
-        return "coalesce(try_cast(ts AS BIGINT), epoch_us(try_cast(ts AS TIMESTAMP))) AS ts"
+        return "coalesce(try_cast(ts AS BIGINT), epoch_us(try_cast(ts AS TIMESTAMPTZ))) AS ts"
     if column == "attrs":
         return "attrs"
     wanted = _SQL_TYPES[kind][column]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
 
 _PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/")
 
+SOURCES = b"flagctl.sources"
+"""Key of a Parquet file's metadata: names of the files of lines beside it that it was made of, with their sizes."""
+
 READ_COLUMNS = {
     "exposures": ("ts", "event_id", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "event_id", "unit_id", "event", "value"),
     "measurements": ("ts", "event_id", "name", "value"),
     "evaluations": ("ts", "flag", "reason"),
     "usage": ("ts", "flag", "reason", "count"),
+    "guards": ("ts", "flag", "step"),
 }
 """Columns without which a Parquet file of a kind says nothing; the others are empty if they are missing."""
 
@@ -65,12 +70,14 @@ class Listing:
         files: In the order of their names.
         unreadable: Path and reason of files that cannot be read.
         filesystem: PyArrow's, None for files on a disk.
+        database: Whether the location is a warehouse's DuckDB file, whose tables are read instead of files.
     """
 
     location: str
     files: tuple[EventFile, ...]
     unreadable: tuple[tuple[str, str], ...] = ()
     filesystem: Any = None
+    database: bool = False
 
     def of(self, kind: str, *, parquet: bool) -> list[EventFile]:
         """Return the files of a kind in one of the two formats."""
@@ -88,7 +95,7 @@ def list_events(
     """List files of events and look into the Parquet ones.
 
     Args:
-        location: A folder, ``file:///folder`` or ``s3://bucket/prefix``.
+        location: A folder, ``file:///folder``, ``s3://bucket/prefix``, or the file of a warehouse.
         kinds: Which kinds to list.
         days: First and last partition to read; files outside of partitions are always read.
         endpoint_url: Address of an S3-compatible store.
@@ -103,25 +110,37 @@ def list_events(
     if scheme == "s3":
         filesystem, found = _list_s3(location, kinds, endpoint_url, region)
     elif scheme in {"", "file"}:
+        if Path(location.removeprefix("file://")).is_file():
+            return Listing(location=location.removeprefix("file://"), files=(), database=True)
         filesystem, found = None, _list_folder(location, kinds)
     else:
         raise UsageError(
             f"events are read from folders and s3://, not from {scheme}://", hint="give a folder or s3://…"
         )
-    files, unreadable = [], []
-    for kind, path, size in sorted(found):
+    files: list[EventFile] = []
+    unreadable: list[tuple[str, str]] = []
+    packed: dict[str, int] = {}
+    # Parquet first: it may name lines that it was made of.
+    for kind, path, size in sorted(found, key=lambda one: (one[0], not one[1].endswith(".parquet"), one[1])):
         match = _PARTITION.search(path)
         day = match.group(1) if match else None
         if days is not None and day is not None and not days[0] <= day <= days[1]:
             continue
+        file = EventFile(kind=kind, path=path, day=day, size=size)
         if not path.endswith(".parquet"):
-            files.append(EventFile(kind=kind, path=path, day=day, size=size))
+            if packed.get(path) != size:
+                files.append(file)
             continue
         try:
-            files.append(_look_into(EventFile(kind=kind, path=path, day=day, size=size), filesystem))
+            files.append(_look_into(file, filesystem, packed))
         except _UnreadableError as problem:
             unreadable.append((path, str(problem)))
-    return Listing(location=location, files=tuple(files), unreadable=tuple(unreadable), filesystem=filesystem)
+    return Listing(
+        location=location,
+        files=tuple(sorted(files, key=lambda one: (one.kind, one.path))),
+        unreadable=tuple(unreadable),
+        filesystem=filesystem,
+    )
 
 
 def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, int]]:
@@ -180,8 +199,11 @@ class _UnreadableError(Exception):
     """Why a file cannot be used."""
 
 
-def _look_into(file: EventFile, filesystem: Any) -> EventFile:
-    """Return a Parquet file with what its footer says about its columns; one without any value counts as missing."""
+def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> EventFile:
+    """Return a Parquet file with what its footer says about its columns; one without any value counts as missing.
+
+    Files of lines that were packed into it are added to `packed`, with their size: those that are still there say the same.
+    """
     import pyarrow as pa  # noqa: PLC0415 - slow to import
     from pyarrow import parquet  # noqa: PLC0415 - the same
 
@@ -197,6 +219,9 @@ def _look_into(file: EventFile, filesystem: Any) -> EventFile:
         if column.name in schema.names and not _fits(schema.field(column.name).type, column.type):
             raise _UnreadableError(f"the column {column.name} is {schema.field(column.name).type}, not {column.type}")
     fields = [one for one in fields if not pa.types.is_null(one.type)]
+    folder = file.path.rpartition("/")[0]
+    for name, size in json.loads((schema.metadata or {}).get(SOURCES, b"{}")).items():
+        packed[f"{folder}/{name}"] = size
     ts = schema.field("ts").type
     return replace(
         file,

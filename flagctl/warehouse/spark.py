@@ -96,6 +96,8 @@ class SparkEngine:
         Raises:
             UsageError: If the files lie in a store that this Spark cannot read.
         """
+        if listing.database:
+            raise UsageError("Spark does not read a warehouse's file", hint="give it the folder of events")
         self.findings += usable.unreadable(listing)
         for kind in kinds:
             self._load(kind, listing)

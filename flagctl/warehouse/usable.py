@@ -28,14 +28,18 @@ KEPT = {
         *("context", "bundle", "duration_ns"),
     ),
     "usage": ("ts", "seconds", "environment", "flag", "variant", "reason", "count", "sdk"),
+    "guards": ("ts", "event_id", "environment", "flag", "step", "variant", "cause"),
 }
 """Columns that are read; a file without one of them has nothing there."""
+WHOLE = {kind: tuple(one.name for one in columns) for kind, columns in COLUMNS.items()}
+"""All columns there are, for what is kept for later."""
 REQUIRED = {
     "exposures": ("ts", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "unit_id", "event", "value"),
     "measurements": ("ts", "name", "value"),
     "evaluations": ("ts", "flag", "reason"),
     "usage": ("ts", "flag", "reason", "count"),
+    "guards": ("ts", "flag", "step"),
 }
 """Columns without which a row says nothing."""
 ORDER = {
@@ -43,13 +47,14 @@ ORDER = {
     "conversions": ("ts", "unit_id", "event", "value"),
     "measurements": ("ts", "unit_id", "name", "value"),
     "evaluations": ("ts", "flag", "variant"),
+    "guards": ("ts", "flag", "step"),
 }
 """Which of several rows with one event id counts: the first in this order, on every engine."""
 
 
 def types_of(kind: str, names: dict[str, str]) -> dict[str, str]:
-    """Return the type of each column that is read, by an engine's names for the types of `flagctl.events.COLUMNS`."""
-    return {one.name: names[one.type.value] for one in COLUMNS[kind] if one.name in KEPT[kind]}
+    """Return the type of each column, by an engine's names for the types of `flagctl.events.COLUMNS`."""
+    return {one.name: names[one.type.value] for one in COLUMNS[kind]}
 
 
 def bad_rows(kind: str, finite: str) -> dict[str, str]:

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.spark
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def flagctl(tmp_path):
-    """Run the command in a copy of the example repository."""
-    folder = tmp_path / "example"
+@pytest.fixture(scope="module")
+def flagctl(tmp_path_factory):
+    """Run the command in a copy of the example repository that has events."""
+    folder = tmp_path_factory.mktemp("shop") / "example"
     shutil.copytree(ROOT / "flags", folder, ignore=shutil.ignore_patterns(".*", "trust.json"))
 
     def run(*words, **environment):

@@ -1,0 +1,119 @@
+"""What the commands about warehouses say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from flagctl.report.style import plain, wrap
+from flagctl.report.table import Column, render_table
+
+if TYPE_CHECKING:
+    from flagctl.ops.warehouse import CompactResult, InitResult, LoadResult, QueryResult, SyncResult
+    from flagctl.report.style import Style
+
+
+def render_init(result: InitResult, style: Style) -> str:
+    """Return the tables of a warehouse."""
+    columns = [Column(title="Table", flexible=True), Column(title="Rows", right=True)]
+    rows = [(name, f"{number:,}") for name, number in result.tables.items()]
+    return f"{style.paint(plain(result.database), 'bold')} is ready\n\n{render_table(columns, rows, style)}"
+
+
+def render_load(result: LoadResult, style: Style) -> str:
+    """Return what was loaded, and what is wrong with the files."""
+    columns = [
+        Column(title="Events", flexible=True),
+        *(Column(title=title, right=True) for title in ("Added", "Twice", "Unusable", "Files", "Known files")),
+    ]
+    rows = [
+        (one.kind, *(f"{n:,}" for n in (one.rows, one.duplicates, one.unusable, one.files, one.known)))
+        for one in result.kinds
+    ]
+    lines = [render_table(columns, rows, style)]
+    lines += [
+        style.paint(wrap(plain(f"{one.message} ({one.count:,})"), style.width, "    ", "  ! "), "yellow")
+        for one in result.findings
+    ]
+    return "\n".join(lines)
+
+
+def render_compact(result: CompactResult, style: Style) -> str:
+    """Return what was packed."""
+    packed = [one for one in result.days if one.path is not None]
+    if not packed:
+        lines = ["nothing to pack"]
+    else:
+        columns = [
+            Column(title="Day"),
+            Column(title="Events", flexible=True),
+            *(Column(title=title, right=True) for title in ("Rows", "Twice", "Files", "Before", "After")),
+        ]
+        rows = [
+            (
+                *(one.day, one.kind, f"{one.rows:,}", f"{one.duplicates:,}", f"{one.files:,}"),
+                *(_size(one.bytes_before), _size(one.bytes_after)),
+            )
+            for one in packed
+        ]
+        lines = [render_table(columns, rows, style)]
+    for path in [path for one in result.days for path in one.left]:
+        text = f"{path} has lines that cannot be used, and was left as it is"
+        lines.append(style.paint(wrap(plain(text), style.width, "    ", "  ! "), "yellow"))
+    return "\n".join(lines)
+
+
+def render_query(result: QueryResult, style: Style) -> str:
+    """Return the rows of a query as a table."""
+    answer = result.answer
+    if not answer.columns:
+        return "the query has no result"
+    numbers = [kind in {"NUMBER", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT"} for kind in answer.types]
+    columns = [
+        Column(title=name, right=number, flexible=not number)
+        for name, number in zip(answer.columns, numbers, strict=True)
+    ]
+    if not answer.rows:
+        return render_table(columns, [], style) + "\nno rows"
+    return render_table(columns, [[_cell(value) for value in row] for row in answer.rows], style)
+
+
+def render_csv(result: QueryResult) -> str:
+    """Return the rows of a query as CSV with a heading; lines end as RFC 4180 says except the last one."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(result.answer.columns)
+    writer.writerows([["" if value is None else _cell(value) for value in row] for row in result.answer.rows])
+    return text.getvalue().removesuffix("\r\n")
+
+
+def render_sync(result: SyncResult, style: Style) -> str:
+    """Return what changed in the tables."""
+    columns = [
+        Column(title="Table", flexible=True),
+        *(Column(title=title, right=True) for title in ("Rows", "Written", "Removed")),
+    ]
+    rows = [(one.table, f"{one.rows:,}", f"{one.written:,}", f"{one.removed:,}") for one in result.tables]
+    lines = [style.paint(plain(result.to), "bold"), "", render_table(columns, rows, style)]
+    lines += [style.paint(wrap(plain(one), style.width, "    ", "  ! "), "yellow") for one in result.findings]
+    if not any(one.written or one.removed for one in result.tables):
+        lines.append("nothing has changed")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} GB"

@@ -1,0 +1,91 @@
+"""SQL over a warehouse's file, which cannot change it or anything else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import NothingMatchedError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Rows that a query found.
+
+    Attributes:
+        columns: Names.
+        types: Their types, as DuckDB calls them.
+        rows: Values as JSON knows them.
+        more: Whether there are more rows than were asked for.
+    """
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    more: bool
+
+
+def ask(path: Path, sql: str, limit: int) -> Answer:
+    """Run one query. The file is opened for reading, and files outside of it cannot be touched.
+
+    Args:
+        path: The warehouse.
+        sql: The query.
+        limit: At most so many rows.
+
+    Raises:
+        NothingMatchedError: If there is no such file.
+        UsageError: If the query cannot be run.
+    """
+    import duckdb  # noqa: PLC0415 - slow to import
+
+    if not path.is_file():
+        raise NothingMatchedError(f"there is no warehouse {path}", hint="flagctl warehouse load makes one")
+    connection = None
+    try:
+        connection = duckdb.connect(
+            str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"}
+        )
+        found = connection.execute(sql)
+        described = found.description or []
+        rows = found.fetchmany(limit + 1) if described else []
+    except duckdb.Error as error:
+        message = str(error).strip().splitlines()
+        raise UsageError(
+            f"the query cannot be run: {message[0]}", hint=" ".join(message[1:]).strip() or None
+        ) from error
+    finally:
+        if connection is not None:
+            connection.close()
+    return Answer(
+        columns=tuple(column[0] for column in described),
+        types=tuple(str(column[1]) for column in described),
+        rows=tuple(tuple(plain(value) for value in row) for row in rows[:limit]),
+        more=len(rows) > limit,
+    )
+
+
+def plain(value: Any) -> Any:
+    """Return a value of DuckDB as JSON knows it; what JSON has no word for becomes text."""
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value.hex() if isinstance(value, bytes) else str(value)

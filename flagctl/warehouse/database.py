@@ -1,0 +1,215 @@
+"""A warehouse: one DuckDB file with the events of many files, each loaded once, for SQL and for analyses.
+
+Tables: one of each kind of events; `loaded_files`, by whose digests a file is known wherever it lies; `loads`, which counts
+what every load did; and those of `flagctl.warehouse.tables`. Instants are timestamps in UTC.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.events import COLUMNS, EVENT_FORMAT_VERSION
+from flagctl.warehouse import usable
+from flagctl.warehouse.tables import TABLES, create_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flagctl.experiments.data import DataFinding
+    from flagctl.warehouse.listing import EventFile, Listing
+
+_CHUNK = 1 << 20
+_SQL_NAMES = {
+    "timestamp": "TIMESTAMP",
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "float64": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "strings": "MAP(VARCHAR, VARCHAR)",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindLoad:
+    """What a load did with one kind of events.
+
+    Attributes:
+        kind: Of the events.
+        files: Files that were new.
+        known: Files that had been loaded before, or were there twice.
+        rows: Events that were added.
+        unusable: Events that cannot be used, and were left out.
+        duplicates: Events that were there already.
+    """
+
+    kind: str
+    files: int
+    known: int
+    rows: int
+    unusable: int
+    duplicates: int
+
+
+def create(connection: Any) -> None:
+    """Make the tables that are not there yet.
+
+    Raises:
+        UsageError: If the file is of a newer version, or is somebody else's database.
+    """
+    tables = {
+        row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() WHERE NOT temporary").fetchall()
+    }
+    if tables and "flagctl_warehouse" not in tables:
+        raise UsageError("the database has other tables and is no warehouse", hint="give another file")
+    connection.execute("CREATE TABLE IF NOT EXISTS flagctl_warehouse (event_format_version INTEGER)")
+    row = connection.execute("SELECT max(event_format_version) FROM flagctl_warehouse").fetchone()
+    if row[0] is None:
+        connection.execute("INSERT INTO flagctl_warehouse VALUES (?)", [EVENT_FORMAT_VERSION])
+    elif row[0] > EVENT_FORMAT_VERSION:
+        raise UsageError("the warehouse was made by a newer flagctl", hint="update flagctl")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS loaded_files"
+        " (digest VARCHAR PRIMARY KEY, kind VARCHAR, path VARCHAR, size BIGINT, loaded_at TIMESTAMP)"
+    )
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS loads (kind VARCHAR, loaded_at TIMESTAMP, files BIGINT, events BIGINT,"
+        " unusable BIGINT, duplicates BIGINT)"
+    )
+    for kind, columns in COLUMNS.items():
+        shape = ", ".join(f'"{one.name}" {_SQL_NAMES[one.type.value]}' for one in columns)
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {kind} ({shape})")
+    for table in TABLES:
+        connection.execute(create_statement(table, "duckdb"))
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, memory_limit: str | None = None) -> Iterator[Any]:
+    """Open a warehouse for writing, made if it is not there, as an engine that reads all columns."""
+    from flagctl.warehouse.duck import DuckEngine  # noqa: PLC0415 - it attaches warehouses itself
+
+    if path.parent.is_dir():
+        engine = DuckEngine(str(path), memory_limit=memory_limit, columns=usable.WHOLE)
+    else:
+        raise UsageError(f"there is no folder {path.parent}")
+    try:
+        create(engine.connection)
+        yield engine
+    finally:
+        engine.close()
+
+
+def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
+    """Add the events of files that are not loaded yet; all of them or, if it fails, none.
+
+    Args:
+        engine: Of `opened`.
+        listing: The files.
+        now_ms: When it happens, milliseconds since the epoch.
+
+    Returns:
+        What was done, by kind; what is wrong with the files is in the engine's findings.
+    """
+    connection = engine.connection
+    fresh, known = _new_files(connection, listing)
+    found = []
+    connection.execute("BEGIN")
+    try:
+        kinds = tuple(dict.fromkeys(one.kind for one in listing.files))
+        engine.load(replace(listing, files=tuple(fresh.values())), kinds)
+        for kind in kinds:
+            done = _add(engine, kind, [one for one in fresh.values() if one.kind == kind])
+            done = replace(done, known=sum(one.kind == kind for one in known))
+            found.append(done)
+            connection.execute(
+                "INSERT INTO loads VALUES (?, make_timestamp(?), ?, ?, ?, ?)",
+                [kind, now_ms * 1000, done.files, done.rows, done.unusable, done.duplicates],
+            )
+        for digest, file in fresh.items():
+            connection.execute(
+                "INSERT INTO loaded_files VALUES (?, ?, ?, ?, make_timestamp(?))",
+                [digest, file.kind, file.path, file.size, now_ms * 1000],
+            )
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+    return found
+
+
+def _new_files(connection: Any, listing: Listing) -> tuple[dict[str, EventFile], list[EventFile]]:
+    loaded = {row[0] for row in connection.execute("SELECT digest FROM loaded_files").fetchall()}
+    fresh: dict[str, EventFile] = {}
+    known = []
+    for file in listing.files:
+        digest = f"{file.kind}:{_digest(file.path, listing.filesystem)}"
+        if digest in loaded or digest in fresh:
+            known.append(file)
+        else:
+            fresh[digest] = file
+    return fresh, known
+
+
+def _digest(path: str, filesystem: Any) -> str:
+    digest = hashlib.sha256()
+    with filesystem.open_input_stream(path, compression=None) if filesystem else Path(path).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _add(engine: Any, kind: str, files: list[EventFile]) -> KindLoad:
+    connection = engine.connection
+    if not files:
+        return KindLoad(kind=kind, files=0, known=0, rows=0, unusable=0, duplicates=0)
+    catalog = connection.execute("SELECT current_database()").fetchone()[0]
+    target = f'"{catalog}".main."{kind}"'
+    names = usable.WHOLE[kind]
+    values = ", ".join("make_timestamp(n.ts)" if name == "ts" else f'n."{name}"' for name in names)
+    # The view of what was read has the same name as the table; without a catalog it hides it.
+    query = f"INSERT INTO {target} SELECT {values} FROM temp.main.{kind} n"  # noqa: S608
+    if "event_id" in names:
+        query += f" WHERE n.event_id IS NULL OR NOT EXISTS (SELECT 1 FROM {target} o WHERE o.event_id = n.event_id)"  # noqa: S608
+    rows = connection.execute(query).fetchone()[0]
+    total, good = (
+        connection.execute(f"SELECT count(*) FROM temp.main.{name}_{kind}").fetchone()[0]  # noqa: S608
+        for name in ("raw", "all")
+    )
+    return KindLoad(kind=kind, files=len(files), known=0, rows=rows, unusable=total - good, duplicates=good - rows)
+
+
+def attach(connection: Any, path: str, columns: Mapping[str, tuple[str, ...]]) -> list[DataFinding]:
+    """Make the views that analyses read of a warehouse's tables.
+
+    Returns:
+        What loading found unusable.
+
+    Raises:
+        UsageError: If the file is no warehouse, or another process is writing to it.
+        NothingMatchedError: If nothing was loaded into it.
+    """
+    quoted = path.replace("'", "''")
+    try:
+        connection.execute(f"ATTACH '{quoted}' AS warehouse (READ_ONLY)")
+        loads = connection.execute(
+            "SELECT kind, sum(events + unusable + duplicates), sum(unusable) FROM warehouse.main.loads GROUP BY kind"
+        ).fetchall()
+    except Exception as error:
+        raise UsageError(
+            f"{path} cannot be read as a warehouse: {str(error).splitlines()[0]}",
+            hint="flagctl warehouse load makes one",
+        ) from error
+    if not loads:
+        raise NothingMatchedError(f"{path} has no events", hint="flagctl warehouse load")
+    findings: list[DataFinding] = []
+    for kind, names in columns.items():
+        chosen = ", ".join("epoch_us(ts) AS ts" if name == "ts" else f'"{name}"' for name in names)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {chosen} FROM warehouse.main.{kind}")  # noqa: S608
+        for loaded, total, bad in loads:
+            if loaded == kind:
+                findings += usable.unusable(kind, (int(total), int(bad), *(0 for _ in usable.REQUIRED[kind])))
+    return findings
