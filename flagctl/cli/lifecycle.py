@@ -67,3 +67,43 @@ def refs(
         session.console.result(report.render_refs(result, session.style))
     if fail_on == "unknown" and result.suspicious and form != "sarif":
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def cleanup(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Of the flag.", autocompletion=complete_flags)],
+    *,
+    keep: Annotated[
+        str | None, typer.Option(metavar="VARIANT", help="The answer that stays [default: what all get already].")
+    ] = None,
+    code: _Code = None,
+    keep_file: Annotated[bool, typer.Option("--keep-file", help="Change code only; the flag's file stays.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write it, instead of showing the patch only.")] = False,
+    commit: Annotated[bool, typer.Option("--commit", help="Write it, and commit these files.")] = False,
+    message: Annotated[str | None, typer.Option("--message", "-m", metavar="TEXT", help="Of the commit.")] = None,
+) -> None:
+    """Take a flag out of Python code: keep one answer, remove the other branch.
+
+    Shows the patch; --write applies it. Exits with 1 if something is left to do by hand.
+    """
+    from flagctl.cli.session import now_ms
+    from flagctl.ops.cleanup import CleanupOptions
+    from flagctl.ops.cleanup import cleanup as run
+    from flagctl.report.cleanup import render_cleanup
+
+    session = session_of(context)
+    result = run(
+        CleanupOptions(
+            root=session.root,
+            key=key,
+            now_ms=now_ms(),
+            keep=keep,
+            code=tuple(code or ()),
+            keep_file=keep_file,
+            write=write or commit or message is not None,
+            commit=message or commit,
+        )
+    )
+    session.emit(result, render_cleanup)
+    if result.by_hand:
+        raise typer.Exit(ExitCode.FINDINGS)

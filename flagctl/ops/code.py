@@ -43,6 +43,7 @@ class Code:
         files: How many were.
         lines: How many lines they have.
         project: The Python files that were parsed.
+        python: All Python files.
         seconds: How long it took.
     """
 
@@ -54,6 +55,7 @@ class Code:
     files: int = 0
     lines: int = 0
     project: Project | None = None
+    python: dict[str, bytes] = field(default_factory=dict)
     seconds: float = 0.0
 
     def by_key(self) -> dict[str, list[CodeReference]]:
@@ -71,7 +73,14 @@ def settings_of(repository: Repository) -> ReferenceSettings:
     return ReferenceSettings.from_config(repository.config.references)
 
 
-def read_code(root: Path, loaded: LoadedRepository, *, keys: Iterable[str] = (), code: tuple[Path, ...] = ()) -> Code:
+def read_code(
+    root: Path,
+    loaded: LoadedRepository,
+    *,
+    keys: Iterable[str] = (),
+    code: tuple[Path, ...] = (),
+    thorough: bool = True,
+) -> Code:
     """Look for keys in all files that git tracks.
 
     Args:
@@ -79,6 +88,7 @@ def read_code(root: Path, loaded: LoadedRepository, *, keys: Iterable[str] = (),
         loaded: The flag repository; its own files are no code, and its configuration says how to look.
         keys: What to look for; empty for all flags and experiments.
         code: Folders to look through; empty for the git repository that the flags are in.
+        thorough: Whether to look for unknown keys and for wrappers, too.
 
     Raises:
         UsageError: If a folder is in no git repository.
@@ -93,7 +103,7 @@ def read_code(root: Path, loaded: LoadedRepository, *, keys: Iterable[str] = (),
     own = frozenset({*loaded.documents, "flagctl.yaml"})
     started = time.perf_counter()
     result = Code(folders=code or (root,))
-    search = Search(frozenset(keys) or known, known, settings)
+    search = Search(frozenset(keys) or known, known, settings, thorough=thorough)
     for path, place in _files(root, result.folders, own, settings):
         data = _read(place, path, settings, result)
         if data is not None:
@@ -103,6 +113,7 @@ def read_code(root: Path, loaded: LoadedRepository, *, keys: Iterable[str] = (),
             search.add(path, data)
     result.references, result.unknown = search.finish()
     result.project = search.project
+    result.python = search.python
     result.seconds = time.perf_counter() - started
     return result
 

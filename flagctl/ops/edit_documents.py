@@ -163,7 +163,9 @@ class DocumentEdits(RuleEdits):
 
     # --- the end of documents ---
 
-    def delete(self, key: str, *, kind: str = "flag", with_tests: bool = False, force: bool = False) -> None:
+    def delete(
+        self, key: str, *, kind: str = "flag", with_tests: bool = False, force: bool = False, in_code: bool = True
+    ) -> None:
         """Delete a document that nobody needs any more.
 
         Args:
@@ -171,6 +173,7 @@ class DocumentEdits(RuleEdits):
             kind: ``flag``, ``segment``, ``experiment`` or ``layer``.
             with_tests: Delete test files, too, that are about nothing else.
             force: Delete it although it is needed; `notes` say by whom.
+            in_code: Look for it in code, too.
 
         Raises:
             NeededError: If other documents, tests or code need it.
@@ -184,7 +187,7 @@ class DocumentEdits(RuleEdits):
             for one in tests:
                 self.write(one.path, None)
                 found.remove(one)
-        if kind in {"flag", "experiment"}:
+        if in_code and kind in {"flag", "experiment"}:
             found += find_in_code(self, key)
         if found and not force:
             raise NeededError(kind, key, found)

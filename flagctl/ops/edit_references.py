@@ -86,18 +86,20 @@ def is_only_about(draft: BaseDraft, path: str, key: str) -> bool:
 
 
 def find_in_code(draft: BaseDraft, key: str) -> tuple[Reference, ...]:
-    """Return the places in tracked files of the git repository, but for the flag files, that have the key in quotes."""
+    """Return the places in tracked files of the git repository, but for the flag files and comments, that name a key."""
     from flagctl.errors import FlagctlError
-    from flagctl.vcs import GitRepository
-    from flagctl.vcs.grep import find_quoted
+    from flagctl.ops.code import read_code
+    from flagctl.references import ReferenceKind
 
     try:
-        repository = GitRepository(draft.workspace.root)
-        hits = find_quoted(repository, key)
+        code = read_code(draft.workspace.root, draft.workspace.loaded(), keys=(key,), thorough=False)
     except FlagctlError:  # without git there is nothing to look through
         return ()
-    flags = {repository.prefix + path for path in draft.workspace.files}
-    return tuple(Reference(kind="code", key=path, path=path, line=line) for path, line in hits if path not in flags)
+    return tuple(
+        Reference(kind="code", key=one.path, path=one.path, line=one.line)
+        for one in code.references
+        if one.kind is not ReferenceKind.COMMENT
+    )
 
 
 def _data(draft: BaseDraft, path: str) -> dict[str, Any]:

@@ -25,17 +25,22 @@ class Search:
         keys: What to look for.
         known: All keys that exist; calls that ask for another one are reported as unknown.
         settings: How.
+        thorough: Whether to look into calls of files, too, that name none of the keys: for unknown keys and for wrappers.
 
     Attributes:
         project: After `finish`: the Python files that were parsed.
+        python: All Python files.
     """
 
-    def __init__(self, keys: frozenset[str], known: frozenset[str], settings: ReferenceSettings) -> None:
+    def __init__(
+        self, keys: frozenset[str], known: frozenset[str], settings: ReferenceSettings, *, thorough: bool = True
+    ) -> None:
+        self._thorough = thorough
         self._keys = keys
         self._known = known | keys
         self._settings = settings
         self._scanner = Scanner(keys, settings)
-        self._python: dict[str, bytes] = {}
+        self.python: dict[str, bytes] = {}
         self._parsed: dict[str, Module] = {}
         self._hits: dict[str, bytes] = {}
         self._asking: dict[str, bytes] = {}
@@ -47,10 +52,10 @@ class Search:
         if self._scanner.may_have(data):
             self._hits[path] = data
         if path.endswith((".py", ".pyi")):
-            self._python[path] = data
-            if path in self._hits or any(word in data for word in self._words):
+            self.python[path] = data
+            if path in self._hits or (self._thorough and any(word in data for word in self._words)):
                 self._parse(path)
-        elif may_ask(data):
+        elif self._thorough and may_ask(data):
             self._asking[path] = data
 
     def finish(self) -> tuple[list[CodeReference], list[CodeReference]]:
@@ -67,7 +72,7 @@ class Search:
         return [found[place] for place in sorted(found)], [unknown[place] for place in sorted(unknown)]
 
     def _parse(self, path: str) -> None:
-        module = parse(path, self._python[path])
+        module = parse(path, self.python[path])
         if module is not None:
             self._parsed[path] = module
 
@@ -81,7 +86,7 @@ class Search:
                 return
             looked_for |= words
             before = len(self._parsed)
-            for path, data in self._python.items():
+            for path, data in self.python.items():
                 if path not in self._parsed and has_word(data, words):
                     self._parse(path)
             if len(self._parsed) == before:
@@ -99,7 +104,7 @@ class Search:
         evaluations = [one for one in self.project.evaluations(path) if one.key in self._keys or one.is_evident]
         if not evaluations:
             return
-        lines = Lines(self._python[path])
+        lines = Lines(self.python[path])
         for one in evaluations:
             node: ast.AST = one.key_node or one.call
             line, column = _place(lines, node)

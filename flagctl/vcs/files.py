@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from flagctl.vcs.plumbing import run_git
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from flagctl.vcs.repository import GitRepository
 
 _REGULAR = (b"100644", b"100755")
@@ -30,3 +33,15 @@ def tracked_files(repository: GitRepository, *, whole: bool = True) -> tuple[str
         if name and meta.split(b" ", 1)[0] in _REGULAR:
             found.add(os.fsdecode(name))
     return tuple(sorted(found))
+
+
+def commit_places(repository: GitRepository, places: Sequence[Path], message: str) -> str:
+    """Commit exactly these files of the work tree, also deleted ones, whatever else is staged; return the commit id.
+
+    Raises:
+        FlagctlError: If git refuses.
+    """
+    names = [place.relative_to(repository.work_tree).as_posix() for place in places]
+    run_git(repository.work_tree, "--literal-pathspecs", "add", "--all", "--", *names)
+    run_git(repository.work_tree, "--literal-pathspecs", "commit", "--quiet", "--only", "-m", message, "--", *names)
+    return repository.resolve("HEAD")
