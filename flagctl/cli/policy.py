@@ -7,12 +7,13 @@ import typer
 
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.exit_codes import ExitCode
-from flagctl.cli.population import Form, Progress, population_options
+from flagctl.cli.population import Form, ListFiles, Progress, population_options, with_lists
 from flagctl.cli.publish import Actor
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
+    from flagctl.ops.measure import PopulationOptions
     from flagctl.ops.policy import PolicyResult
 
 
@@ -41,6 +42,7 @@ def check(
         typer.Option("--population", metavar="FILE", help="Measure on contexts what cannot be computed; - is stdin."),
     ] = None,
     form: Form = None,
+    lists: ListFiles = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="Instant of the change [default: now].")
     ] = None,
@@ -71,13 +73,25 @@ def check(
             approvals=tuple(approvals or ()),
             overrides=tuple(override or ()),
             actor=actor,
-            population=None if population is None else population_options(population, form, None, progress),
+            population=_measured_on(population, form, lists, progress),
         )
         result = check_policy(options)
     append_summary(out_summary, lambda limit: render_policy_markdown(result, limit))
     _show(session, result, max_chars)
     if not result.passed and not exit_zero:
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _measured_on(
+    file: str | None, form: str | None, lists: list[str] | None, progress: Progress
+) -> "PopulationOptions | None":
+    """Return the population that changes are measured on."""
+    from flagctl.errors import UsageError
+
+    if file is None and (form or lists):
+        option = "--population-format" if form else "--list"
+        raise UsageError("which population?", hint=f"{option} goes with --population FILE")
+    return None if file is None else with_lists(population_options(file, form, None, progress), lists)
 
 
 def _show(session: Session, result: "PolicyResult", limit: int) -> None:

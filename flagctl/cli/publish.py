@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flagctl.cli.completions import complete_environments
-from flagctl.cli.population import Form, Progress, population_options
+from flagctl.cli.population import Form, ListFiles, Progress, population_options, with_lists
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def publish(
     actor: Actor = None,
     population: Population = None,
     form: Form = None,
+    lists: ListFiles = None,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="With uncommitted changes, too.")] = False,
     lifetime: Annotated[int, typer.Option("--lifetime", metavar="DAYS", min=1, help="Until it expires.")] = 30,
     key: Keys = None,
@@ -125,7 +126,7 @@ def publish(
             approvals=tuple(approvals or ()),
             overrides=tuple(override or ()),
             actor=actor,
-            population=_measured_on(population, form, progress),
+            population=_measured_on(population, form, lists, progress),
         )
         _publish(session, loaded, place, _Guards(plan=plan, policy=policy, origin=origin, options=options))
 
@@ -277,7 +278,9 @@ def _publish(session: Session, loaded: "LoadedRepository", place: _Place, guards
             session.console.warning(f"the override of {rule} was not needed, and is not recorded")
 
 
-def _measured_on(file: str | None, form: str | None, progress: Progress) -> "PopulationOptions | None":
+def _measured_on(
+    file: str | None, form: str | None, lists: list[str] | None, progress: Progress
+) -> "PopulationOptions | None":
     """Return the population that the policy measures on; it is read once for each round of the publication."""
     from flagctl.errors import UsageError
 
@@ -285,7 +288,9 @@ def _measured_on(file: str | None, form: str | None, progress: Progress) -> "Pop
         raise UsageError("publishing may have to read the population twice, and stdin can be read once")
     if file is None and form is not None:
         raise UsageError("which population?", hint="--population-format goes with --population FILE")
-    return None if file is None else population_options(file, form, None, progress)
+    if file is None and lists:
+        raise UsageError("which population?", hint="--list goes with --population FILE")
+    return None if file is None else with_lists(population_options(file, form, None, progress), lists)
 
 
 def _read_plan(path: Path | None, env: str) -> "SavedPlan | None":

@@ -220,7 +220,7 @@ def list_reader(documents: Iterable[Document], options: PopulationOptions) -> Li
     if missing:
         raise UsageError(
             f"whom these flags reach depends on the list '{missing[0]}', which is not in the repository",
-            hint=f"give its units: --list {missing[0]}=FILE (flagctl diff, flagctl simulate)",
+            hint=f"give its units: --list {missing[0]}=FILE",
         )
     return FileLists({name: options.lists[name] for name in wanted})
 

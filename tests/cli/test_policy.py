@@ -153,6 +153,23 @@ def test_publishing_measures_on_a_population_too(cli, ruled, commit) -> None:
     assert "which population?" in cli(*words, "--population-format", "csv", exit_code=2).stderr
 
 
+def test_lists_of_segments_are_given_to_be_measured_with(cli, ruled, commit) -> None:
+    employees = next(ruled.rglob("employees.yaml"))
+    employees.write_text("kind: segment\nkey: employees\nowner: team-platform\nmembers: {list: staff}\n")
+    commit(ruled)
+    people = [{"targeting_key": f"u{n}", "email": "x@y.z"} for n in range(30)]
+    Path("users.jsonl").write_text("".join(json.dumps(each) + "\n" for each in people))
+    Path("staff.txt").write_text("".join(f"u{n}\n" for n in range(9)))
+    measured = ("--population", "users.jsonl")
+    check = ("policy", "check", "--approvals", reviews("r.json", "pat"), *measured)
+    publish = ("publish", "production", "--yes", "--dry-run", "--approvals", "r.json", *measured)
+    for words, code in ((check, 1), (publish, 6)):
+        assert "--list staff=FILE" in cli(*words, exit_code=2).stderr
+        result = cli(*words, "--list", "staff=staff.txt", exit_code=code)
+        assert "new-checkout: 30 % of the population get another answer" in result.stdout + result.stderr
+        assert "which population?" in cli(*words[:-2], "--list", "staff=staff.txt", exit_code=2).stderr
+
+
 def test_a_freeze_is_looked_at_for_the_given_instant(cli, ruled) -> None:
     window = "  freeze:\n    - {from: 2026-12-20T00:00:00Z, until: 2027-01-04T00:00:00Z, reason: Holidays}\n"
     edit(ruled / "flagctl.yaml", "policy:\n", "policy:\n" + window)
