@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from flagctl.diagnostics import Severity
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
 from flagctl.ops.edit import NewFlag
 from flagctl.ops.edit_model import EditRefusedError
@@ -18,6 +17,7 @@ from flagctl.server.ui.saving import OTHER, branch_name, choice_of, save
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from flagctl.diagnostics import Diagnostic
     from flagctl.ops.edit_model import EditPlan
     from flagctl.ops.repository import FlagRepository
     from flagctl.server.ui.rendering import Ask
@@ -74,7 +74,8 @@ def check(ask: Ask) -> Response:
         "environments": _environments(ask),
         "path": path,
     }
-    return ask.page("part_checked.html", plan=plan, errors=_errors(plan), oob=True, form=ask.form, **names)
+    findings = _findings(ask, path, plan)
+    return ask.page("part_checked.html", plan=plan, findings=findings, oob=True, form=ask.form, **names)
 
 
 def save_text(ask: Ask) -> Response:
@@ -181,7 +182,7 @@ def _editor(
         "text": text,
         "origin": origin,
         "plan": plan,
-        "errors": _errors(plan),
+        "findings": _findings(ask, path, plan),
         "panel": panel_of(path, text, ask.field("env")),
         "environments": _environments(ask),
         "notes": notes,
@@ -215,15 +216,15 @@ def _conflict(ask: Ask, path: str, text: str, choice: SaveChoice, error: Conflic
     """Show both texts and a proposal that has both edits; nothing of either is lost."""
     with ask.desk.alone():
         at = ask.field("at")
-        if choice.where == OTHER and choice.branch is not None:
-            at = choice.branch if _exists(ask, choice.branch) else at or "HEAD"
         repository = ask.desk.repository(at, fresh=True)
+        is_as_read = (repository.digest(path) or _NEW) == ask.field("base")
+        if is_as_read and choice.where == OTHER and choice.branch is not None:  # then it is the branch that differs
+            at = choice.branch if _exists(ask, choice.branch) else at or "HEAD"
+            repository = ask.desk.repository(at)
         theirs = repository.text(path) if repository.digest(path) is not None else ""
         base = repository.digest(path) or _NEW
     both = merge(ask.field("base_text"), text, theirs)
-    origin = {"at": at if choice.where == OTHER and at != "HEAD" else "", "base": base, "base_text": theirs}
-    if at == "HEAD":
-        origin["at"] = "HEAD"
+    origin = {"at": at, "base": base, "base_text": theirs}
     names = _saving(ask, f"edit {_key_of(path)}", origin["at"])
     names["branch"] = choice.branch or names["branch"]
     return ask.page(
@@ -247,8 +248,8 @@ def _exists(ask: Ask, branch: str) -> bool:
     return git is not None and branch_tip(git, branch) is not None
 
 
-def _plan(ask: Ask, path: str, text: str, at: str | None = None) -> EditPlan | None:
-    """Return what the text would do, or None if that can't be told now."""
+def _plan(ask: Ask, path: str, text: str, at: str | None = None) -> EditPlan:
+    """Return what the text would do."""
     with ask.desk.alone():
         repository = ask.desk.repository(ask.field("at") if at is None else at)
         return repository.plan_text(path, _with_line_ends(repository, path, text))
@@ -277,8 +278,11 @@ def _origin(ask: Ask) -> dict[str, str]:
     return {name: ask.field(name) for name in ("at", "base", "base_text")}
 
 
-def _errors(plan: EditPlan | None) -> int:
-    return 0 if plan is None else sum(1 for one in plan.diagnostics if one.severity is Severity.ERROR)
+def _findings(ask: Ask, path: str, plan: EditPlan) -> tuple[Diagnostic, ...]:
+    """Return the findings of the text; where nothing is changed, those of the file as it is."""
+    if plan.has_changes:
+        return plan.diagnostics
+    return tuple(one for one in ask.desk.loaded(ask.field("at") or ask.query("at")).diagnostics if one.path == path)
 
 
 def _environments(ask: Ask) -> tuple[str, ...]:

@@ -1,0 +1,112 @@
+"""A real Chromium on a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.simulators.ui_server import copy_shop, git_environment, make_shop, showing
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = {"laptop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_in_particular(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "GH_", "GITHUB_")) or (name.startswith("FLAGCTL_") and name != "FLAGCTL_CHROMIUM"):
+            monkeypatch.delenv(name)
+    for name, value in git_environment().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where Chromium is; without one these tests fail."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("FLAGCTL_CHROMIUM") or next((path for name in names if (path := shutil.which(name))), None)
+    assert found, "there is no Chromium: apt-get install chromium, or name one in FLAGCTL_CHROMIUM"
+    return found
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The text of axe-core; `FLAGCTL_AXE` names the file, else it is where npm puts it."""
+    places = [Path(os.environ["FLAGCTL_AXE"])] if os.environ.get("FLAGCTL_AXE") else []
+    places += [
+        ROOT / "node_modules/axe-core/axe.min.js",
+        Path.home() / ".cache/flagctl-tests/node_modules/axe-core/axe.min.js",
+    ]
+    found = next((path for path in places if path.is_file()), None)
+    assert found, "there is no axe-core: npm install axe-core, or name its axe.min.js in FLAGCTL_AXE"
+    return found.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def shop_original(tmp_path_factory):
+    return make_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="session")
+def shared_server(shop_original):
+    """The UI of a shop that tests only look at."""
+    with showing(shop_original) as server:
+        yield server
+
+
+@pytest.fixture
+def shop(shop_original, tmp_path):
+    return copy_shop(shop_original, tmp_path / "shop")
+
+
+@pytest.fixture
+def server(shop):
+    with showing(shop) as server:
+        yield server
+
+
+@pytest.fixture
+def pictures(request):
+    """Where screenshots go: a folder that stays if `FLAGCTL_SCREENSHOTS` names one."""
+    folder = Path(os.environ.get("FLAGCTL_SCREENSHOTS") or request.getfixturevalue("tmp_path") / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:80]
+    return lambda page, what="": page.screenshot(
+        path=folder / f"{name}{'-' + what if what else ''}.png", full_page=True
+    )
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open the UI; whatever the console says but the expected is a failure at the end."""
+    contexts, said = [], []
+
+    def open_(server, *, size="laptop", dark=False):
+        context = browser.new_context(viewport=SIZES[size], color_scheme="dark" if dark else "light")
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(server.entrance)
+        return page
+
+    open_.said = said
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not said

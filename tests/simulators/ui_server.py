@@ -1,0 +1,168 @@
+"""`flagctl ui` in a thread, on a shop's repository that has a history, a remote and keys."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from flagctl.ops.demo_files import copy_example
+from flagctl.server.ui.app import make_app
+from flagctl.server.ui.desk import Desk
+from flagctl.server.ui.options import UiOptions
+from flagctl.server.web.serving import Listen, address_of, bind, make_server
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "start-token-of-a-test"  # noqa: S105 - of servers in tests
+
+
+def git_environment() -> dict[str, str]:
+    """Return an environment in which git is nobody's in particular."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "FLAGCTL_"))}
+    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    for role in ("AUTHOR", "COMMITTER"):
+        environment |= {f"GIT_{role}_NAME": "Tests", f"GIT_{role}_EMAIL": "tests@example.com"}
+    return environment
+
+
+def run(folder: Path, *words: str) -> str:
+    """Run a program there; it must succeed."""
+    done = subprocess.run(words, cwd=folder, env=git_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def flagctl(folder: Path, *words: str) -> str:
+    """Run the command there; it must succeed."""
+    environment_path = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "flagctl", *words],
+        cwd=folder,
+        env=git_environment() | environment_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def make_shop(folder: Path) -> Path:
+    """Make the example repository in git, published to a folder, and return its root."""
+    remote = folder / "remote"
+    remote.mkdir(parents=True)
+    copy_example(folder, remote.as_uri(), None)
+    root = folder / "flags"
+    with (folder / ".gitignore").open("a") as ignored:
+        ignored.write("remote/\n")
+    run(folder, "git", "init", "--quiet", "--initial-branch", "main")
+    keys = root / ".flagctl" / "keys"
+    keys.mkdir(parents=True)
+    for name in ("root", "publish", "kill"):
+        flagctl(root, "keys", "generate", str(keys / f"{name}.key"))
+    flagctl(
+        root,
+        "trust",
+        "init",
+        f"--root-key={keys / 'root.key'}",
+        f"--publish-key={keys / 'publish.key.pub'}",
+        f"--kill-key={keys / 'kill.key.pub'}",
+    )
+    run(folder, "git", "add", ".")
+    run(folder, "git", "commit", "--quiet", "-m", "The flags of the shop")
+    flagctl(root, "publish", "production", "--yes")
+    file = root / "checkout" / "gift-wrapping.yaml"
+    file.write_text(file.read_text().replace("default: on", "default: off", 1))
+    run(folder, "git", "commit", "--quiet", "--all", "-m", "No gift wrapping for now")
+    return root
+
+
+def copy_shop(original: Path, folder: Path) -> Path:
+    """Return the root of a copy of a shop, with a remote of its own."""
+    shutil.copytree(original.parent, folder)
+    config = folder / "flags" / "flagctl.yaml"
+    before = (original.parent / "remote").as_uri()
+    config.write_text(config.read_text().replace(before, (folder / "remote").as_uri()))
+    run(folder, "git", "commit", "--quiet", "--all", "-m", "Publish to another folder")
+    return folder / "flags"
+
+
+class UiServer:
+    """The UI in a thread; `url` opens it, `entrance` with the token."""
+
+    def __init__(self, options: UiOptions) -> None:
+        self.options = options
+        self.desk = Desk(options.root)
+        self._socket = bind(Listen(port=0))
+        self.url = address_of(self._socket)
+        self.entrance = f"{self.url}/?token={options.token}"
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+        assert self._started.wait(20)
+
+    async def _serve(self) -> None:
+        self.server = make_server(
+            partial(make_app, self.desk, self.options), Listen(port=0, drain_seconds=0.0, grace_seconds=2)
+        )
+        task = asyncio.create_task(self.server.serve(sockets=[self._socket]))
+        while not self.server.started and not task.done():  # noqa: ASYNC110 - uvicorn only has a flag
+            await asyncio.sleep(0.005)
+        self._started.set()
+        await task
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        self._socket.close()
+
+
+@contextlib.contextmanager
+def showing(root: Path, **settings: Any) -> Iterator[UiServer]:
+    """Show a repository on a free port until the block ends."""
+    server = UiServer(UiOptions(root=root, **{"token": TOKEN, **settings}))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@dataclass
+class Visitor:
+    """Somebody with a browser, in short: keeps cookies, sends forms with their code."""
+
+    client: httpx.Client
+    csrf: str = ""
+
+    @classmethod
+    def enter(cls, server: UiServer) -> Visitor:
+        client = httpx.Client(base_url=server.url, follow_redirects=True, timeout=60)
+        visitor = cls(client)
+        visitor.csrf = csrf_of(client.get(f"/?token={server.options.token}").text)
+        return visitor
+
+    def get(self, path: str, **settings: Any) -> httpx.Response:
+        return self.client.get(path, **settings)
+
+    def post(self, path: str, form: dict[str, str] | None = None, **settings: Any) -> httpx.Response:
+        return self.client.post(path, data={"csrf": self.csrf, **(form or {})}, **settings)
+
+
+def csrf_of(html: str) -> str:
+    """Return the code of a page's forms."""
+    found = re.search(r'X-CSRF-Token": "([0-9a-f]+)"', html)
+    assert found is not None, html[:500]
+    return found[1]
