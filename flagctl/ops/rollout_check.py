@@ -18,7 +18,7 @@ from flagctl.ops.rollout import strategy_of
 from flagctl.ops.rollout_move import Which, abort, advance, find, hold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flagctl.model import Flag, Repository, Rule
@@ -156,17 +156,31 @@ def act(result: CheckResult, root: Path, options: ApplyOptions) -> CheckResult:
         ConflictError: If a file changed since the check.
         EditRefusedError: If the edit would bring errors.
     """
-    from flagctl.ops.edit_run import run_edit
+    from flagctl.ops.edit import Draft
+    from flagctl.ops.edit_apply import apply_plan
+    from flagctl.ops.edit_lock import edit_lock
+    from flagctl.ops.workspace import Workspace
 
     moving = [one for one in result.decisions if one.action in {"advance", "hold", "revert", "kill"}]
     if not moving:
         return result
-
-    def work(draft: Draft) -> None:
+    with edit_lock(root):
+        draft = Draft(Workspace(root), result.now_ms)
         for decision in moving:
             _apply(draft, decision, result.environment)
+        plan = draft.plan()
+        plan = replace(plan, message=_message(moving, result.environment, plan.message))
+        return replace(result, edit=apply_plan(root, plan, options))
 
-    return replace(result, edit=run_edit(root, result.now_ms, options, work))
+
+def _message(moving: Sequence[Decision], environment: str, meaning: str) -> str:
+    """Return a commit message: what is done, what it means, and the evidence."""
+    words = {"advance": "Advance", "hold": "Hold", "revert": "Revert", "kill": "Kill"}
+    subject = f"{words[moving[0].action]} rollout {moving[0].key} in {environment}, as its guard says"
+    if len(moving) > 1:
+        subject = f"Move {len(moving)} rollouts in {environment}, as their guards say"
+    evidence = [f"- {one.key}, rule {one.rule}: {one.action}: {one.reason}" for one in moving]
+    return "\n".join([subject, "", *evidence, "", meaning])
 
 
 def _apply(draft: Draft, decision: Decision, environment: str) -> None:
@@ -175,7 +189,6 @@ def _apply(draft: Draft, decision: Decision, environment: str) -> None:
         raise ConflictError(f"{decision.key} changed while its metrics were looked at", hint="check again")
     if decision.action == "advance":
         advance(draft, which)
-        draft.titles[-1] += f" ({decision.reason})"
     elif decision.action == "hold":
         hold(draft, which, decision.reason)
     else:

@@ -103,8 +103,12 @@ def _uses(flag: Flag) -> Iterator[_Use]:
 def _part_uses(part: Flag | EnvironmentOverride, route: Route) -> Iterator[_Use]:
     if part.off is not None:
         yield _Use(part.off, (*route, "off"))
-    default = part.default
-    if isinstance(default, str):
+    default, colours = part.default, part.blue_green
+    if colours is not None:
+        yield _Use(colours.active, (*colours.route, "active"))
+        if colours.previous is not None:
+            yield _Use(colours.previous, (*colours.route, "previous"))
+    elif isinstance(default, str):
         yield _Use(default, (*route, "default"))
     elif default is not None:
         yield from _arms(default)

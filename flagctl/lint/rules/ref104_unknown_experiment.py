@@ -58,9 +58,11 @@ def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each rule of an unknown experiment."""
     known = list(context.repository.experiments)
     for flag, rule in context.rules:
-        name = rule.experiment
+        guard = None if rule.strategy is None else rule.strategy.guard
+        name = rule.experiment if guard is None else guard.experiment
         if name is not None and not context.knows("experiment", name):
-            place = Place(flag.path, (*rule.route, "experiment"))
+            route = rule.route if guard is None else guard.route
+            place = Place(flag.path, (*route, "experiment"))
             yield Finding(
                 place=place,
                 message=f"there is no experiment '{name}'",

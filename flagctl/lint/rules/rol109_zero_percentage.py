@@ -39,7 +39,8 @@ rules: [{id: ramp, percentage: 1, serve: on}]
 def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each such percentage."""
     for flag, rule in context.rules:
-        if rule.percentage is not None and levels(rule.percentage)[-1] == 0:
+        # a strategy that has not begun, or was aborted, serves nobody on purpose
+        if rule.percentage is not None and rule.strategy is None and levels(rule.percentage)[-1] == 0:
             yield Finding(
                 place=Place(flag.path, (*rule.route, "percentage"), "key"),
                 message=f"the percentage of rule '{rule.id}' is 0 at all times",
