@@ -125,7 +125,7 @@ def read_pointer(state: Trusted, data: bytes, name: str) -> ListPointer:
         verify_signatures(envelope, role, what=_WHAT)
     if envelope.payload_type != PAYLOAD_TYPE:
         raise UntrustedError("the envelope does not hold a list", reason="wrong-payload-type")
-    pointer = _parse(envelope.payload)
+    pointer = parse_pointer(envelope.payload)
     check_place(state, pointer, _WHAT)
     if pointer.name != name:
         raise UntrustedError(f"it is the list '{pointer.name}', not '{name}'", reason="wrong-list")
@@ -161,7 +161,12 @@ def check_file(pointer: ListPointer, data: Any) -> None:
         raise UntrustedError("the list's file is not the one that is signed", reason="wrong-list-digest")
 
 
-def _parse(payload: bytes) -> ListPointer:
+def parse_pointer(payload: bytes) -> ListPointer:
+    """Read a pointer's payload, whoever signed it.
+
+    Raises:
+        UntrustedError: It is malformed, or needs a newer flagctl.
+    """
     fields = parse_object(payload, what=_WHAT, reason=_REASON)
     check_kind(fields, what="list", kind=TYPE, known=frozenset())
     return ListPointer(

@@ -26,6 +26,7 @@ from flagctl.bundle.envelope import MAX_POINTER, parse_envelope
 from flagctl.bundle.kill import parse_kill_list
 from flagctl.bundle.manifest import parse_manifest
 from flagctl.bundle.names import kill_key, manifest_key, trust_key
+from flagctl.bundle.unit_list import list_key, parse_pointer, read_pointer
 from flagctl.errors import ConflictError, UntrustedError
 from flagctl.storage.remote import Fetched
 
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     from flagctl.bundle.kill import KillList
     from flagctl.bundle.manifest import Manifest
     from flagctl.bundle.trust import TrustRoot
+    from flagctl.bundle.unit_list import ListPointer
     from flagctl.storage.remote import Remote
 
-    Pointer = Manifest | KillList
+    Pointer = Manifest | KillList | ListPointer
 
 _ROUNDS: Final = 8
 """So many writers may be faster, one after the other; all of them wrote something at least as good."""
@@ -79,6 +81,17 @@ def put_kills(place: Remote, state: Trusted, *, sure: bool) -> str | None:
     key = kill_key(state.environment)
     reading = _Reading(state.kills, lambda found: read_kill_list(state, found), parse_kill_list)
     return _put_newer(place, key, state.kills.data, reading, sure=sure)
+
+
+def put_list(place: Remote, state: Trusted, pointer: ListPointer, data: bytes, *, sure: bool) -> str | None:
+    """Put the pointer of a big segment's list into a place, unless what lies there is as good; as `put_manifest`.
+
+    Raises:
+        RemoteError: If the place cannot be reached.
+    """
+    key = list_key(state.environment, pointer.name)
+    reading = _Reading(pointer, lambda found: read_pointer(state, found, pointer.name), parse_pointer)
+    return _put_newer(place, key, data, reading, sure=sure)
 
 
 def put_root(place: Remote, root: TrustRoot) -> bool:

@@ -201,7 +201,7 @@ class Agent:
             report = worker.report
             if report is not None and not report.is_good:
                 place = next((place.error for place in report.places if place.error is not None), None)
-                return report.problem or report.kills_problem or RemoteError(str(place))
+                return _problem_of(report) or RemoteError(str(place))
         return None
 
     def _work(self, worker: _Worker) -> None:
@@ -227,6 +227,10 @@ def _relay_of(source: AgentSource, options: AgentOptions) -> Relay:
     settings = RemoteOptions(deadline=_WRITE_SECONDS, project=project)
     places = [open_remote(url, options=settings) for url in source.to]
     return Relay(remote, state, places, clock=options.clock, monotonic=options.monotonic)
+
+
+def _problem_of(report: PassReport) -> FlagctlError | None:
+    return report.problem or report.kills_problem or report.lists_problem
 
 
 @final
@@ -273,7 +277,7 @@ class _Worker:
                     "seconds": round(now - begin, 3),
                 }
             )
-        problem = report.problem or report.kills_problem
+        problem = _problem_of(report)
         troubles = (problem.message if problem else None, *(place.error for place in report.places))
         if troubles != self._said and any(troubles):
             reason = problem.reason if isinstance(problem, UntrustedError) else None
@@ -295,7 +299,7 @@ class _Worker:
         report = self.report
         age = None if self._success_at is None else self._options.monotonic() - self._success_at
         limit = max(_LEAST_STALE_SECONDS, _STALE_POLLS * self._options.poll)
-        problem = (report.problem or report.kills_problem) if report is not None else None
+        problem = None if report is None else _problem_of(report)
         return EnvironmentState(
             environment=self.name,
             url=self.url,

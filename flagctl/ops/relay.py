@@ -18,6 +18,7 @@ from flagctl.client.l2 import hint_of
 from flagctl.client.mirror import put_kills, put_manifest, put_object
 from flagctl.client.sync import NO_TAGS, Source, follow_chain, look, read_kill_copy, read_stored_bundle
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
+from flagctl.ops.relay_lists import ListRelay
 from flagctl.storage.file import FileRemote
 from flagctl.storage.redis import RedisRemote
 from flagctl.storage.remote import Fetched, NotModified
@@ -39,7 +40,7 @@ CHECK_SECONDS: Final = 60.0
 _KEPT_SECONDS: Final = 86_400.0
 """How long a folder keeps bundles that nothing points to any more: a reader may be about to fetch one."""
 
-_SWEPT: Final = ("blobs/", "deltas/")
+_SWEPT: Final = ("blobs/", "deltas/", "list-files/")
 
 
 class PlaceReport(NamedTuple):
@@ -70,6 +71,7 @@ class PassReport(NamedTuple):
         problem: Why the remote could not be read, or what it has was refused.
         kills_problem: The same for the kill list.
         places: What became of each place.
+        lists_problem: As `problem`, for the lists of big segments.
     """
 
     environment: str
@@ -80,12 +82,14 @@ class PassReport(NamedTuple):
     problem: FlagctlError | None
     kills_problem: FlagctlError | None
     places: tuple[PlaceReport, ...]
+    lists_problem: FlagctlError | None = None
 
     @property
     def is_good(self) -> bool:
         """Whether everything went well."""
         kills = self.kills_problem if isinstance(self.kills_problem, UntrustedError) else None
-        return self.problem is None and kills is None and all(place.error is None for place in self.places)
+        whole = self.problem is None and kills is None and self.lists_problem is None
+        return whole and all(place.error is None for place in self.places)
 
 
 @final
@@ -112,6 +116,7 @@ class Relay:
         self._source = _Recorded(source)
         self._state = state
         self._shipped = state.root.version if state.root is not None else 0
+        self._lists = ListRelay(source)
         self._places = [_Place(place) for place in places]
         self._clock = clock
         self._monotonic = monotonic
@@ -142,10 +147,12 @@ class Relay:
         before = self._state
         problem: FlagctlError | None = None
         kills_problem: FlagctlError | None = None
+        lists_problem: FlagctlError | None = None
         try:
             problem, kills_problem = self._read()
             if problem is None:
                 self._gather()
+                lists_problem = self._lists.read(self._state)
         except (RemoteError, UntrustedError) as error:
             problem = error
         state = self._state
@@ -159,6 +166,7 @@ class Relay:
             problem=problem,
             kills_problem=kills_problem,
             places=tuple(self._fill(place, sure=problem is None) for place in self._places),
+            lists_problem=lists_problem,
         )
 
     def close(self) -> None:
@@ -277,8 +285,9 @@ class Relay:
             if place.keeps_log:
                 key = log_key(environment, manifest.epoch, manifest.seq, manifest.digest)
                 written += [key] if put_object(remote, key, data) else []
-            place.sweep(environment, self._objects)
+            place.sweep(environment, [*self._objects, *self._lists.keys(environment)])
             place.checked_at = now
+        written += self._lists.fill(remote, complete._replace(root=state.root), due=due, sure=sure)
         if put_manifest(remote, complete._replace(root=state.root), data, sure=sure) is not None:
             written.append(manifest_key(environment))
             told = place.tell(environment, hint_of(manifest.epoch, manifest.seq))

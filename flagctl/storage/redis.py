@@ -42,7 +42,7 @@ _SOCKET_SECONDS: Final = 2.0
 
 _LONGEST_SECONDS: Final = 60.0
 _KEPT_MS: Final = 7 * 86_400_000
-_NAMED_BY_DIGEST: Final = ("/blobs/", "/deltas/", "/kills/")
+_NAMED_BY_DIGEST: Final = ("/blobs/", "/deltas/", "/kills/", "/list-files/")
 _NO_TEXT: Final = "no-text"
 _LONGER: Final = ">"
 _PAGE: Final = 1_000

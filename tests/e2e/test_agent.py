@@ -17,14 +17,17 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from flagctl.bundle.layout import BundleContents, write_bundle
 from flagctl.client import Client
 from flagctl.errors import UsageError
+from flagctl.evaluator.lists import write_list
 from flagctl.ops.agent import Agent, AgentOptions, AgentSource
 from flagctl.ops.kill import KillRequest, kill, unkill
 from flagctl.ops.publish import heartbeat, publish
 from flagctl.ops.publish_model import PublishOptions
 from flagctl.ops.rollback import rollback
 from flagctl.ops.target import Target, check_store
+from flagctl.ops.unit_lists import ListVersion, publish_list
 from flagctl.storage import RemoteOptions, open_remote
 from flagctl.storage.redis import RedisRemote
 from tests.simulators.project import Project, bundle_of, eventually
@@ -340,3 +343,67 @@ def test_with_eight_publishers_that_push_readers_never_see_the_number_fall(s3_bu
 def test_redis_is_no_place_to_publish_to():
     with pytest.raises(UsageError, match="Redis is a cache"):
         check_store("redis://localhost/0")
+
+
+LISTED = {
+    "type": "boolean",
+    "variants": [["on", True], ["off", False]],
+    "off": 1,
+    "default": {"serve": 1},
+    "rules": [{"id": "r", "when": [{"segment": "vip"}], "serve": 0}],
+}
+
+
+def test_an_agent_carries_the_lists_of_big_segments(tmp_path, valkey):
+    place = Place(f"file://{tmp_path}/remote")
+    data = write_bundle(
+        BundleContents(
+            project="acme",
+            environment="production",
+            capabilities=frozenset({"lists", "segments"}),
+            flags={"flag": LISTED},
+            segments={"vip": {"list": "vip-list"}},
+        )
+    )
+    publish(place.target, data, place.project.publishers, PublishOptions(allow_rollback=True))
+    to = f"file://{tmp_path}/copy"
+    agent = place.agent(to, valkey.url)
+    assert agent.run_once().healthy  # the list was not published yet, which is no trouble of the agent's
+
+    def publish_members(*units):
+        version = ListVersion("vip-list", write_list("vip-list", units, 0))
+        return publish_list(place.target, place.project.publishers, version)
+
+    def members(url):
+        with place.client(url) as client:
+            assert client.wait_until_ready(10)
+            user = {"targeting_key": "user-1"}
+            # The list comes on a thread of its own.
+            eventually(lambda: client.evaluate("flag", user).metadata["big_segments"] == {"vip": "healthy"})
+            return client.is_enabled("flag", user), client.status().big_segments[0]["seq"]
+
+    publish_members("user-1", *(f"unit-{number}" for number in range(200_000)))
+    assert agent.run_once().healthy
+    for url in (to, valkey.url):
+        assert members(url) == (True, 1)
+
+    # Places that lose them get them back, also while the remote is away.
+    (tmp_path / "remote").rename(tmp_path / "away")
+    valkey.flush()
+    shutil.rmtree(tmp_path / "copy")
+    agent.run_once()
+    for url in (to, valkey.url):
+        assert members(url) == (True, 1)
+    (tmp_path / "away").rename(tmp_path / "remote")
+
+    publish_members("user-2")
+    assert agent.run_once().healthy
+    for url in (to, valkey.url):
+        assert members(url) == (False, 2)
+
+    # A forged one is not copied, and does not replace the good one.
+    key = "production/lists/vip-list.json"
+    good = open_remote(to).get(key, max_bytes=10_000)
+    place.remote.put(key, b"{}")
+    assert agent.run_once().environments[0].reason is not None
+    assert open_remote(to).get(key, max_bytes=10_000) == good
