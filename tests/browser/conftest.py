@@ -12,13 +12,14 @@ import pytest
 from tests.simulators.ui_server import copy_shop, git_environment, make_shop, showing
 
 ROOT = Path(__file__).resolve().parents[2]
+_OURS = {"FLAGCTL_CHROMIUM", "FLAGCTL_AXE", "FLAGCTL_SCREENSHOTS"}
 SIZES = {"laptop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
 
 @pytest.fixture(autouse=True)
 def _nobody_in_particular(monkeypatch):
     for name in list(os.environ):
-        if name.startswith(("GIT_", "GH_", "GITHUB_")) or (name.startswith("FLAGCTL_") and name != "FLAGCTL_CHROMIUM"):
+        if name.startswith(("GIT_", "GH_", "GITHUB_")) or (name.startswith("FLAGCTL_") and name not in _OURS):
             monkeypatch.delenv(name)
     for name, value in git_environment().items():
         monkeypatch.setenv(name, value)
