@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments import bayes, guardrail, srm, views
-from flagctl.experiments.boundaries import HYBRID_SHARE, rule_bounds
-from flagctl.experiments.estimates import Estimate, Reduced, not_enough, relative_bounds
+from flagctl.experiments.boundaries import HYBRID_SHARE
+from flagctl.experiments.estimates import Estimate, Reduced, not_enough
 from flagctl.experiments.fixed import welch
+from flagctl.experiments.looks import DAY_MS, DEFAULT_LOOKS, estimate, method_in_force
 from flagctl.experiments.multiplicity import corrected
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
-from flagctl.experiments.sequential import confidence_sequence, running
+from flagctl.experiments.sequential import confidence_sequence, intersected, running
 
 if TYPE_CHECKING:
     from flagctl.experiments.data import ExperimentData, MetricData
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from flagctl.experiments.srm import SrmResult
     from flagctl.model import Experiment, Metric
 
-DAY_MS = 86_400_000
+
+SUCCESS_RATES = (0.1, 0.2)
+"""Shares of ideas that work, as several companies have published them, for the false-positive risk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Stage:
         ended: Whether the planned end was reached.
         each_alpha: Risk of a false alarm for one comparison of the primary metric (split over variants).
         looks: Planned looks of a group-sequential test.
+        pair_share: Share of the units that the control and one variant have together, the smallest of all variants.
     """
 
     method: str
@@ -46,11 +50,17 @@ class Stage:
     planned_units: int
     ended: bool
     each_alpha: float
-    looks: int = 5
+    looks: int = DEFAULT_LOOKS
+    pair_share: float = 1.0
+
+    @property
+    def pair_units(self) -> float:
+        """Planned units of the control and one variant together."""
+        return self.planned_units * self.pair_share
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "pair_share"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,19 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything that was computed, before the verdict."""
+    """Everything that was computed, before the verdict.
+
+    Attributes:
+        stage: How far the experiment is.
+        srm: Whether variants got their shares of units.
+        metrics: All metrics.
+        guardrails: Guardrails by variant.
+        parts: The effect in parts of the units.
+        differences: Whether it differs between them.
+        trends: The effect by days since the first exposure.
+        stratified: The primary metric post-stratified by the first breakdown, by a single look.
+        false_positive_risks: (share of ideas that work, how likely a significant improvement is none).
+    """
 
     stage: Stage
     srm: SrmResult
@@ -107,6 +129,8 @@ class Results:
     parts: tuple[views.Part, ...] = ()
     differences: tuple[views.Difference, ...] = ()
     trends: tuple[views.Trend, ...] = field(default=())
+    stratified: tuple[Estimate, ...] = ()
+    false_positive_risks: tuple[tuple[float, float], ...] = ()
 
     @property
     def primary(self) -> MetricResult | None:
@@ -120,24 +144,23 @@ def stage_of(data: ExperimentData) -> Stage:
     decision = experiment.decision
     started = data.started_ms if data.started_ms is not None else data.as_of_ms
     days = max(0, (data.as_of_ms - started) // DAY_MS)
-    method = decision.effective_method
-    if experiment.amendments and method in {"hybrid", "fixed", "group_sequential"}:
-        # What was planned may have been moved after a look at the data; only a rule for any time stays valid.
-        method = "sequential"
     ended = False
     if decision.planned_days is not None:
         ended = days >= decision.planned_days
     elif decision.planned_units is not None:
         ended = data.total_units >= decision.planned_units
     others = max(1, len(experiment.variants.arms) - 1)
+    shares, control = shares_of(experiment), control_of(experiment)
+    least = min((share for name, share in shares.items() if name != control), default=0.0)
     return Stage(
-        method=method,
+        method=method_in_force(experiment),
         days=days,
         planned_days=decision.planned_days,
         planned_units=decision.planned_units or guardrail.DEFAULT_PLANNED,
         ended=ended,
         each_alpha=decision.alpha / 100 / others,
-        looks=decision.looks or 5,
+        looks=decision.looks or DEFAULT_LOOKS,
+        pair_share=(shares.get(control, 0.0) + least) or 1.0,
     )
 
 
@@ -169,6 +192,11 @@ def compute(data: ExperimentData) -> Results:
         parts=tuple(listed),
         differences=tuple(differences),
         trends=tuple(views.novelty(ages, control=control_of(experiment), alpha=0.05)),
+        stratified=tuple(_stratified(data, stage)),
+        false_positive_risks=tuple(
+            (rate, views.false_positive_risk(stage.each_alpha, experiment.decision.power / 100, rate))
+            for rate in SUCCESS_RATES
+        ),
     )
 
 
@@ -210,10 +238,12 @@ def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> Me
         missing = tuple(not_enough(stage.method, v, f"{control} has no units", (0, 0), alpha) for v in others)
         return MetricResult(metric=metric, role=role, estimates=missing)
     series = _series(data, stage, metric, others) if role == "primary" else ()
-    estimates = tuple(_estimate(reduced[control], reduced[v], v, stage) for v in known)
-    if series and stage.method in {"sequential", "hybrid"} and not (stage.method == "hybrid" and stage.ended):
+    estimates = tuple(estimate(reduced[control], reduced[v], v, stage, data) for v in known)
+    anytime = stage.method == "sequential" or (stage.method == "hybrid" and not stage.ended)
+    # The series has all units and no covariate; only then is it a sequence of the same quantity.
+    if series and anytime and experiment.decision.maturity == "all" and metric.cuped_ms is None:
         latest = {one.variant: one for one in series[-1][1]}
-        estimates = tuple(_intersected(one, latest.get(one.variant)) for one in estimates)
+        estimates = tuple(intersected(one, latest.get(one.variant)) for one in estimates)
     return MetricResult(
         metric=metric,
         role=role,
@@ -228,46 +258,6 @@ def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> Me
 
 def _reduced(found: MetricData) -> dict[str, Reduced]:
     return dict(zip([arm.variant for arm in found.arms], reduce_arms(found.arms), strict=True))
-
-
-def _estimate(control: Reduced, variant: Reduced, name: str, stage: Stage) -> Estimate:
-    """Return the estimate by the method in force."""
-    alpha, planned = stage.each_alpha, stage.planned_units
-    if stage.method == "sequential":
-        return confidence_sequence(control, variant, name=name, alpha=alpha, planned=planned)
-    if stage.method == "hybrid" and not stage.ended:
-        return confidence_sequence(control, variant, name=name, alpha=alpha * HYBRID_SHARE, planned=planned)
-    if stage.method == "hybrid":
-        return replace(welch(control, variant, name=name, alpha=alpha * (1 - HYBRID_SHARE)), method="hybrid_end")
-    if stage.method == "group_sequential":
-        return _at_look(control, variant, name, stage)
-    return welch(control, variant, name=name, alpha=alpha)
-
-
-def _at_look(control: Reduced, variant: Reduced, name: str, stage: Stage) -> Estimate:
-    """Return the interval at the last planned look that has been reached: repeated confidence interval."""
-    from scipy import stats  # noqa: PLC0415 - slow to import
-
-    looks = stage.looks
-    share = 1.0 if stage.planned_days is None else min(1.0, stage.days / stage.planned_days)
-    reached = int(share * looks + 1e-9)
-    single = welch(control, variant, name=name, alpha=stage.each_alpha)
-    if reached == 0 or single.difference is None:
-        return replace(single, method="group_sequential", reason=single.reason or "before the first planned look")
-    bound = rule_bounds("group_sequential", [(i + 1) / looks for i in range(reached)], stage.each_alpha)[-1]
-    error = (control.squared_error + variant.squared_error) ** 0.5
-    relative, low, high = relative_bounds(control, variant, bound)
-    difference = variant.mean - control.mean
-    return replace(
-        single,
-        method="group_sequential",
-        low=difference - bound * error,
-        high=difference + bound * error,
-        relative=relative,
-        relative_low=low,
-        relative_high=high,
-        p_value=float(2 * stats.norm.sf(abs(difference) / error)),
-    )
 
 
 def _series(
@@ -291,21 +281,11 @@ def _series(
         dates.append(day.date)
         for variant in others:
             one = confidence_sequence(
-                reduced[control], reduced[variant], name=variant, alpha=alpha, planned=stage.planned_units
+                reduced[control], reduced[variant], name=variant, alpha=alpha, planned=stage.pair_units
             )
             columns[variant].append(one)
     lines = {variant: running(column) for variant, column in columns.items()}
     return tuple((date, tuple(lines[variant][i] for variant in others)) for i, date in enumerate(dates))
-
-
-def _intersected(one: Estimate, latest: Estimate | None) -> Estimate:
-    if latest is None or latest.low is None or latest.high is None or one.low is None or one.high is None:
-        return one
-    low, high = max(one.low, latest.low), min(one.high, latest.high)
-    if low > high:
-        return one
-    p = min(1.0 if one.p_value is None else one.p_value, 1.0 if latest.p_value is None else latest.p_value)
-    return replace(one, low=low, high=high, p_value=p)
 
 
 def _posteriors(
@@ -351,7 +331,7 @@ def _guardrails(data: ExperimentData, stage: Stage) -> list[GuardrailResult]:
             data.metrics.get(metric.key),
             control=control_of(experiment),
             alpha=alpha,
-            planned=stage.planned_units,
+            planned=stage.pair_units,
             least_units=experiment.decision.minimum_units,
         )
     return results
@@ -381,3 +361,17 @@ def _parts(data: ExperimentData) -> tuple[list[views.Part], list[views.Differenc
         for dimension, values in data.breakdowns.items()
     }
     return views.parts(divided, control=control_of(data.experiment), alpha=0.05)
+
+
+def _stratified(data: ExperimentData, stage: Stage) -> list[Estimate]:
+    """Return the primary metric weighed over the strata that were asked for, else over the first declared breakdown."""
+    primary, breakdowns = data.experiment.primary, data.experiment.breakdowns
+    if primary is None:
+        return []
+    strata = dict(data.strata.get(primary.key, {}))
+    if not strata and breakdowns:
+        values = data.breakdowns.get(breakdowns[0], {})
+        strata = {value: metrics[primary.key] for value, metrics in values.items() if primary.key in metrics}
+    if len(strata) < 2:
+        return []
+    return views.post_stratified(strata, control=control_of(data.experiment), alpha=stage.each_alpha)

@@ -8,6 +8,7 @@ share of information, is followed from look to look; what crosses a boundary lea
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.sequential import half_width
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _POINTS = 601
 _REACH = 8.0
+_LEAST = 1e-3
+_RISKS = (1e-9, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 0.9)
 
 
 class _Motion:
@@ -105,30 +108,69 @@ def spent(share: float, alpha: float) -> float:
     return float(4 * stats.norm.sf(stats.norm.ppf(1 - alpha / 4) / math.sqrt(min(share, 1.0))))
 
 
-def spending_bounds(shares: Sequence[float], alpha: float) -> list[float]:
+def spending_bounds(shares: Sequence[float], alpha: float, spend_at: Sequence[float] | None = None) -> list[float]:
     """Return the bounds that spend `alpha` over the looks as `spent` says, in standard errors.
 
     Args:
-        shares: Shares of the planned information at which the looks are, ascending. Looks that happen at other shares than
-            planned are allowed: each bound depends on the shares up to it only.
+        shares: Information at which the looks are, ascending, in any unit if `spend_at` is given, else as shares of the
+            planned one. Looks that happen at other shares than planned are allowed: each bound depends on the shares up to
+            it only. A look without new information has the bound infinity, and the next one spends its risk.
         alpha: Two-sided risk of a false alarm over all looks.
+        spend_at: Shares of the planned time up to which risk is spent at each look: Lan & DeMets (1989), Group Sequential
+            Procedures: Calendar versus Information Time, Statistics in Medicine 8. Then the last information need not be
+            known beforehand. Default `shares`.
     """
     from scipy import optimize  # noqa: PLC0415 - slow to import
 
     motion = _Motion(0.0)
     bounds: list[float] = []
-    total = 0.0
-    for share in shares:
-        due = spent(share, alpha) - total
+    total = reached = 0.0
+    for share, time in zip(shares, shares if spend_at is None else spend_at, strict=True):
+        if share <= reached:
+            bounds.append(math.inf)
+            continue
+        due = spent(time, alpha) - total
 
         def excess(bound: float, share: float = share, due: float = due) -> float:
             return motion.leaving(share, bound) - due
 
-        bound = _REACH if excess(_REACH) >= 0 else float(optimize.brentq(excess, 0.5, _REACH, xtol=1e-6))
+        if excess(_REACH) >= 0:
+            bound = _REACH
+        else:
+            bound = _LEAST if excess(_LEAST) <= 0 else float(optimize.brentq(excess, _LEAST, _REACH, xtol=1e-6))
         bounds.append(bound)
         motion.go_on(share, bound)
-        total += due
+        total, reached = total + due, share
     return bounds
+
+
+def repeated_p_value(z: float, shares: Sequence[float], spend_at: Sequence[float], alpha: float) -> float:
+    """Return the smallest risk at which a difference of `z` standard errors at the last look would stop the test.
+
+    Jennison & Turnbull (2000), section 9.3; valid at every planned look. Interpolated between computed risks, of which
+    `alpha` is one.
+
+    Args:
+        z: Difference in standard errors.
+        shares: Information at the looks up to now, as for `spending_bounds`.
+        spend_at: The same in planned time.
+        alpha: Agreed risk: the p-value is not greater exactly if the bound for it is reached.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    risks, bounds = _ladder(tuple(shares), tuple(spend_at), alpha)
+    # Bounds fall while risks grow; beyond the ends the last known risk is the answer on the safe side.
+    if abs(z) < bounds[-1]:
+        return 1.0
+    return float(math.exp(np.interp(-abs(z), [-bound for bound in bounds], [math.log(risk) for risk in risks])))
+
+
+@lru_cache(maxsize=64)
+def _ladder(
+    shares: tuple[float, ...], spend_at: tuple[float, ...], alpha: float
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    risks = sorted({alpha, *_RISKS})
+    return tuple(risks), tuple(spending_bounds(shares, risk, spend_at)[-1] for risk in risks)
 
 
 HYBRID_SHARE = 0.2

@@ -6,9 +6,11 @@ minutes is allowed. Anytime-valid stopping on harm is what GrowthBook's safe rol
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flagctl.experiments.estimates import Reduced
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 from flagctl.experiments.sequential import one_sided_bounds, one_sided_p_value
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.experiments.data import MetricData
-    from flagctl.experiments.estimates import Reduced
     from flagctl.model import Metric
 
 DEFAULT_PLANNED = 10_000
@@ -33,8 +34,8 @@ class GuardrailResult:
         state: ``harmed``: worse than the margin allows. ``safe``: shown to be within the margin. ``open``: neither yet.
             ``no_data``: too few data to say anything.
         harm: How much worse the variant is, in units of the metric; negative if it is better. None without data.
-        harm_low: Lower bound of `harm`.
-        harm_high: Upper bound of `harm`.
+        harm_low: Lower bound of `harm`, to be compared with `margin`: the error of both is in it.
+        harm_high: Upper bound of `harm`, likewise.
         margin: How much worse it may be, in units of the metric.
         p_value: Always-valid, of "no worse than the margin".
         units: Of both variants.
@@ -111,7 +112,11 @@ def compare(  # noqa: PLR0913 - all by name
         return GuardrailResult(metric=metric.key, variant=variant, state="no_data", units=units, reason=reason)
     sign = 1.0 if metric.direction == "decrease" else -1.0
     margin = abs(control.mean) * metric.margin / 100
-    bounds = one_sided_bounds(control, variant_data, alpha=alpha, planned=planned)
+    # The margin is a share of the control's mean, which is itself an estimate. So the variant is compared with the control
+    # multiplied by what is allowed, and the multiplied control brings the error of the margin with it.
+    factor = 1 + sign * math.copysign(metric.margin / 100, control.mean)
+    allowed = Reduced(n=control.n, mean=control.mean * factor, variance=control.variance * factor * factor)
+    bounds = one_sided_bounds(allowed, variant_data, alpha=alpha, planned=planned)
     harm = sign * (variant_data.mean - control.mean)
     if bounds is None:
         state = "harmed" if harm > margin else "safe"
@@ -119,16 +124,16 @@ def compare(  # noqa: PLR0913 - all by name
         return GuardrailResult(
             metric=metric.key, variant=variant, state=state, harm=harm, margin=margin, units=units, reason=reason
         )
-    low, high = (bounds[0], bounds[1]) if sign > 0 else (-bounds[1], -bounds[0])
-    error = (control.squared_error + variant_data.squared_error) ** 0.5
-    state = "harmed" if low > margin else "safe" if high < margin or (high <= margin and margin > 0) else "open"
+    beyond = bounds if sign > 0 else (-bounds[1], -bounds[0])
+    error = (allowed.squared_error + variant_data.squared_error) ** 0.5
+    state = "harmed" if beyond[0] > 0 else "safe" if beyond[1] < 0 else "open"
     return GuardrailResult(
         metric=metric.key,
         variant=variant,
         state=state,
         harm=harm,
-        harm_low=low,
-        harm_high=high,
+        harm_low=margin + beyond[0],
+        harm_high=margin + beyond[1],
         margin=margin,
         p_value=one_sided_p_value((harm - margin) / error, units, alpha, planned),
         units=units,

@@ -58,6 +58,8 @@ class Design:
         power: Chance to see the effect, between 0 and 1.
         shares: Share of units of each variant, the control first; their sum is 1.
         looks: Number of evenly spread looks.
+        proportion: Whether the metric is a proportion: its variance changes with its mean.
+        wait_days: Days until a unit's values are complete; they are added to the duration.
     """
 
     method: str = "hybrid"
@@ -65,6 +67,8 @@ class Design:
     power: float = 0.8
     shares: tuple[float, ...] = (0.5, 0.5)
     looks: int = 14
+    proportion: bool = False
+    wait_days: int = 0
 
     @property
     def each_alpha(self) -> float:
@@ -93,8 +97,8 @@ def _shares(method: str, looks: int) -> list[float]:
 def sample_size(baseline: Reduced, effect: float, design: Design, *, per_day: float | None = None) -> Plan:
     """Return the size of an experiment that sees a difference.
 
-    With n units in all, shares c of the control and v of the smallest other variant, and equal variances s^2, the standard
-    error at the end is sqrt(s^2 / (n c) + s^2 / (n v)). Chow, Shao & Wang (2008), Sample Size Calculations in Clinical
+    With n units in all, shares c of the control and v of the smallest other variant, and variances s^2 and t^2, the standard
+    error at the end is sqrt(s^2 / (n c) + t^2 / (n v)). Variances are taken to be equal, but for proportions. Chow, Shao & Wang (2008), Sample Size Calculations in Clinical
     Research, section 3.2; the rule's `drift` takes the place of the sum of two normal quantiles.
 
     Args:
@@ -109,8 +113,8 @@ def sample_size(baseline: Reduced, effect: float, design: Design, *, per_day: fl
     if effect == 0 or baseline.variance <= 0:
         raise ValueError("an effect other than zero and a metric that varies are needed")
     needed = drift(design.method, design.each_alpha, design.power, design.looks)
-    units = _units(baseline.variance, effect, needed, design.shares)
-    fixed = _units(baseline.variance, effect, drift("fixed", design.each_alpha, design.power, 1), design.shares)
+    units = _units(baseline, effect, needed, design)
+    fixed = _units(baseline, effect, drift("fixed", design.each_alpha, design.power, 1), design)
     return Plan(
         method=design.method,
         effect=abs(effect),
@@ -118,16 +122,30 @@ def sample_size(baseline: Reduced, effect: float, design: Design, *, per_day: fl
         units_per_variant=math.ceil(units * min(design.shares)),
         units=units,
         fixed_units=fixed,
-        days=None if not per_day else math.ceil(units / per_day),
+        days=None if not per_day else math.ceil(units / per_day) + design.wait_days,
         expected_units=math.ceil(units * expected_share(design, needed)),
         power=design.power,
         alpha=design.alpha,
     )
 
 
-def _units(variance: float, effect: float, needed: float, shares: Sequence[float]) -> int:
-    control, smallest = shares[0], min(shares[1:])
-    return math.ceil(needed * needed * variance * (1 / control + 1 / smallest) / (effect * effect))
+def _units(baseline: Reduced, effect: float, needed: float, design: Design) -> int:
+    return math.ceil(needed * needed * _spread(baseline, effect, design) / (effect * effect))
+
+
+def _spread(baseline: Reduced, effect: float, design: Design) -> float:
+    """Return the variance of the difference, times the units in all variants."""
+    control, smallest = design.shares[0], min(design.shares[1:])
+    return baseline.variance / control + _variance(baseline, effect, design) / smallest
+
+
+def _variance(baseline: Reduced, effect: float, design: Design) -> float:
+    """Return the variance of a unit of the variant: of a proportion that is greater by the effect if it can be."""
+    if not design.proportion:
+        return baseline.variance
+    greater = baseline.mean + abs(effect)
+    share = greater if greater < 1 else max(0.0, baseline.mean - abs(effect))
+    return share * (1 - share)
 
 
 def expected_share(design: Design, actual: float) -> float:
@@ -147,14 +165,16 @@ def smallest_effect(baseline: Reduced, units: int, design: Design) -> float:
         design: The rule.
     """
     needed = drift(design.method, design.each_alpha, design.power, design.looks)
-    control, smallest = design.shares[0], min(design.shares[1:])
-    return needed * math.sqrt(baseline.variance * (1 / control + 1 / smallest) / units)
+    effect = 0.0
+    # The variance of a proportion depends on the effect; a few rounds settle it.
+    for _ in range(30 if design.proportion else 1):
+        effect = needed * math.sqrt(_spread(baseline, effect, design) / units)
+    return effect
 
 
 def power_at(baseline: Reduced, effect: float, units: int, design: Design) -> float:
     """Return the chance to see `effect` with `units` in all."""
-    control, smallest = design.shares[0], min(design.shares[1:])
-    actual = abs(effect) / math.sqrt(baseline.variance * (1 / control + 1 / smallest) / units)
+    actual = abs(effect) / math.sqrt(_spread(baseline, effect, design) / units)
     shares = _shares(design.method, design.looks)
     return crossing(rule_bounds(design.method, shares, design.each_alpha), shares, actual)
 

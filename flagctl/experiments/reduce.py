@@ -41,6 +41,8 @@ def _checked(arm: ArmMetric) -> Moments:
     moments = arm.moments
     if moments is None or moments.n < 2:
         raise NotEnoughDataError(f"{arm.variant} has {moments.n if moments else 0} units; two are the least")
+    if VALUE not in moments.means:
+        raise NotEnoughDataError(f"{arm.variant} has too few values")
     numbers = (*moments.means.values(), *moments.covariances.values())
     if not all(math.isfinite(number) for number in numbers):
         raise NotEnoughDataError(f"{arm.variant} has values that are not finite")

@@ -9,6 +9,7 @@ boundary; it is that of the mixture sequential probability ratio test with a nor
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flagctl.experiments.estimates import Estimate, Reduced, not_enough, relative_bounds
@@ -54,8 +55,9 @@ def one_sided_p_value(z: float, n: float, alpha: float, planned: float) -> float
     if z <= 0:
         return 1.0
     scaled = n * mixture_scale(2 * alpha, planned)
-    power = z * z * scaled / (2 * (scaled + 1))
-    return 0.0 if power > 700 else min(1.0, math.sqrt(scaled + 1) / (2 * math.expm1(power)))
+    power = math.expm1(min(700.0, z * z * scaled / (2 * (scaled + 1))))
+    above = math.sqrt(scaled + 1)
+    return 1.0 if above >= 2 * power else above / (2 * power)
 
 
 def confidence_sequence(control: Reduced, variant: Reduced, *, name: str, alpha: float, planned: float) -> Estimate:
@@ -113,20 +115,36 @@ def running(estimates: Iterable[Estimate]) -> list[Estimate]:
     Both stay valid, because each sequence covers at all looks at once. Should the intersection be empty, the last
     non-empty one stays.
     """
-    result = []
-    low, high, smallest = -math.inf, math.inf, 1.0
+    result: list[Estimate] = []
+    latest: Estimate | None = None
     for one in estimates:
-        if one.low is None or one.high is None:
-            result.append(one)
-            continue
-        if max(low, one.low) <= min(high, one.high):
-            low, high = max(low, one.low), min(high, one.high)
-        smallest = min(smallest, 1.0 if one.p_value is None else one.p_value)
-        result.append(_narrowed(one, low, high, smallest))
+        narrowed = intersected(one, latest)
+        result.append(narrowed)
+        if narrowed.low is not None:
+            latest = narrowed
     return result
 
 
-def _narrowed(one: Estimate, low: float, high: float, p: float) -> Estimate:
-    from dataclasses import replace  # noqa: PLC0415 - only here
+def intersected(one: Estimate, earlier: Estimate | None) -> Estimate:
+    """Return an estimate with the part of its interval that an earlier one of the same sequence leaves.
 
-    return replace(one, low=low, high=high, p_value=p)
+    Both have to be of the same quantity. The p-value becomes the smaller one. If the intervals do not meet, the earlier one
+    stays.
+    """
+    if earlier is None or earlier.low is None or earlier.high is None or one.low is None or one.high is None:
+        return one
+    p = min(1.0 if one.p_value is None else one.p_value, 1.0 if earlier.p_value is None else earlier.p_value)
+    low, high = max(one.low, earlier.low), min(one.high, earlier.high)
+    if low > high:
+        low, high = earlier.low, earlier.high
+    relative = _within((one.relative_low, one.relative_high), (earlier.relative_low, earlier.relative_high))
+    return replace(one, low=low, high=high, p_value=p, relative_low=relative[0], relative_high=relative[1])
+
+
+def _within(
+    one: tuple[float | None, float | None], earlier: tuple[float | None, float | None]
+) -> tuple[float | None, float | None]:
+    if one[0] is None or one[1] is None or earlier[0] is None or earlier[1] is None:
+        return one
+    low, high = max(one[0], earlier[0]), min(one[1], earlier[1])
+    return (low, high) if low <= high else earlier

@@ -91,9 +91,10 @@ def sequential(days: Iterable[Mapping[str, int]], shares: Mapping[str, float]) -
     smallest = 0.0
     for day in days:
         for variant, count in day.items():
-            if variant not in counts:
-                return 0.0 if count else math.exp(smallest)
-            counts[variant] += count
+            if variant in counts:
+                counts[variant] += count
+            elif count:
+                return 0.0
         total = sum(counts.values())
         log_factor = math.lgamma(_CONCENTRATION) - math.lgamma(_CONCENTRATION + total)
         for variant in used:

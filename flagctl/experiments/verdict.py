@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flagctl.experiments.analysis import DAY_MS, control_of
+from flagctl.experiments.analysis import control_of
+from flagctl.experiments.looks import DAY_MS
+from flagctl.model import ExperimentStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.experiments.analysis import Results
-    from flagctl.experiments.data import ExperimentData
+    from flagctl.experiments.data import ArmMetric, ExperimentData
     from flagctl.experiments.estimates import Estimate
 
 SWITCHER_LIMIT = 0.01
@@ -100,23 +102,28 @@ def decide(data: ExperimentData, results: Results) -> Verdict:
     sign = -1.0 if primary.metric.direction == "decrease" else 1.0
     worse = [one for one in primary.estimates if _beyond(one, -sign)]
     better = [one for one in primary.estimates if _beyond(one, sign)]
-    may_decide = stage.method not in {"fixed", "bayesian"} or stage.ended or stage.planned_days is None
+    # A Bayesian rule without a planned end has no risk of false alarms to keep; the others are sequential then.
+    planned = stage.planned_days is not None or data.experiment.decision.planned_units is not None
+    may_decide = stage.method not in {"fixed", "bayesian"} or stage.ended or not planned
     if worse and may_decide and not better and len(worse) == len(primary.estimates) and not early:
         names = ", ".join(one.variant for one in worse)
         return say(Outcome.HALT, f"Stop: {names} is worse on {primary.metric.key}.", *_effects(worse))
     if stage.method == "bayesian" and not early:
         better = _bayesian_winners(results, sign) if may_decide else []
-    if better and may_decide and not early:
-        best = max(better, key=lambda one: sign * float(one.difference or 0))
+    unsafe = {one.variant: _unproven(data, results, one.variant) for one in better}
+    proven = [one for one in better if not unsafe[one.variant]]
+    if proven and may_decide and not early:
+        best = max(proven, key=lambda one: sign * float(one.difference or 0))
         return say(
             Outcome.SHIP,
             f"Ship {best.variant}: it is better on {primary.metric.key}, and no guardrail is broken.",
-            *_effects(better),
+            *_effects(proven),
             winner=best.variant,
         )
+    open_guards = [reason for one in better if may_decide for reason in unsafe[one.variant]]
     if stage.ended and not early:
-        return _at_the_end(data, results, say)
-    reasons = [*early, *missing]
+        return _at_the_end(data, results, say, open_guards)
+    reasons = [*early, *missing, *open_guards]
     if not reasons:
         reasons = ["the interval of the primary metric still includes no difference"]
     if not may_decide:
@@ -129,7 +136,18 @@ class _Say(Protocol):
     def __call__(self, outcome: Outcome, headline: str, *reasons: str, winner: str | None = None) -> Verdict: ...
 
 
-def _at_the_end(data: ExperimentData, results: Results, say: _Say) -> Verdict:
+def _unproven(data: ExperimentData, results: Results, variant: str) -> list[str]:
+    """Return which guardrails stand between a better variant and shipping it: unknown ones, and margins not yet shown."""
+    margins = {metric.key: metric.margin for metric in data.experiment.guardrails}
+    return [
+        f"{variant} is better, but guardrail {one.metric}: {one.reason}"
+        for one in results.guardrails
+        if one.variant in {variant, ""}
+        and (one.state == "no_data" or (one.state == "open" and margins.get(one.metric, 0.0) > 0))
+    ]
+
+
+def _at_the_end(data: ExperimentData, results: Results, say: _Say, open_guards: Sequence[str]) -> Verdict:
     primary = results.primary
     worth = primary.metric.minimum_effect if primary else None
     estimates = primary.estimates if primary else ()
@@ -143,6 +161,7 @@ def _at_the_end(data: ExperimentData, results: Results, say: _Say) -> Verdict:
     return say(
         Outcome.INCONCLUSIVE,
         f"The planned end is reached without a decision; {control} stays.",
+        *open_guards,
         *_effects(estimates),
     )
 
@@ -194,6 +213,10 @@ def _invalid(data: ExperimentData, results: Results) -> list[str]:
     if total and data.switchers / total > SWITCHER_LIMIT:
         reasons.append(f"{data.switchers} of {total} units changed variants ({data.switchers / total:.1%})")
     reasons += [f"{one.message} ({one.count})" for one in data.findings if one.blocks]
+    if data.experiment.status is ExperimentStatus.RUNNING and data.freshest_ms is not None:
+        age = data.as_of_ms - data.freshest_ms
+        if age > STALE_DAYS * DAY_MS:
+            reasons.append(f"the newest event is {age // DAY_MS} days older than the instant of this analysis")
     return reasons
 
 
@@ -205,15 +228,31 @@ def _too_early(data: ExperimentData, results: Results) -> list[str]:
     if not data.units:
         return [*reasons, "no unit was exposed"]
     variant, units = min(data.units.items(), key=lambda one: one[1])
-    if units < decision.minimum_units:
-        reasons.append(f"{variant} has {units} of at least {decision.minimum_units} units")
     primary = data.experiment.primary
     found = data.metrics.get(primary.key) if primary else None
-    if primary and found and primary.kind in {"conversion", "count", "mean", "revenue"}:
-        counted = [arm.conversions for arm in found.arms if arm.conversions is not None]
-        if counted and min(counted) < decision.minimum_conversions:
-            reasons.append(f"a variant has {min(counted)} of at least {decision.minimum_conversions} conversions")
+    arms = found.arms if found else ()
+    if arms:
+        variant, units = min(((arm.variant, _size(arm)) for arm in arms), key=lambda one: one[1])
+    if units < decision.minimum_units:
+        counted = " that count towards the primary metric" if units < data.units.get(variant, 0) else ""
+        reasons.append(f"{variant} has {units} of at least {decision.minimum_units} units{counted}")
+    happened = [_conversions(arm) for arm in arms]
+    known = [one for one in happened if one is not None]
+    if known and min(known) < decision.minimum_conversions:
+        reasons.append(f"a variant has {min(known)} of at least {decision.minimum_conversions} conversions")
     return reasons
+
+
+def _size(arm: ArmMetric) -> int:
+    """Return the number of units with a value."""
+    if arm.quantile is not None:
+        return arm.quantile.n
+    return 0 if arm.moments is None else arm.moments.n
+
+
+def _conversions(arm: ArmMetric) -> int | None:
+    """Return how often a metric's event happened: units that did it, or of a quantile the values."""
+    return arm.conversions if arm.quantile is None else arm.quantile.events
 
 
 def _warnings(data: ExperimentData, results: Results) -> list[str]:
@@ -222,11 +261,12 @@ def _warnings(data: ExperimentData, results: Results) -> list[str]:
     found += [f"what was agreed on was changed while it ran: {one.reason}" for one in experiment.amendments]
     if experiment.registration is None:
         found.append("nothing was registered at the start, so nobody can tell whether metrics were chosen afterwards")
-    if experiment.amendments and experiment.decision.effective_method != results.stage.method:
-        found.append("the planned end no longer counts after the change; the result is read by the sequential rule")
-    if data.freshest_ms is not None and data.as_of_ms - data.freshest_ms > STALE_DAYS * DAY_MS:
-        age = (data.as_of_ms - data.freshest_ms) // DAY_MS
-        found.append(f"the newest event is {age} days old")
+    agreed = experiment.decision.effective_method
+    if agreed != results.stage.method:
+        why = "the planned end no longer counts after the change" if experiment.amendments else "no end is planned"
+        found.append(f"{why}; the result is read by the sequential rule instead of {agreed}")
+    if agreed == "bayesian":
+        found.append("the Bayesian rule does not limit how often a difference is found where there is none")
     if results.stage.days % 7 and results.stage.ended:
         found.append(f"{results.stage.days} days are not full weeks: days of the week may differ")
     p = results.srm.p_value
