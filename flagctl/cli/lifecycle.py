@@ -107,3 +107,69 @@ def cleanup(
     session.emit(result, render_cleanup)
     if result.by_hand:
         raise typer.Exit(ExitCode.FINDINGS)
+
+
+def stale(
+    context: typer.Context,
+    *,
+    days: Annotated[int, typer.Option(min=0, max=3650, metavar="N", help="One-sided for so many days.")] = 30,
+    old_days: Annotated[int, typer.Option(min=0, max=3650, metavar="N", help="Temporary, and so old.")] = 90,
+    reason: Annotated[
+        list[str] | None, typer.Option(metavar="REASONS", help="Only these, e.g. expired,one-sided.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Only what this owner has.")] = None,
+    code: _Code = None,
+    usage: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Counts: JSON of `flagctl usage`, or JSON lines.")
+    ] = None,
+    events: Annotated[
+        str | None,
+        typer.Option(metavar="LOCATION", envvar="FLAGCTL_EVENTS", help="Folder or s3:// location that sinks write to."),
+    ] = None,
+    endpoint_url: Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="NAME", help="Region of the store.")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="INSTANT", help="Count ages up to here [default: now].")] = None,
+    fail_on: Annotated[str, typer.Option(metavar="REASONS", help="Reasons, any or never.")] = "never",
+    out_summary: OutSummary = None,
+) -> None:
+    """List flags that can go: expired, one answer for all, unused. Oldest first."""
+    from flagctl.cli.session import now_ms, path_in_git
+    from flagctl.ops.contexts import parse_instant_option
+    from flagctl.ops.stale import REASONS, StaleOptions, check_reasons
+    from flagctl.ops.stale import stale as run
+    from flagctl.report import stale as report
+    from flagctl.report.json_text import render_json
+
+    session = session_of(context)
+    form = session.format("text", "json", "github", "sarif", "markdown")
+    failing = joined([fail_on])
+    check_reasons(failing, "any", "never")
+    result = run(
+        StaleOptions(
+            root=session.root,
+            now_ms=parse_instant_option(as_of, now_ms()),
+            days=days,
+            old_days=old_days,
+            usage=usage,
+            events=events,
+            code=tuple(code or ()),
+            reasons=joined(reason),
+            owner=owner,
+            endpoint_url=endpoint_url,
+            region=region,
+        )
+    )
+    append_summary(out_summary, lambda _limit: report.render_stale_markdown(result))
+    if form == "json":
+        text = render_json(result)
+    elif form == "github":
+        text = report.render_stale_github(result, path_in_git(session.root))
+    elif form == "sarif":
+        text = report.render_stale_sarif(result, path_in_git(session.root), REASONS)
+    elif form == "markdown":
+        text = report.render_stale_markdown(result)
+    else:
+        text = report.render_stale(result, session.style)
+    session.console.result(text)
+    if form != "sarif" and result.fails(failing):
+        raise typer.Exit(ExitCode.FINDINGS)

@@ -347,6 +347,8 @@ def _returned(node: Function) -> ast.expr | None:
     if len(body) != 1 or not isinstance(body[0], ast.Return):
         return None
     value = body[0].value
+    if isinstance(value, ast.Call) and last_name(value.func) == "cast" and len(value.args) == 2:
+        value = value.args[1]
     return value.value if isinstance(value, ast.Await) else value
 
 
