@@ -20,6 +20,7 @@ _FILES: Final[Mapping[str, Mapping[str, str]]] = {
         ".github/workflows/flags-comment.yml": "github/flags-comment.yml",
         ".github/workflows/flags-policy.yml": "github/flags-policy.yml",
         ".github/workflows/flags-publish.yml": "github/flags-publish.yml",
+        ".github/workflows/flags-rollouts.yml": "github/flags-rollouts.yml",
     },
     "gitlab": {".gitlab/flags.gitlab-ci.yml": "gitlab/flags.gitlab-ci.yml", ".gitlab-ci.yml": "gitlab/.gitlab-ci.yml"},
 }

@@ -21,6 +21,7 @@ _ABOUT = {
     ".github/workflows/flags-comment.yml": "shows the plans in a comment",
     ".github/workflows/flags-policy.yml": "weighs changes and reviews against the policy",
     ".github/workflows/flags-publish.yml": "makes live what was merged, and renews it daily",
+    ".github/workflows/flags-rollouts.yml": "checks guarded rollouts once it is told where numbers are",
     ".gitlab-ci.yml": "includes flags.gitlab-ci.yml",
     ".gitlab/flags.gitlab-ci.yml": "checks, plans and publishes",
     ".vscode/": "editor settings",

@@ -9,7 +9,10 @@ import yaml
 
 from tests.cli.conftest import git
 
-GITHUB = {f".github/workflows/{name}.yml" for name in ("flags", "flags-comment", "flags-policy", "flags-publish")}
+GITHUB = {
+    f".github/workflows/{name}.yml"
+    for name in ("flags", "flags-comment", "flags-policy", "flags-publish", "flags-rollouts")
+}
 
 
 def test_a_new_repository_gets_all_workflows_if_asked(cli, tmp_path) -> None:

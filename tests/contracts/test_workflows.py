@@ -141,7 +141,8 @@ def test_options_collected_in_variables_are_options_of_flagctl(written) -> None:
     from flagctl.cli.app import app
 
     root: Any = get_command(app)
-    known = {name for command in root.commands.values() for option in command.params for name in option.opts}
+    commands = [inner for one in root.commands.values() for inner in (one, *getattr(one, "commands", {}).values())]
+    known = {name for command in commands for option in command.params for name in option.opts}
     for path in files_of(written):
         for script in scripts(load(path)):
             for words in re.findall(r"^\s*\w+\+?=\((--[^)]*)\)", script, re.MULTILINE):

@@ -29,7 +29,7 @@ from flagctl.ops.workspace import Workspace
 from flagctl.report.rollout import curve
 
 DAY = 86_400_000
-TOKEN = "of-a-robot"
+WORD = "of-a-robot"
 START = (parse_instant("2026-12-01T09:00:00Z") or 0) // 1000
 
 GRADUAL = """\
@@ -463,13 +463,13 @@ def prometheus() -> Iterator[Prometheus]:
 
 def test_prometheus_is_asked_since_the_step_began_and_whether_it_is_fresh(root: Path, prometheus: Prometheus) -> None:
     prometheus.answers = {"bad": {"on": "7.2", "off": "5"}, "all": {"on": "400.4", "off": "410"}}
-    data = PrometheusSource(url=prometheus.url, token=TOKEN).read(question(root))
+    data = PrometheusSource(url=prometheus.url, token=WORD).read(question(root))
     ((control, treatment),) = data.metrics["errors"]
     assert (control.units, treatment.units) == (410, 400)
     assert treatment.mean == pytest.approx(7.2 / 400)
     assert data.as_of_ms == START + DAY
     assert prometheus.asked == ["all[86400s]", 'bad{flag="engine"}[86400s]', "all[3600s]"]
-    assert set(prometheus.tokens) == {f"Bearer {TOKEN}"}
+    assert set(prometheus.tokens) == {f"Bearer {WORD}"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""`rollout` and `flip` as people and jobs use them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import git
+from tests.cli.test_experiment_results import obeys
+from tests.cli.test_publish import client
+
+COLOURS = """\
+kind: flag
+key: cluster
+owner: web
+type: string
+variants: {blue: b.example, green: g.example}
+off: blue
+strategy: {blue_green: {active: blue}}
+targets: {green: [tester]}
+"""
+GUARDED = """\
+kind: flag
+key: engine
+owner: web
+type: boolean
+default: off
+rules:
+  - id: grow
+    serve: on
+    strategy:
+      guarded:
+        start: 2026-01-01T09:00:00Z
+        guard:
+          metrics: [{metric: errors, margin: 10}]
+          on_failure: kill
+"""
+WAITING = """\
+kind: flag
+key: search
+owner: web
+type: boolean
+default: off
+rules:
+  - id: ramp
+    serve: on
+    percentage:
+      steps:
+        - {from: 2026-01-01T09:00:00Z, percent: 20}
+        - {after: 2d, percent: 100, hold_until: approval}
+"""
+
+
+@pytest.fixture
+def live(cli: Any, in_git: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "tests")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "tests@example.com")
+    for text in (COLOURS, GUARDED, WAITING):
+        (in_git / "flags" / f"{text.split()[3]}.yaml").write_text(text, encoding="utf-8")
+    git(in_git, "add", ".")
+    git(in_git, "commit", "-qm", "Rollouts")
+    cli("publish", "development")
+    return in_git
+
+
+def numbers(treatment: int, age: timedelta = timedelta()) -> str:
+    arms = {"control": {"units": 5000, "events": 100}, "treatment": {"units": 5000, "events": treatment}}
+    return json.dumps({"as_of": (datetime.now(UTC) - age).isoformat(), "metrics": {"errors": arms}})
+
+
+def test_a_flip_that_is_published_at_once_reaches_a_running_application_and_back(cli: Any, live: Path) -> None:
+    with client(live) as app:
+        assert app.get_value("cluster", {"targeting_key": "user-1"}, "") == "b.example"
+        assert app.get_value("cluster", {"targeting_key": "tester"}, "") == "g.example"
+        done = cli("flip", "cluster", "--env", "development", "--now", "--yes")
+        assert "default blue → green [development]" in done.stdout
+        assert "flagctl flip cluster --env development --now" in done.stderr
+        app.refresh()
+        assert app.get_value("cluster", {"targeting_key": "user-1"}, "") == "g.example"
+        data = cli.json("flip", "cluster", "--env", "development", "--now", "--yes")
+        obeys("publish", data)
+        app.refresh()
+        assert app.get_value("cluster", {"targeting_key": "user-1"}, "") == "b.example"
+    assert git(live, "log", "-2", "--format=%s").splitlines() == [
+        "cluster: default green → blue [development]",
+        "cluster: default blue → green [development]",
+    ]
+    assert (
+        "commits elsewhere" in cli("flip", "cluster", "--env", "staging", "--now", "--branch", "x", exit_code=2).stderr
+    )
+
+
+def test_a_flip_is_an_ordinary_edit_otherwise(cli: Any, live: Path) -> None:
+    data = cli.json("flip", "cluster", "--env", "staging", "--dry-run")
+    obeys("edit", data)
+    assert git(live, "status", "--porcelain") == ""
+    cli("flip", "cluster", "--env", "staging")
+    assert "staging:" in git(live, "diff")
+
+
+def test_a_status_shows_calendar_curve_and_picture(cli: Any, live: Path) -> None:
+    shown = cli("rollout", "status", "search", "--svg", "curve.svg").stdout
+    assert "waits for approval" in shown
+    assert "100 %" in shown
+    assert "░" in shown
+    assert Path("curve.svg").read_text(encoding="utf-8").startswith("<svg")
+    listed = cli("rollout", "status").stdout
+    assert "guarded" in listed
+    assert "cluster" not in listed
+    assert "cluster" in cli("rollout", "status", "--all").stdout
+    data = cli.json("rollout", "status", "--all")
+    obeys("rollout", data)
+    at = cli.json("rollout", "status", "search", "--at", "2025-12-31T00:00:00Z")
+    assert at["rollouts"][0]["state"] == "planned"
+    assert "draws one rollout" in cli("rollout", "status", "--svg", "x.svg", exit_code=2).stderr
+
+
+def test_a_plan_is_approved_by_a_commit_and_replayed(cli: Any, live: Path) -> None:
+    cli("rollout", "advance", "search", "--commit")
+    assert "100 % from" in git(live, "log", "-1", "--format=%B")
+    words = ("eval", "search", "--env", "production", "--context", '{"targeting_key": "user-1"}')
+    assert cli.json(*words, "--at", "2026-02-01T00:00:00Z")["value"] is False
+    assert cli.json(*words)["value"] is True
+    assert "finished" in cli("rollout", "advance", "search", exit_code=2).stderr
+    cli("rollout", "abort", "search", "--reason", "it broke")
+    assert cli.json(*words)["value"] is False
+    assert "it broke" in cli("rollout", "status", "search").stdout
+
+
+def test_a_simulation_counts_units_as_the_plan_goes_on(cli: Any, live: Path) -> None:
+    lines = [json.dumps({"targeting_key": f"user-{number}", "plan": "free"}) for number in range(500)]
+    Path("people.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    words = ("rollout", "simulate", "engine", "--population", "people.jsonl", "--env", "production")
+    data = cli.json(*words)
+    obeys("rollout-simulate", data)
+    counts = [{one["variant"]: one["count"] for one in at["counts"]}["on"] for at in data["instants"]]
+    assert counts == sorted(counts)
+    assert counts[-1] == data["contexts"] == 500
+    assert "500 contexts" in cli(*words).stdout
+
+
+def test_a_check_advances_and_a_broken_guard_kills_at_once(cli: Any, live: Path) -> None:
+    Path("../ok.json").write_text(numbers(104), encoding="utf-8")
+    words = ("rollout", "check", "--env", "development", "--data")
+    data = cli.json(*words, "../ok.json", "--dry-run")
+    obeys("rollout-check", data)
+    assert [one["action"] for one in data["decisions"]] == ["advance"]
+    done = cli(*words, "../ok.json", "--commit")
+    assert "advances" in done.stdout
+    message = git(live, "log", "-1", "--format=%B")
+    assert message.startswith("Advance rollout engine in development, as its guard says")
+    assert "0.0208 against 0.02" in message
+    Path("../bad.json").write_text(numbers(300), encoding="utf-8")
+    with client(live) as app:
+        broken = cli(*words, "../bad.json", "--commit", exit_code=1)
+        assert "forced off in development" in broken.stderr
+        app.refresh()
+        assert app.evaluate("engine", {"targeting_key": "user-1"}).reason == "DISABLED"
+    assert "aborted:" in git(live, "show")
+
+
+def test_a_kill_without_a_key_still_reverts(cli: Any, live: Path) -> None:
+    for key in (live / ".flagctl/keys").glob("kill*"):
+        key.unlink()
+    Path("../bad.json").write_text(numbers(300), encoding="utf-8")
+    broken = cli("rollout", "check", "engine", "--env", "development", "--data", "../bad.json", exit_code=1)
+    assert "could not be killed" in broken.stderr
+    assert "aborted:" in (live / "flags/engine.yaml").read_text(encoding="utf-8")
+
+
+def test_a_blind_guard_waits_and_fails_closed(cli: Any, live: Path) -> None:
+    Path("../old.json").write_text(numbers(104, timedelta(days=2)), encoding="utf-8")
+    words = ("rollout", "check", "--env", "development", "--data", "../old.json", "--state", "../state.json")
+    for _ in range(2):
+        assert "without data" in cli(*words).stdout
+    assert "no usable data in 3 checks" in cli(*words, exit_code=1).stdout
+
+
+def test_where_numbers_come_from_is_said_once(cli: Any, live: Path) -> None:
+    for words in ((), ("--data", "x", "--events", "y")):
+        assert "where do the numbers come from?" in cli("rollout", "check", *words, exit_code=2).stderr
+    assert "which environment?" in cli("rollout", "check", "--data", "x", exit_code=2).stderr
+    missing = ("rollout", "check", "search", "--env", "development", "--data", "x")
+    assert "nothing in search is guarded" in cli(*missing, exit_code=3).stderr
