@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import typer
+
+from flagctl.cli.commands import Group
 from flagctl.cli.lazy import register_lazily
 
-if TYPE_CHECKING:
-    import typer
+_PANEL: Final = "Clean up"
 
 LIFECYCLE: Final = {
     "refs": "Show where code names flags, and keys it asks for that do not exist.",
@@ -17,6 +19,26 @@ LIFECYCLE: Final = {
 """In `flagctl.cli.lifecycle`."""
 
 
+CODEGEN: Final = {"python": "Write a Python module with a typed accessor for each flag."}
+"""In `flagctl.cli.generate`, as are those below."""
+
+EXPORT: Final = {
+    "openfeature-manifest": "Write the flags as a manifest from which `openfeature generate` makes accessors.",
+}
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    register_lazily(app, "Clean up", "flagctl.cli.lifecycle", LIFECYCLE)
+    register_lazily(app, _PANEL, "flagctl.cli.lifecycle", LIFECYCLE)
+    for name, text, commands in (
+        ("codegen", "Write code that knows the flags.", CODEGEN),
+        ("export", "Write the flags for other tools.", EXPORT),
+    ):
+        group = typer.Typer(cls=Group, help=text, no_args_is_help=True, rich_markup_mode=None)
+        group.callback()(_group)
+        register_lazily(group, _PANEL, "flagctl.cli.generate", commands)
+        app.add_typer(group, name=name, rich_help_panel=_PANEL)
+
+
+def _group() -> None:
+    """Have no options of its own."""
