@@ -228,7 +228,7 @@ def sync(options: SyncOptions) -> SyncResult:
 
     loaded = load_flags(options.root, revision=options.revision)
     repository = readable(loaded)
-    commits = log(GitRepository(options.root), revision=options.revision or "HEAD")
+    commits = log(GitRepository(options.root), revision=options.revision or "HEAD", whole_branches=True)
     known = lives((flag.path for flag in repository.flags.values()), commits)
     with keeper(options.to) as tables:
         changes = [

@@ -10,7 +10,7 @@ from flagctl.vcs.plumbing import run_git
 from flagctl.vcs.repository import CommitInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flagctl.vcs.repository import GitRepository
 
@@ -37,7 +37,12 @@ class LoggedCommit:
 
 
 def log(
-    repository: GitRepository, *, stem: str | None = None, revision: str = "HEAD", limit: int | None = None
+    repository: GitRepository,
+    *,
+    stem: str | None = None,
+    revision: str = "HEAD",
+    limit: int | None = None,
+    whole_branches: bool = False,
 ) -> Iterator[LoggedCommit]:
     """Yield the commits that changed YAML files of the folder, newest first.
 
@@ -49,12 +54,14 @@ def log(
         stem: Only files called ``<stem>.yaml``, in whichever folder: a file that moved keeps its history.
         revision: Where to start.
         limit: At most so many commits.
+        whole_branches: Never a commit before one that builds on it, whatever their clocks said; without a stem only.
 
     Raises:
         UsageError: If the revision does not exist.
     """
     if stem is None:
-        yield from _run(repository, revision, _anywhere(repository, None), limit)
+        order = ["--topo-order"] if whole_branches else []
+        yield from _run(repository, revision, _anywhere(repository, None), limit, order)
         return
     # Matching a name in every folder of every commit is slow, one path is quick. So the path of today comes first, and what lies
     # before the commit that made it (a move, an earlier life elsewhere) is looked for by name.
@@ -77,7 +84,9 @@ def _anywhere(repository: GitRepository, stem: str | None) -> list[str]:
     return [f":(top,glob){_escaped(repository.prefix)}**/{pattern}.{ending}" for ending in ("yaml", "yml")]
 
 
-def _run(repository: GitRepository, revision: str, pathspecs: list[str], limit: int | None) -> Iterator[LoggedCommit]:
+def _run(
+    repository: GitRepository, revision: str, pathspecs: list[str], limit: int | None, order: Sequence[str] = ()
+) -> Iterator[LoggedCommit]:
     arguments = [
         "log",
         "--raw",
@@ -86,6 +95,7 @@ def _run(repository: GitRepository, revision: str, pathspecs: list[str], limit: 
         "--no-renames",
         "--diff-merges=first-parent",
         f"--format={_FIELDS}",
+        *order,
     ]
     if limit is not None:
         arguments.append(f"--max-count={limit}")

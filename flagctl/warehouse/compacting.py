@@ -140,7 +140,7 @@ def _is_whole(kind: str, file: EventFile, listing: Listing) -> bool:
     engine = DuckEngine(columns=usable.WHOLE)
     try:
         engine.load(replace(listing, files=(file,), unreadable=()), (kind,))
-        return not any(one.code == "unusable-rows" for one in engine.findings)
+        return not any(one.code in {"unusable-rows", "unreadable-files"} for one in engine.findings)
     finally:
         engine.close()
 

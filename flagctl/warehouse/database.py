@@ -117,10 +117,11 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
     connection = engine.connection
     fresh, known = _new_files(connection, listing)
     found = []
+    kinds = tuple(dict.fromkeys(one.kind for one in listing.files))
+    engine.load(replace(listing, files=tuple(fresh.values())), kinds)
+    fresh = {digest: one for digest, one in fresh.items() if one.path not in engine.lost}
     connection.execute("BEGIN")
     try:
-        kinds = tuple(dict.fromkeys(one.kind for one in listing.files))
-        engine.load(replace(listing, files=tuple(fresh.values())), kinds)
         for kind in kinds:
             done = _add(engine, kind, [one for one in fresh.values() if one.kind == kind])
             done = replace(done, known=sum(one.kind == kind for one in known))
@@ -134,10 +135,13 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
                 "INSERT INTO loaded_files VALUES (?, ?, ?, ?, make_timestamp(?))",
                 [digest, file.kind, file.path, file.size, now_ms * 1000],
             )
-    except BaseException:
-        connection.execute("ROLLBACK")
+        connection.execute("COMMIT")
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            connection.execute("ROLLBACK")
+        if isinstance(error, Exception):
+            raise UsageError(f"the warehouse cannot be written: {str(error).splitlines()[0]}") from error
         raise
-    connection.execute("COMMIT")
     return found
 
 

@@ -56,6 +56,7 @@ class DuckEngine:
         # An instant without a zone is in UTC, wherever this runs.
         self.connection.execute("SET TimeZone = 'UTC'")
         self.findings: list[DataFinding] = []
+        self.lost: set[str] = set()
         self._columns = columns
 
     def close(self) -> None:
@@ -87,7 +88,7 @@ class DuckEngine:
             self.findings += attach(self.connection, listing.location, {kind: self._columns[kind] for kind in kinds})
         else:
             for kind in kinds:
-                self._load(kind, listing)
+                self.lost |= usable.without_broken(listing, kind, self._load, self.findings)
         if not {"conversions", "measurements"} <= set(kinds):
             return
         self.connection.execute("""

@@ -67,6 +67,7 @@ class SparkEngine:
         self.backend: Any = ibis.pyspark.connect(self.session)
         self._cached: list[Any] = []
         self.findings: list[DataFinding] = []
+        self.lost: set[str] = set()
 
     def close(self) -> None:
         """Forget the tables, and end Spark if it was started here."""
@@ -100,7 +101,7 @@ class SparkEngine:
             raise UsageError("Spark does not read a warehouse's file", hint="give it the folder of events")
         self.findings += usable.unreadable(listing)
         for kind in kinds:
-            self._load(kind, listing)
+            self.lost |= usable.without_broken(listing, kind, self._load, self.findings)
         if {"conversions", "measurements"} <= set(kinds):
             self.session.sql("""
                 SELECT ts, event_id, environment, unit_type, unit_id, event, value, attrs FROM conversions

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from flagctl.errors import RemoteError, UsageError
 from flagctl.events import COLUMNS
 from flagctl.experiments.data import DataFinding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from flagctl.warehouse.listing import Listing
+    from flagctl.warehouse.listing import EventFile, Listing
 
 EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
 """What experiments are analysed on."""
@@ -104,6 +106,65 @@ def duplicated(kind: str, count: int) -> DataFinding:
     return DataFinding(
         code="duplicate-events", message=f"{kind} were delivered more than once, and count once", count=count
     )
+
+
+def broken(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, str]]:
+    """Read files to their ends, and return the path and the reason of those that cannot be.
+
+    Slow, and so only done when an engine has failed over a file that it does not name.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+    from pyarrow import fs, parquet  # noqa: PLC0415 - the same
+
+    store = fs.LocalFileSystem() if filesystem is None else filesystem
+    found = []
+    for file in files:
+        try:
+            if file.is_parquet:
+                with store.open_input_file(file.path) as source:
+                    for _ in parquet.ParquetFile(source).iter_batches():
+                        pass
+            else:
+                with store.open_input_stream(file.path, compression="detect") as source:
+                    while source.read(1 << 20):
+                        pass
+        except (OSError, pa.ArrowException) as error:
+            found.append((file.path, f"cannot be read to its end: {str(error).splitlines()[0][:120]}"))
+    return found
+
+
+def without_broken(
+    listing: Listing, kind: str, read: Callable[[str, Listing], None], findings: list[DataFinding]
+) -> set[str]:
+    """Let an engine read the files of a kind; if it fails over files that break off, without these.
+
+    An engine may take what there is of a packed file for the whole, so these are looked at if a row cannot be used.
+
+    Returns:
+        Paths of the files that were left out.
+    """
+    before = len(findings)
+    own = [one for one in listing.files if one.kind == kind]
+    try:
+        read(kind, listing)
+        suspects = [one for one in own if one.path.endswith(".gz")] if len(findings) > before else []
+        gone = dict(broken(suspects, listing.filesystem))
+        if not gone:
+            return set()
+    except UsageError:
+        raise
+    except Exception as error:
+        gone = dict(broken(own, listing.filesystem))
+        if not gone:
+            where = listing.location
+            raise RemoteError(f"{where}: {kind} cannot be read: {str(error).splitlines()[0][:200]}") from error
+    del findings[before:]
+    left = replace(
+        listing, files=tuple(one for one in listing.files if one.path not in gone), unreadable=tuple(gone.items())
+    )
+    findings += unreadable(left)
+    read(kind, left)
+    return set(gone)
 
 
 def unreadable(listing: Listing) -> list[DataFinding]:

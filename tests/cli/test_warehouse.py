@@ -1,0 +1,322 @@
+"""Events and flags in tables: a DuckDB file and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from flagctl.events import Evaluation, Exposure, Usage, folder_of, to_json_line
+from tests.cli.conftest import git
+from tests.cli.test_experiment_results import obeys
+from tests.simulators import postgres
+
+NOW = 1_790_000_000_000_000
+DAY = 86_400_000_000
+
+
+def exposure(number: int, **more) -> Exposure:
+    fields = {
+        "ts": NOW + number,
+        "event_id": f"x{number}",
+        "environment": "production",
+        "experiment": "ranking-test",
+        "variant": "neural" if number % 2 else "classic",
+        "unit_type": "targeting_key",
+        "unit_id": f"u{number}",
+        "flag": "search-ranking",
+        "config_hash": "c",
+        "reason": "SPLIT",
+        "sdk": "test/1",
+        "attrs": {"plan": "pro"},
+    }
+    return Exposure(**(fields | more))
+
+
+def evaluation(number: int) -> Evaluation:
+    return Evaluation(
+        ts=NOW + number,
+        event_id=f"e{number}",
+        environment="production",
+        flag="search-ranking",
+        variant="neural",
+        value='{"a": 1}',
+        reason="SPLIT",
+        unit_id=f"u{number}",
+        context='{"country": "DE"}' if number % 2 else None,
+        bundle="b",
+        duration_ns=900,
+    )
+
+
+def used(count: int) -> Usage:
+    return Usage(
+        ts=NOW,
+        seconds=60.0,
+        environment="production",
+        flag="search-ranking",
+        variant="neural",
+        reason="SPLIT",
+        count=count,
+        sdk="t",
+    )
+
+
+def write(root: Path, events, name: str = "part") -> None:
+    for event in events:
+        folder = root / folder_of(event)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}.jsonl").open("ab") as file:
+            file.write(to_json_line(event))
+
+
+def rows(cli, sql: str, *more: str):
+    data = cli.json("warehouse", "query", sql, *more)
+    obeys("warehouse-query", data)
+    return data["rows"]
+
+
+@pytest.fixture
+def events(example) -> Path:
+    folder = example / "events"
+    write(folder, [*(exposure(i) for i in range(20)), *(evaluation(i) for i in range(6)), used(5)])
+    return folder
+
+
+def test_every_file_is_loaded_once_wherever_it_lies(events, cli):
+    obeys("warehouse-init", cli.json("warehouse", "init"))
+    first = cli.json("warehouse", "load", "--events", "events")
+    obeys("warehouse-load", first)
+    assert {one["kind"]: one["rows"] for one in first["kinds"]} == {"exposures": 20, "evaluations": 6, "usage": 1}
+    for copy in ("copy.jsonl", "again.jsonl"):
+        for path in list(events.rglob("part.jsonl")):
+            path.with_name(copy).write_bytes(path.read_bytes())
+    second = cli.json("warehouse", "load", "--events", "events")
+    assert {(one["rows"], one["known"]) for one in second["kinds"]} == {(0, 3)}
+    assert rows(cli, "SELECT sum(count) FROM usage") == [[5]]
+
+
+def test_of_events_in_new_files_only_the_new_ones_are_added(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    write(events, [*(exposure(i) for i in range(15, 25)), exposure(24)], "late")
+    (events / "exposures" / "dt=2026-09-21" / "bad.jsonl").write_text("no json\n" * 3)
+    data = cli.json("warehouse", "load", "--events", "events")
+    done = next(one for one in data["kinds"] if one["kind"] == "exposures")
+    assert (done["rows"], done["duplicates"], done["unusable"]) == (5, 6, 3)
+    assert {one["code"] for one in data["findings"]} == {"duplicate-events", "unusable-rows"}
+    assert rows(cli, "SELECT count(*), count(DISTINCT event_id) FROM exposures") == [[25, 25]]
+
+
+def test_files_that_break_off_are_named_and_tried_again_when_they_are_whole(events, cli):
+    folder = events / "usage" / "dt=2026-09-22"
+    folder.mkdir(parents=True)
+    whole = gzip.compress(b"".join(to_json_line(used(n)) for n in range(1, 200)))
+    for broken in (b"\x1f\x8bbroken", whole[: len(whole) // 2]):
+        (folder / "part.jsonl.gz").write_bytes(broken)
+        data = cli.json("warehouse", "load", "--events", "events")
+        assert [one["code"] for one in data["findings"]] == ["unreadable-files"]
+    assert rows(cli, "SELECT sum(count) FROM usage") == [[5]]
+    (folder / "part.jsonl.gz").write_bytes(whole)
+    assert cli.json("warehouse", "load", "--events", "events")["findings"] == []
+    assert rows(cli, "SELECT sum(count) FROM usage") == [[5 + 199 * 100]]
+
+
+def test_a_load_that_fails_leaves_nothing_behind(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    import duckdb
+
+    with duckdb.connect("warehouse.duckdb") as connection:
+        connection.execute("ALTER TABLE usage DROP COLUMN sdk")
+    write(events, [exposure(30), used(1)], "late")
+    assert "cannot be written" in cli("warehouse", "load", "--events", "events", exit_code=2).stderr
+    assert rows(cli, "SELECT count(*) FROM exposures") == [[20]]
+    assert rows(cli, "SELECT count(*) FROM loaded_files") == [[3]]
+
+
+def test_analyses_of_a_warehouse_equal_those_of_its_files(example, cli):
+    cli("experiment", "simulate-events", "ranking-test", "--out", "made", "--units", "3000", "--effect", "60")
+    cli("warehouse", "load", "--events", "made")
+    words = ("experiment", "analyze", "ranking-test", "--as-of", "2026-12-15T00:00:00Z", "--events")
+    one, other = (
+        json.loads(cli(*words, place, "--output-format", "json", exit_code=None).stdout)
+        for place in ("made", "warehouse.duckdb")
+    )
+    assert (one.pop("source"), other.pop("source")) == ("made", "warehouse.duckdb")
+    from tests.spark.test_engines_agree import agree
+
+    agree(one, other)
+
+
+def test_usage_is_read_from_a_warehouse_too(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    data = cli.json("usage", "--events", "warehouse.duckdb", "--as-of", "2026-09-22T00:00:00Z")
+    assert [(one["key"], one["count"]) for one in data["flags"]] == [("search-ranking", 5)]
+
+
+def test_a_database_of_somebody_else_is_left_alone(example, cli):
+    import duckdb
+
+    duckdb.connect("other.duckdb").execute("CREATE TABLE mine (a INTEGER)").close()
+    done = cli("warehouse", "init", "--database", "other.duckdb", exit_code=2)
+    assert "is no warehouse" in done.stderr
+    assert "cannot be read as a warehouse" in cli("usage", "--events", "other.duckdb", exit_code=2).stderr
+
+
+def test_lines_are_packed_without_losing_or_doubling_anything(events, cli):
+    write(events, [exposure(3), used(7)], "more")
+    before = cli.json("usage", "--events", "events", "--as-of", "2026-09-22T00:00:00Z")
+    kept = cli.json("warehouse", "compact", "--events", "events", "--keep")
+    obeys("warehouse-compact", kept)
+    assert {one["kind"]: (one["rows"], one["duplicates"], one["files"]) for one in kept["days"]} == {
+        "exposures": (20, 1, 2),
+        "evaluations": (6, 0, 1),
+        "usage": (2, 0, 2),
+    }
+    # The lines are there still; what was packed is not counted twice.
+    assert len(list(events.rglob("*.jsonl"))) == 5
+    assert cli.json("usage", "--events", "events", "--as-of", "2026-09-22T00:00:00Z") == before
+    assert cli("warehouse", "compact", "--events", "events").stdout.strip() == "nothing to pack"
+    assert list(events.rglob("*.jsonl")) == []
+    assert cli.json("usage", "--events", "events", "--as-of", "2026-09-22T00:00:00Z") == before
+    cli("warehouse", "load", "--events", "events")
+    found = rows(cli, "SELECT ts, attrs, is_bot, layer FROM exposures ORDER BY ts LIMIT 1")
+    assert found == [["2026-09-21T14:13:20Z", {"plan": "pro"}, False, None]]
+
+
+def test_a_file_with_a_bad_line_is_not_packed_and_named(events, cli):
+    bad = events / "usage" / "dt=2026-09-21" / "bad.jsonl"
+    bad.write_text('{"flag": 1\n')
+    done = cli("warehouse", "compact", "--events", "events")
+    assert "bad.jsonl has lines that cannot be used" in " ".join(done.stdout.split())
+    assert [path.name for path in events.rglob("*.jsonl")] == ["bad.jsonl"]
+
+
+def test_lines_of_today_stay_lines(events, cli):
+    assert "nothing to pack" in cli("warehouse", "compact", "--events", "events", "--before", "2026-09-21").stdout
+    assert "is no date" in cli("warehouse", "compact", "--events", "events", "--before", "soon", exit_code=2).stderr
+
+
+def test_a_query_is_a_table_json_or_csv(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    sql = "SELECT variant, count(*) AS n, max(ts) AS newest FROM exposures GROUP BY ALL ORDER BY 1"
+    assert cli("warehouse", "query", sql).stdout.splitlines()[1].split() == [
+        "classic",
+        "10",
+        "2026-09-21T14:13:20.000018Z",
+    ]
+    text = cli("warehouse", "query", "-", "--output-format", "csv", input=sql).stdout
+    assert list(csv.DictReader(io.StringIO(text)))[1]["variant"] == "neural"
+    done = cli("warehouse", "query", "SELECT * FROM exposures", "--limit", "3")
+    assert len(done.stdout.splitlines()) == 4
+    assert "more rows than 3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM exposures",
+        "COPY exposures TO 'out.csv'",
+        "SELECT * FROM read_csv('flagctl.yaml')",
+        "ATTACH 'new.duckdb'",
+        "SET enable_external_access = true",
+        "SELEC",
+    ],
+)
+def test_a_query_can_change_and_read_nothing_else(events, cli, sql):
+    cli("warehouse", "load", "--events", "events")
+    assert "the query cannot be run" in cli("warehouse", "query", sql, exit_code=2).stderr
+    assert not Path("out.csv").exists()
+    assert not Path("new.duckdb").exists()
+
+
+def test_without_a_warehouse_the_error_says_how_to_make_one(example, cli):
+    assert "flagctl warehouse load" in cli("warehouse", "query", "SELECT 1", exit_code=3).stderr
+
+
+@pytest.fixture
+def flags(in_git) -> Path:
+    """A flag repository whose flag was made by one person, moved by another and changed by a third, in a branch."""
+    folder = in_git
+    flag = "kind: flag\nkey: new-page\ntype: boolean\nowner: web\ndescription: A new page\ndefault: off\n"
+    (folder / "flags" / "new-page.yaml").write_text(flag)
+    git(folder, "add", ".")
+    git(folder, "-c", "user.name=Ann", "commit", "-qm", "Add", "--author", "Ann <ann@example.com>")
+    (folder / "flags" / "web").mkdir()
+    git(folder, "mv", "flags/new-page.yaml", "flags/web/new-page.yaml")
+    git(folder, "commit", "-qm", "Move", "--author", "Bob <bob@example.com>")
+    git(folder, "checkout", "-qb", "change")
+    (folder / "flags" / "web" / "new-page.yaml").write_text(flag.replace("default: off", "default: on"))
+    git(folder, "commit", "-qam", "Serve it", "--author", "Cy <cy@example.com>")
+    git(folder, "checkout", "-q", "main")
+    git(folder, "merge", "-q", "--no-ff", "-m", "Merge branch 'change'", "change")
+    return folder
+
+
+SQL = "SELECT key, enabled, default_value, created_by, updated_by FROM feature_flags WHERE key = 'new-page'"
+
+
+def test_flags_have_who_made_and_who_changed_them_and_stay_in_step(flags, cli):
+    first = cli.json("warehouse", "sync")
+    obeys("warehouse-sync", first)
+    count = first["tables"][0]["rows"]
+    assert first["tables"][0] == {"table": "feature_flags", "rows": count, "written": count, "removed": 0}
+    assert rows(cli, SQL) == [["new-page", True, "true", "Ann <ann@example.com>", "Cy <cy@example.com>"]]
+    assert {one["written"] for one in cli.json("warehouse", "sync")["tables"]} == {0}
+    (flags / "flags" / "web" / "new-page.yaml").unlink()
+    again = cli.json("warehouse", "sync")["tables"][0]
+    assert (again["rows"], again["written"], again["removed"]) == (count - 1, 0, 1)
+    assert rows(cli, SQL) == []
+    assert cli.json("warehouse", "sync", "--revision", "HEAD")["tables"][0]["written"] == 1
+
+
+def test_a_real_postgresql_holds_the_same_tables(flags, cli):
+    write(flags / "events", [evaluation(i) for i in range(4)])
+    with postgres.running() as url:
+        first = cli.json("warehouse", "sync", "--to", url, "--events", "events")
+        obeys("warehouse-sync", first)
+        again = cli.json("warehouse", "sync", "--to", url, "--events", "events")
+        assert {one["written"] for one in again["tables"]} == {0}
+        write(flags / "events", [evaluation(i) for i in range(2, 9)], "late")
+        third = cli.json("warehouse", "sync", "--to", url, "--events", "events")
+        assert [one for one in third["tables"] if one["written"]] == [
+            {"table": "flag_evaluations", "rows": 9, "written": 5, "removed": 0}
+        ]
+        with psycopg.connect(url) as connection:
+            assert connection.execute(SQL).fetchall() == [
+                ("new-page", True, True, "Ann <ann@example.com>", "Cy <cy@example.com>")
+            ]
+            found = connection.execute(
+                "SELECT unit, value->>'a', context->>'country', extract(epoch FROM evaluated_at)"
+                " FROM flag_evaluations WHERE id = 'e1'"
+            ).fetchone()
+            assert (*found[:3], float(found[3])) == ("u1", "1", "DE", (NOW + 1) / 1e6)
+            connection.execute("DROP TABLE feature_flags")
+            connection.execute("CREATE TABLE feature_flags (id TEXT PRIMARY KEY)")
+        done = cli("warehouse", "sync", "--to", url, exit_code=2)
+        assert "PostgreSQL refused" in done.stderr
+    assert "cannot be reached" in cli("warehouse", "sync", "--to", url, exit_code=2).stderr
+
+
+def test_both_databases_agree_about_every_flag_of_the_example(example, cli):
+    git(example, "init", "-q")
+    git(example, "add", ".")
+    git(example, "commit", "-qm", "All")
+    cli("warehouse", "sync")
+    own = {
+        row[0]: row[1:] for row in rows(cli, "SELECT id, key, name, type, enabled, rules, metadata FROM feature_flags")
+    }
+    allocation = rows(cli, "SELECT key, allocation FROM experiments ORDER BY key")
+    assert all(sum(json.loads(one[1]).values()) == pytest.approx(100) for one in allocation)
+    with postgres.running() as url:
+        cli("warehouse", "sync", "--to", url)
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT id, key, name, type, enabled, rules, metadata FROM feature_flags")
+            theirs = {row[0]: row[1:] for row in found.fetchall()}
+    assert own.keys() == theirs.keys()
+    for key, row in own.items():
+        assert (*row[:4], json.loads(row[4]), json.loads(row[5])) == theirs[key]
