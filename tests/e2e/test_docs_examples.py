@@ -158,7 +158,12 @@ def test_commands_and_options_named_in_the_docs_exist() -> None:
         if command is None:
             unknown.append((page, f"{name} {word[0]}"))
             continue
-        known = {option for part in (root, command) for parameter in part.params for option in parameter.opts}
+        known = {
+            option
+            for part in (root, command)
+            for parameter in part.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         unknown += [(page, f"{name} {o}") for o in re.findall(r"(?<!\S)--[a-z-]+", rest) if o not in known]
     assert unknown == []
     assert len(named) >= 40
