@@ -18,6 +18,7 @@ from flagctl.model import (
     Rollout,
     SteppedPercentage,
 )
+from flagctl.model.strategy import planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,7 +77,8 @@ def takes_everyone(rule: Rule, experiments: Mapping[str, Experiment]) -> bool:
         )
     if rule.rollout is not None:
         return False
-    return rule.percentage is None or levels(rule.percentage)[0] >= FULL
+    percentage = planned(rule)
+    return percentage is None or levels(percentage)[0] >= FULL
 
 
 def draw_of(flag: Flag, rule: Rule, experiments: Mapping[str, Experiment]) -> Draw | None:
@@ -89,9 +91,10 @@ def draw_of(flag: Flag, rule: Rule, experiments: Mapping[str, Experiment]) -> Dr
             return None
         slots = experiment.allocation_slots
         return Draw(experiment.allocation_salt, experiment.bucket_by, slots, slots)
-    if rule.percentage is None:
+    percentage = planned(rule)
+    if percentage is None:
         return None
-    values = levels(rule.percentage)
+    values = levels(percentage)
     return Draw(flag.salt_of(rule), flag.unit_of(rule), _below(values[0]), _below(values[-1]))
 
 

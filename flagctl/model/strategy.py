@@ -313,6 +313,19 @@ def expand(rule: Rule, strategy: Strategy) -> tuple[Rule, ...]:
     return first, main
 
 
+def planned(rule: Rule) -> Percentage | None:
+    """Return a rule's percentage with every share that its strategy plans, those that wait included.
+
+    Their instants mean nothing: it is for whoever asks which shares there will be, such as checks that must not find fault only
+    when somebody lets the next step go.
+    """
+    strategy = rule.strategy
+    if strategy is None or strategy.rule != rule.id or strategy.aborted_ms is not None:
+        return rule.percentage
+    steps = [Step(from_ms=n, thousandths=step.thousandths, route=step.route) for n, step in enumerate(strategy.steps)]
+    return SteppedPercentage(steps=tuple(steps), route=strategy.route)
+
+
 def _due(step: PlannedStep, began: int | None, planned: int | None, *, first: bool) -> tuple[int | None, int | None]:
     """Return when a step is due, delayed as the one before was, and when its plan alone says so."""
     if step.from_ms is not None:

@@ -159,10 +159,12 @@ class WarehouseSource:
 
     def read(self, question: Question) -> GuardData:
         """Read the events."""
-        from flagctl.errors import FlagctlError, UsageError
+        from flagctl.errors import FlagctlError, NothingMatchedError, UsageError
 
         try:
             return self._experiment(question) if question.guard.experiment else self._measurements(question)
+        except NothingMatchedError as error:
+            raise GuardDataError(str(error)) from error
         except UsageError:
             raise
         except FlagctlError as error:

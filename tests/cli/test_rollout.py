@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flagctl.events import Measurement, folder_of, to_json_line
 from tests.cli.conftest import git
 from tests.cli.test_experiment_results import obeys
 from tests.cli.test_publish import client
@@ -187,3 +189,40 @@ def test_where_numbers_come_from_is_said_once(cli: Any, live: Path) -> None:
     assert "which environment?" in cli("rollout", "check", "--data", "x", exit_code=2).stderr
     missing = ("rollout", "check", "search", "--env", "development", "--data", "x")
     assert "nothing in search is guarded" in cli(*missing, exit_code=3).stderr
+
+
+def test_measurements_of_the_warehouse_are_compared_by_variant(cli: Any, live: Path) -> None:
+    text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
+    Path("flags/engine.yaml").write_text(text, encoding="utf-8")
+    now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
+
+    def measured(slower: float) -> str:
+        place = Path(f"../events-{slower}")
+        generator = random.Random(5)
+        for number in range(1200):
+            variant = "on" if number % 2 else "off"
+            value = generator.gauss(100 * (slower if variant == "on" else 1), 10)
+            event = Measurement(
+                ts=now_us - 60_000_000 + number,
+                event_id=f"m{number}",
+                environment="development",
+                unit_type="targeting_key",
+                unit_id=f"user-{number % 900}",
+                name="page_ms",
+                value=value,
+                attrs={"engine": variant},
+            )
+            folder = place / folder_of(event)
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "part.jsonl").open("ab") as file:
+                file.write(to_json_line(event))
+        return str(place)
+
+    words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events")
+    (harmless,) = cli.json(*words, measured(1.0))["decisions"]
+    assert (harmless["action"], harmless["verdict"]["state"]) == ("advance", "safe")
+    (harmed,) = cli.json(*words, measured(1.2), exit_code=1)["decisions"]
+    assert (harmed["action"], harmed["verdict"]["state"]) == ("kill", "harmed")
+    Path("../nothing").mkdir()
+    (blind,) = cli.json(*words, "../nothing")["decisions"]
+    assert (blind["action"], blind["verdict"]["state"]) == ("wait", "no_data")

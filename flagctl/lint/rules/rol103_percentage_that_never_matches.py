@@ -10,6 +10,7 @@ from flagctl.lint.draws import Draw, covers, draw_of, levels, rollout_draw, serv
 from flagctl.lint.finding import Finding, Place
 from flagctl.lint.states import WHERE, merged
 from flagctl.model import FULL, Rollout
+from flagctl.model.strategy import planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,7 +97,8 @@ def _takers(site: StateSite, later: _Later, experiments: Mapping[str, Experiment
 def _laters(site: StateSite, draws: list[tuple[Rule, Draw]]) -> Iterator[_Later]:
     flag = site.flag
     for rule, draw in draws[1:]:
-        if rule.percentage is not None and levels(rule.percentage)[-1] >= FULL:
+        percentage = planned(rule)
+        if percentage is not None and levels(percentage)[-1] >= FULL:
             continue  # At 100 % it also serves contexts without a unit, which nothing before it takes.
         part = "rollout" if rule.rollout else "experiment" if rule.experiment is not None else "percentage"
         yield _Later(rule, draw, Place(flag.path, (*rule.route, part), "key"), f"the {part} of rule '{rule.id}'")

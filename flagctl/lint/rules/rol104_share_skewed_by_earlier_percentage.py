@@ -21,6 +21,7 @@ from flagctl.lint.finding import Finding, Place
 from flagctl.lint.states import WHERE, merged
 from flagctl.lint.words import listed, percent
 from flagctl.model import FULL, ExperimentStatus, Rollout
+from flagctl.model.strategy import planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,10 +104,11 @@ def _skewed(context: LintContext) -> Iterator[tuple[StateSite, Finding]]:
 def _laters(context: LintContext, site: StateSite) -> Iterator[_Later]:
     flag = site.flag
     for rule in site.state.rules:
-        if rule.percentage is not None:
-            level = partial_level(rule.percentage)
+        percentage = planned(rule)
+        if percentage is not None:
+            level = partial_level(percentage)
             if level is not None:
-                draw, route = (flag.salt_of(rule), flag.unit_of(rule)), (*rule.route, "percentage")
+                draw, route = (flag.salt_of(rule), flag.unit_of(rule)), (*rule.route, _written_as(rule))
                 yield _Later(rule, draw, {"it": ((0, level),)}, route, route)
         elif rule.rollout is not None:
             draw, route = (flag.salt_of(rule), flag.unit_of(rule)), (*rule.route, "rollout")
@@ -120,6 +122,11 @@ def _laters(context: LintContext, site: StateSite) -> Iterator[_Later]:
     if isinstance(default, Rollout):
         draw = flag.salt_of(None, default), flag.unit_of(None, default)
         yield _Later(None, draw, _shares(default), default.route, default.route)
+
+
+def _written_as(rule: Rule) -> str:
+    """Return the key of a rule's percentage, or of the strategy that it stands for."""
+    return "percentage" if rule.strategy is None or "strategy" not in rule.strategy.route else "strategy"
 
 
 def _shares(rollout: Rollout) -> dict[str, Ranges]:
@@ -147,7 +154,8 @@ def _culprits(site: StateSite, later: _Later, experiments: Mapping[str, Experime
         if draw is None or draw[:2] != later.draw:
             continue
         taken.extend(draw.always)
-        level = partial_level(rule.percentage) if rule.percentage is not None else None
+        percentage = planned(rule)
+        level = partial_level(percentage) if percentage is not None else None
         if level is not None and not _is_ring(rule, later):
             result.append((rule, level))
     wanted = tuple(span for ranges in later.shares.values() for span in ranges)
@@ -184,7 +192,7 @@ def _finding(context: LintContext, flag: Flag, later: _Later, culprits: list[tup
         message=f"{name}{WHERE} {effect}: {causes}, with the same salt '{later.draw[0]}'",
         help=_help(flag, later, culprits[0][0], salt),
         related=tuple(
-            (Place(flag.path, (*rule.route, "percentage"), "key"), "the earlier one") for rule, _ in culprits
+            (Place(flag.path, (*rule.route, _written_as(rule)), "key"), "the earlier one") for rule, _ in culprits
         ),
         fix=None
         if later.fix_key is None
@@ -194,7 +202,8 @@ def _finding(context: LintContext, flag: Flag, later: _Later, culprits: list[tup
 
 
 def _cause(rule: Rule, level: int) -> str:
-    moves = rule.percentage is not None and len(levels(rule.percentage)) > 1
+    percentage = planned(rule)
+    moves = percentage is not None and len(levels(percentage)) > 1
     return f"rule '{rule.id}' first takes {percent(level)}{' at some time' if moves else ''}"
 
 
