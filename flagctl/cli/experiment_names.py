@@ -35,6 +35,14 @@ RESULTS: Final = {
 """In `flagctl.cli.experiment`."""
 
 
+CHECKS: Final = {
+    "selftest": "Deal the units out at random, again and again: how often is an effect found where none is? Exits with 1 if too often.",
+    "interactions": "Show whether an experiment's effect depends on the variants of others.",
+    "holdout": "Show what all experiments of a layer have brought together: its holdout against the rest.",
+}
+"""In `flagctl.cli.experiment_checks`."""
+
+
 ANALYTICS: Final = {
     "usage": "Count evaluations by flag, variant, reason and day; name flags nobody asks for, and keys nobody made.",
     "performance": "Show how long evaluations take, and compare what was measured between a flag's variants.",
@@ -57,6 +65,7 @@ def register(app: typer.Typer) -> None:
     register_lazily(group, _PANEL, "flagctl.cli.experiment_life", LIFE)
     register_lazily(group, _PANEL, "flagctl.cli.experiment_plan", PLAN)
     register_lazily(group, _PANEL, "flagctl.cli.experiment", RESULTS)
+    register_lazily(group, _PANEL, "flagctl.cli.experiment_checks", CHECKS)
     app.add_typer(group, name="experiment", rich_help_panel=_PANEL)
     register_lazily(app, _PANEL, "flagctl.cli.analytics", ANALYTICS)
     warehouse_names.register(app)

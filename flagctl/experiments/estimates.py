@@ -110,7 +110,7 @@ def relative_bounds(control: Reduced, variant: Reduced, half: float) -> tuple[fl
     relative = variant.mean / control.mean - 1
     if variant.mean <= 0:
         return relative, None, None
-    error = math.sqrt(control.squared_error / control.mean**2 + variant.squared_error / variant.mean**2)
+    error = math.hypot(math.sqrt(control.squared_error) / control.mean, math.sqrt(variant.squared_error) / variant.mean)
     middle = math.log(variant.mean / control.mean)
     return relative, math.expm1(middle - half * error), _expm1(middle + half * error)
 

@@ -36,7 +36,8 @@ def welch(control: Reduced, variant: Reduced, *, name: str, alpha: float) -> Est
     error = math.sqrt(one + other)
     if control.n < 2 or variant.n < 2 or error == 0 or not math.isfinite(error):
         return not_enough("welch", name, "all values are equal", (control.n, variant.n), alpha)
-    freedom = (one + other) ** 2 / (one**2 / (control.n - 1) + other**2 / (variant.n - 1))
+    part = one / (one + other)
+    freedom = 1 / (part**2 / (control.n - 1) + (1 - part) ** 2 / (variant.n - 1))
     half = float(stats.t.ppf(1 - alpha / 2, freedom))
     difference = variant.mean - control.mean
     relative, low, high = relative_bounds(control, variant, half)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from flagctl.experiments.data import ArmMetric
 
 
+_HUGE = 1e100
+
+
 class NotEnoughDataError(ValueError):
     """The data cannot answer; the message says why in a few words."""
 
@@ -31,10 +34,20 @@ def reduce_arms(arms: Sequence[ArmMetric]) -> list[Reduced]:
         NotEnoughDataError: If a variant has fewer than two units, a ratio's denominator is zero, or a number is not finite.
     """
     if any(arm.quantile is not None for arm in arms):
-        return [_quantile(arm) for arm in arms]
+        return [_sane(_quantile(arm), arm.variant) for arm in arms]
     moments = [_checked(arm) for arm in arms]
     coefficient, center = _cuped(moments)
-    return [_reduce(one, coefficient, center) for one in moments]
+    return [_sane(_reduce(one, coefficient, center), arm.variant) for one, arm in zip(moments, arms, strict=True)]
+
+
+def _sane(one: Reduced, variant: str) -> Reduced:
+    """Keep numbers away from where floats overflow or vanish when they are squared."""
+    if not (math.isfinite(one.mean) and math.isfinite(one.variance)):
+        raise NotEnoughDataError(f"{variant} has values that are not finite")
+    if abs(one.mean) > _HUGE or one.variance > _HUGE:
+        raise NotEnoughDataError(f"{variant} has values too large to compute with")
+    mean = one.mean if abs(one.mean) > 1 / _HUGE else 0.0
+    return Reduced(n=one.n, mean=mean, variance=one.variance if one.variance > 1 / _HUGE else 0.0)
 
 
 def _checked(arm: ArmMetric) -> Moments:
@@ -57,7 +70,7 @@ def _quantile(arm: ArmMetric) -> Reduced:
         raise NotEnoughDataError(f"{arm.variant} has too few values")
     # The interval of a quantile is that of its level, read off the order statistics; see `quantiles.levels`.
     error = (sample.high - sample.low) / (2 * sample.z)
-    if not math.isfinite(error) or not math.isfinite(sample.estimate):
+    if not math.isfinite(error) or error < 0 or not math.isfinite(sample.estimate):
         raise NotEnoughDataError(f"{arm.variant} has values that are not finite")
     return Reduced(n=sample.n, mean=sample.estimate, variance=error * error * sample.n)
 

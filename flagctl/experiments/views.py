@@ -247,6 +247,25 @@ def interaction(cells: Mapping[tuple[str, str], Reduced], *, controls: tuple[str
     return [(one, other, p) for (one, other, _), p in zip(tested, adjusted, strict=True)]
 
 
+def independence(cells: Mapping[tuple[str, str], int]) -> float | None:
+    """Return the p-value of "the variants of one experiment say nothing about those of the other".
+
+    Args:
+        cells: (variant in the first, variant in the second) to units.
+
+    Returns:
+        Pearson's chi-square test; None if a cell is expected to have fewer than five units.
+    """
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
+    first, second = sorted({one for one, _ in cells}), sorted({other for _, other in cells})
+    if len(first) < 2 or len(second) < 2:
+        return None
+    table = [[cells.get((one, other), 0) for other in second] for one in first]
+    found = stats.chi2_contingency(table, correction=False)
+    return None if found.expected_freq.min() < 5 else float(found.pvalue)
+
+
 def false_positive_risk(alpha: float, power: float, success_rate: float) -> float:
     """Return how likely a significant improvement is none.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import NothingMatchedError, UsageError
@@ -106,6 +107,10 @@ class AnalyzeResult:
             "parts": [one.to_dict() for one in self.results.parts],
             "differences": [one.to_dict() for one in self.results.differences],
             "trends": [one.to_dict() for one in self.results.trends],
+            "stratified": [one.to_dict() for one in self.results.stratified],
+            "false_positive_risks": [
+                {"success_rate": rate, "risk": risk} for rate, risk in self.results.false_positive_risks
+            ],
             "distributions": [
                 {
                     "metric": key,
@@ -167,7 +172,11 @@ def analyze(options: AnalyzeOptions) -> AnalyzeResult:
         FindingsError: If the flag files have errors.
     """
     experiment = find_experiment(readable(load(options.root, revision=options.revision)), options.key)
-    data = read_data(experiment, options)
+    data = read_until_look(experiment, options)
+    return _decided(data, options)
+
+
+def _decided(data: ExperimentData, options: AnalyzeOptions) -> AnalyzeResult:
     from flagctl.experiments.analysis import compute
     from flagctl.experiments.verdict import decide
 
@@ -179,12 +188,35 @@ def analyze(options: AnalyzeOptions) -> AnalyzeResult:
     )
 
 
+def read_until_look(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData:
+    """Return the data that may count for the verdict: a rule with planned looks reads nothing that came after the latest one.
+
+    Raises as `analyze`.
+    """
+    from flagctl.experiments.looks import deciding_instant
+
+    until = deciding_instant(experiment, options.now_ms)
+    data = read_data(experiment, replace(options, now_ms=until))
+    again = deciding_instant(experiment, until, started_ms=data.started_ms, days=data.days)
+    if again < until:
+        # Only the events told when it began, or when the planned number of units was reached.
+        data = read_data(experiment, replace(options, now_ms=again))
+    late = (options.now_ms - again) // DAY_MS
+    if late < 1:
+        return data
+    from flagctl.experiments.data import DataFinding
+
+    message = "days after the latest planned look, or after the end, do not count"
+    return replace(data, findings=(*data.findings, DataFinding(code="after-the-look", message=message, count=late)))
+
+
 def guard(options: AnalyzeOptions) -> GuardResult:
-    """Judge the guardrails of an experiment; raises as `analyze`."""
+    """Judge the guardrails of an experiment, on everything up to now; raises as `analyze`."""
     from flagctl.experiments.guardrail import overall
     from flagctl.experiments.verdict import Outcome
 
-    result = analyze(options)
+    experiment = find_experiment(readable(load(options.root, revision=options.revision)), options.key)
+    result = _decided(read_data(experiment, options), options)
     invalid = result.verdict.reasons if result.verdict.outcome is Outcome.INVALID else ()
     return GuardResult(
         experiment=result.experiment.key,
@@ -216,20 +248,8 @@ def read_data(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData
     """Return the counts and moments of an experiment; raises as `analyze`."""
     need_warehouse()
     from flagctl.warehouse.aggregate import AggregateOptions, aggregate
-    from flagctl.warehouse.listing import list_events
 
-    if options.progress is not None:
-        options.progress("reading events")
-    listing = list_events(
-        options.events,
-        ("exposures", "conversions", "measurements"),
-        days=_partitions(experiment, options.now_ms),
-        endpoint_url=options.endpoint_url,
-        region=options.region,
-    )
-    engine = _engine(options)
-    try:
-        engine.load(listing)
+    with closing(open_events(options, days_of(experiment, options.now_ms))) as engine:
         return aggregate(
             engine,
             experiment,
@@ -241,8 +261,39 @@ def read_data(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData
             ),
             engine.findings,
         )
-    finally:
+
+
+def open_events(options: AnalyzeOptions, days: tuple[str, str]) -> Any:
+    """Return an engine with the events of some days; the caller closes it.
+
+    Args:
+        options: Where events are and what reads them.
+        days: First and last day, ``YYYY-MM-DD``.
+
+    Raises:
+        NothingMatchedError: If there are no events.
+        UsageError: If the engine is unknown or its packages are missing.
+        RemoteError: If the store cannot be read.
+    """
+    need_warehouse()
+    from flagctl.warehouse.listing import list_events
+
+    if options.progress is not None:
+        options.progress("reading events")
+    listing = list_events(
+        options.events,
+        ("exposures", "conversions", "measurements"),
+        days=days,
+        endpoint_url=options.endpoint_url,
+        region=options.region,
+    )
+    engine = _engine(options)
+    try:
+        engine.load(listing)
+    except BaseException:
         engine.close()
+        raise
+    return engine
 
 
 def _engine(options: AnalyzeOptions) -> Any:
@@ -257,7 +308,7 @@ def _engine(options: AnalyzeOptions) -> Any:
     raise UsageError(f"there is no engine '{options.engine}'", hint="--engine duckdb or --engine spark")
 
 
-def _partitions(experiment: Experiment, now_ms: int) -> tuple[str, str]:
+def days_of(experiment: Experiment, now_ms: int) -> tuple[str, str]:
     """Return the first and the last day whose files can hold something that counts."""
     from datetime import UTC, datetime, timedelta
 

@@ -109,7 +109,7 @@ def power(options: PowerOptions) -> PowerResult:
     if baseline.mean == 0:
         raise UsageError("the baseline's mean is 0, so a relative effect means nothing")
     relative = options.effect or (metric.minimum_effect / 100 if metric.minimum_effect else 0.05)
-    design = design_of(experiment)
+    design = _design_for(experiment, metric)
     per_day = options.per_day if options.per_day is not None else traffic
     effect = relative * abs(baseline.mean)
     plan = sample_size(baseline, effect, design, per_day=per_day)
@@ -125,6 +125,16 @@ def power(options: PowerOptions) -> PowerResult:
         plan=plan,
         others=tuple(sample_size(baseline, effect, replace(design, method=one), per_day=per_day) for one in methods),
         curve=tuple((size, smallest_effect(baseline, size, design) / abs(baseline.mean)) for size in sizes),
+    )
+
+
+def _design_for(experiment: Experiment, metric: Metric) -> Design:
+    """Return the design for one metric: units count towards the primary one when their window is over."""
+    waits = experiment.decision.maturity == "complete" and metric == experiment.primary
+    return replace(
+        design_of(experiment),
+        proportion=metric.kind == "conversion",
+        wait_days=-(-metric.window_ms // DAY_MS) if waits else 0,
     )
 
 

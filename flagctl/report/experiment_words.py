@@ -171,10 +171,20 @@ def shares(result: AnalyzeResult) -> str:
 
 
 def method_note(results: Results) -> str:
-    """Return how the intervals are to be read."""
+    """Return how the intervals are to be read, and how far a success is to be trusted."""
     primary = results.primary
     if primary is None or not primary.estimates:
         return ""
     name = primary.estimates[0].method
     alpha = primary.estimates[0].alpha
-    return f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."
+    sentences = [f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."]
+    for one in results.stratified:
+        if one.relative is not None and one.relative_low is not None and one.relative_high is not None:
+            shown = f"{share(one.relative)} ({share(one.relative_low)} to {share(one.relative_high)})"
+            sentences.append(f"{one.variant}, post-stratified, single look: {shown}.")
+    if any(_verdict(primary, one, one.p_value) == "better" for one in primary.estimates):
+        risks = [
+            f"{risk * 100:.0f} % if {rate * 100:.0f} % of all ideas work" for rate, risk in results.false_positive_risks
+        ]
+        sentences.append(f"Chance that such a success is none: {', '.join(risks)}.")
+    return " ".join(sentences)

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-END = "2026-12-15T00:00:00Z"
+END = "2026-12-05T12:00:00Z"
 
 
 def obeys(name: str, data: object) -> None:
@@ -42,6 +42,9 @@ class Tags(HTMLParser):
 
 @pytest.fixture
 def shop(example):
+    """The example, with a guardrail that need not be proven: that takes more units than a test has."""
+    path = example / "experiments" / "ranking-test.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace(", margin: 5}", "}"), encoding="utf-8")
     return example
 
 
@@ -113,3 +116,31 @@ def test_what_is_missing_is_said_with_the_next_step(shop, cli):
 def test_made_up_events_never_mix_with_others(shop, cli, events):
     done = cli("experiment", "simulate-events", "ranking-test", "--out", events, exit_code=6)
     assert "not empty" in done.stderr
+
+
+def test_what_was_agreed_to_be_harmless_has_to_be_shown_before_a_variant_ships(shop, cli, events):
+    path = shop / "experiments" / "ranking-test.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("kind: count, direction: decrease}", "kind: count, direction: decrease, margin: 1}"),
+        encoding="utf-8",
+    )
+    data = cli.json("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END)
+    assert data["verdict"]["outcome"] == "keep_running"
+    assert data["verdict"]["reasons"] == [
+        "neural is better, but guardrail search-error:count: nothing is shown yet (1 % worse is allowed)"
+    ]
+
+
+def test_a_planned_look_reads_nothing_that_came_after_it(shop, cli, events):
+    path = shop / "experiments" / "ranking-test.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}decision: {{method: fixed, planned_days: 12}}\n", encoding="utf-8")
+    words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of")
+    planned = cli.json(*words, "2026-12-02T00:00:00Z")
+    later = cli.json(*words, END)
+    assert later["as_of_ms"] == planned["as_of_ms"]
+    one, other = (data["metrics"][0]["estimates"][0] for data in (planned, later))
+    assert (other["n_control"], other["n_variant"]) == (one["n_control"], one["n_variant"])
+    assert other["p_value"] == pytest.approx(one["p_value"], rel=1e-9)
+    assert [one["code"] for one in later["findings"]] == ["after-the-look"]

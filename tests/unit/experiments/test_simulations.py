@@ -216,7 +216,9 @@ def test_intervals_of_quantiles_cover_them(q):
         one, other = (quantile_of(rng.lognormal(0, 1, 1500), q) for _ in range(2))
         inside += one.low <= truth <= one.high
         arms = (ArmMetric(variant="a", quantile=one), ArmMetric(variant="b", quantile=other))
-        differing += abs(other.estimate - one.estimate) > 1.96 * math.sqrt(sum(r.squared_error for r in reduce_arms(arms)))
+        differing += abs(other.estimate - one.estimate) > 1.96 * math.sqrt(
+            sum(r.squared_error for r in reduce_arms(arms))
+        )
     at_least(inside, runs, 0.95)
     at_most(differing, runs, 0.055)
 
@@ -294,7 +296,12 @@ def test_intervals_of_proportions_cover_with_few_units(n, p):
 def test_the_exact_test_of_few_units_never_exceeds_its_risk():
     n = 12
     counts = np.arange(n + 1)
-    p_values = np.array([[proportions(share("a", int(i), n), share("b", int(j), n), alpha=0.05).p_value for j in counts] for i in counts])
+    p_values = np.array(
+        [
+            [proportions(share("a", int(i), n), share("b", int(j), n), alpha=0.05).p_value for j in counts]
+            for i in counts
+        ]
+    )
     for rate in (0.1, 0.3, 0.5):
         weights = stats.binom.pmf(counts, n, rate)
         assert float((np.outer(weights, weights) * (p_values <= 0.05)).sum()) <= 0.05 + 1e-9
@@ -305,7 +312,10 @@ def test_equal_effects_rarely_look_unequal_and_crossed_experiments_rarely_distur
     rng = np.random.default_rng(15)
     unequal, disturbed = [], []
     for _ in range(runs):
-        values = {f"part{i}": MetricData(key="m", arms=(arm("a", rng.normal(i, 1, 80)), arm("b", rng.normal(i + 0.5, 1, 80)))) for i in range(3)}
+        values = {
+            f"part{i}": MetricData(key="m", arms=(arm("a", rng.normal(i, 1, 80)), arm("b", rng.normal(i + 0.5, 1, 80))))
+            for i in range(3)
+        }
         _, differences = views.parts({"part": values}, control="a", alpha=0.05)
         unequal.append(differences[0].p_value)
         cells = {(x, y): Reduced(n=100, mean=rng.normal(0, 0.1), variance=1.0) for x in "ab" for y in "ab"}
@@ -322,9 +332,14 @@ def test_strata_take_the_mixture_out_of_a_ramp():
     for _ in range(runs):
         steps = {}
         for name, rate, sizes in (("early", 0.02, (1800, 200)), ("late", 0.1, (1000, 1000))):
-            steps[name] = MetricData(key="m", arms=tuple(arm(v, rng.random(s) < rate) for v, s in zip("ab", sizes, strict=True)))
+            steps[name] = MetricData(
+                key="m", arms=tuple(arm(v, rng.random(s) < rate) for v, s in zip("ab", sizes, strict=True))
+            )
         wrong += views.post_stratified(steps, control="a", alpha=0.05)[0].p_value < 0.05
-        pooled = [np.concatenate([[s.arms[i].moments.mean("value")] * s.arms[i].moments.n for s in steps.values()]) for i in range(2)]
+        pooled = [
+            np.concatenate([[s.arms[i].moments.mean("value")] * s.arms[i].moments.n for s in steps.values()])
+            for i in range(2)
+        ]
         mixed += abs(pooled[1].mean() - pooled[0].mean()) > 0.01
     at_most(wrong, runs, 0.06)
     assert mixed > 0.9 * runs
