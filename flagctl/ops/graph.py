@@ -115,10 +115,16 @@ def build_graph(options: GraphOptions) -> GraphResult:
     return graph_of(readable(load(options.root)), options.key, options.environment)
 
 
-def graph_of(repository: Repository, key: str | None = None, environment: str | None = None) -> GraphResult:
-    """As `build_graph`, of a repository that was read already."""
-    environments = _environments(repository, environment)
-    edges = tuple(_edges(repository, environments))
+def graph_of(
+    repository: Repository,
+    key: str | None = None,
+    environment: str | None = None,
+    *,
+    edges: tuple[Edge, ...] | None = None,
+) -> GraphResult:
+    """As `build_graph`, of a repository that was read already; `edges` are all of its edges, if they are known."""
+    if edges is None:
+        edges = tuple(_edges(repository, _environments(repository, environment)))
     if key is None:
         nodes = {Node(kind="flag", key=key) for key in repository.flags}
     else:

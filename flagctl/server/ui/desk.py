@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from flagctl.errors import FlagctlError, UsageError
+from flagctl.ops.graph import graph_of
 from flagctl.ops.repository import FlagRepository
 from flagctl.ops.workspace import Workspace
 from flagctl.server.ui.search import FlagIndex
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flagctl.model import Repository
+    from flagctl.ops.graph import Edge, GraphResult
     from flagctl.source import LoadedRepository
     from flagctl.vcs import GitRepository
 
@@ -80,6 +82,7 @@ class Desk:
         self._looked = monotonic()
         self._past: OrderedDict[str, FlagRepository] = OrderedDict()
         self._index: tuple[LoadedRepository, FlagIndex] | None = None
+        self._edges: tuple[LoadedRepository, tuple[Edge, ...]] | None = None
         self.root = self._repository.root
 
     @property
@@ -126,6 +129,19 @@ class Desk:
                 before = self._index[1] if self._index else None
                 self._index = (repository.loaded, FlagIndex(repository.model.flags, before))
             return self._index[1]
+
+    def graph(self, key: str | None = None, revision: str | None = None) -> GraphResult:
+        """Return what depends on what, in all or around one flag.
+
+        Raises:
+            NothingMatchedError: If there is no such flag.
+        """
+        with self._lock:
+            repository = self.repository(revision)
+            if self._edges is None or self._edges[0] is not repository.loaded:
+                self._edges = (repository.loaded, graph_of(repository.model).edges)
+            edges, model = self._edges[1], repository.model
+        return graph_of(model, key, edges=edges)
 
     def git(self) -> GitRepository | None:
         """Return the git repository, or None outside of one or before its first commit."""

@@ -12,7 +12,6 @@ from flagctl import plots
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.ops.experiment_analyze import AnalyzeOptions, analyze, find_experiment
 from flagctl.ops.experiment_list import metric_words, summaries
-from flagctl.ops.graph import graph_of
 from flagctl.server.ui.pages.page import Page
 from flagctl.server.ui.pictures import graph_picture
 
@@ -30,7 +29,7 @@ _REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-an
 def segments(ask: Ask) -> Response:
     """Show all segments."""
     model = ask.desk.model()
-    edges = graph_of(model).edges
+    edges = ask.desk.graph().edges
     used: dict[str, set[str]] = {}
     for edge in edges:
         if edge.target.kind == "segment":
@@ -44,7 +43,7 @@ def segment(ask: Ask) -> Response:
     found = model.segments.get(ask.path("key"))
     if found is None:
         raise NothingMatchedError(f"there is no segment '{ask.path('key')}'", hint="the page of segments has all")
-    edges = [edge for edge in graph_of(model).edges if edge.target.kind == "segment" and edge.target.key == found.key]
+    edges = [edge for edge in ask.desk.graph().edges if edge.target.kind == "segment" and edge.target.key == found.key]
     loaded = ask.desk.loaded()
     return ask.page("segment.html", segment=found, edges=edges, text=loaded.documents[found.path].text)
 
@@ -60,7 +59,7 @@ def experiment(ask: Ask) -> Response:
     model = ask.desk.model()
     found = find_experiment(model, ask.path("key"))
     summary = summaries(model, key=found.key).experiments[0]
-    graph = graph_of(model, found.flag) if found.flag in model.flags else None
+    graph = ask.desk.graph(found.flag) if found.flag in model.flags else None
     return ask.page(
         "experiment.html",
         one=found,

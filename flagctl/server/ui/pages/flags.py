@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.diagnostics import Severity
 from flagctl.errors import UsageError
-from flagctl.ops.graph import graph_of
 from flagctl.ops.listing import describe_flag, summarize
 from flagctl.ops.usage import UsageOptions
 from flagctl.ops.usage import usage as count_usage
@@ -91,7 +90,7 @@ def flag(ask: Ask) -> Response:
     loaded = ask.desk.loaded(revision)
     model = ask.desk.model(revision)
     shown = describe_flag(loaded, ask.path("key"))
-    graph = graph_of(model, shown.summary.flag.key)
+    graph = ask.desk.graph(shown.summary.flag.key, revision)
     found = shown.summary.flag
     return ask.page(
         "flag.html",
