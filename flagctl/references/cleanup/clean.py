@@ -80,14 +80,14 @@ def clean(
                 dead_tests=(),
                 leftovers={},
             )
-    module = _literals(module, marks)
+    module, attributes = _literals(module, marks)
     module, leftovers = remove_unused(before, module, is_used_elsewhere)
     return Cleaned(
         text=module.code if text.startswith("\n") else module.code.lstrip("\n"),
         problems=problems,
         loose=replacer.loose,
         dead_tests=tuple(replacer.dead_tests),
-        leftovers=leftovers.names,
+        leftovers={**attributes, **leftovers.names},
     )
 
 
@@ -137,6 +137,14 @@ class _Literals(cst.CSTTransformer):
         self.marks = marks
         self.quote = quote
         self._strings: list[str] = []
+        self.attributes: dict[str, str] = {}
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        mark = self.marks.get(node.value)
+        for target in node.targets:
+            if mark is not None and isinstance(target.target, cst.Attribute):
+                name = cst.Module([]).code_for_node(target.target)
+                self.attributes[name] = f"is {mark.value!r} for ever, and others may read it"
 
     def visit_FormattedString(self, node: cst.FormattedString) -> None:
         self._strings.append("'" if '"' in node.start else '"')
@@ -152,9 +160,8 @@ class _Literals(cst.CSTTransformer):
         return as_source(mark.value, self._strings[-1] if self._strings else self.quote)
 
 
-def _literals(module: cst.Module, marks: Marks) -> cst.Module:
-    """Put the value in place of each mark that is left."""
+def _literals(module: cst.Module, marks: Marks) -> tuple[cst.Module, dict[str, str]]:
+    """Put the value in place of each mark that is left, and return the attributes that hold one."""
     code = module.code
-    quote = "'" if code.count("'") > code.count('"') else '"'
-    written = module.visit(_Literals(marks, quote))
-    return cst.parse_module(written.code)
+    writer = _Literals(marks, "'" if code.count("'") > code.count('"') else '"')
+    return cst.parse_module(module.visit(writer).code), writer.attributes

@@ -27,6 +27,9 @@ _COMPARE: Final[dict[type[cst.BaseCompOp], Callable[[Any, Any], bool]]] = {
 }
 
 
+_SPACES: Final = ("whitespace_before_test", "whitespace_after_while", "whitespace_after_assert")
+
+
 class Folder(cst.CSTTransformer):
     """One pass over a file; repeated until nothing changes.
 
@@ -188,11 +191,24 @@ class Folder(cst.CSTTransformer):
 
     def _with_test(self, original: Any, node: Any) -> Any:
         test = self._test(node.test)
-        if test is node.test and not (isinstance(original.test, cst.BooleanOperation) and _has_moved(original, node)):
-            return node
-        bare = shape.without_parentheses(test)
-        space = getattr(node, "whitespace_before_test", None) or getattr(node, "whitespace_after_assert", None)
-        return node.with_changes(test=test if space is None or space.empty else bare)
+        if test is not original.test:
+            space = next((getattr(node, name) for name in _SPACES if hasattr(node, name)), None)
+            if space is None or not getattr(space, "empty", False):
+                test = shape.without_parentheses(test)
+        return node if test is node.test else node.with_changes(test=test)
+
+    def leave_Return(self, original_node: cst.Return, updated_node: cst.Return) -> Any:
+        """Drop parentheses that are of no use any more."""
+        value, space = updated_node.value, updated_node.whitespace_after_return
+        if value is None or value is original_node.value or getattr(space, "empty", False):
+            return updated_node
+        return updated_node.with_changes(value=shape.without_parentheses(value)) if _folds(original_node.value) else updated_node
+
+    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> Any:
+        """Drop parentheses that are of no use any more."""
+        if updated_node.value is original_node.value or not _folds(original_node.value):
+            return updated_node
+        return updated_node.with_changes(value=shape.without_parentheses(updated_node.value))
 
     def _test(self, node: cst.BaseExpression) -> cst.BaseExpression:
         """Simplify an expression of which only matters whether it is true."""
@@ -362,9 +378,8 @@ def joined_lines(statement: Any, pending: Sequence[cst.EmptyLine]) -> Any:
     return statement.with_changes(leading_lines=shape.joined(pending, statement.leading_lines))
 
 
-def _has_moved(original: Any, node: Any) -> bool:
-    """Return whether a test is another one than it was: then its parentheses may be somebody else's."""
-    return not original.test.lpar and bool(node.test.lpar)
+def _folds(node: cst.BaseExpression | None) -> bool:
+    return isinstance(node, cst.BooleanOperation | cst.IfExp)
 
 
 def _is_single(one: Any, other: Any) -> bool:

@@ -10,10 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _EFFECTS: Final = (cst.Call, cst.Await, cst.Yield, cst.NamedExpr)
-_ATOMS: Final = (
-    *(cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Integer, cst.Float, cst.SimpleString),
-    *(cst.FormattedString, cst.List, cst.Dict, cst.Set, cst.ListComp, cst.DictComp, cst.SetComp),
-)
 
 
 def is_pure(node: cst.CSTNode) -> bool:
@@ -47,9 +43,8 @@ def is_boolean(node: cst.BaseExpression) -> bool:
 
 
 def in_place_of(outer: cst.BaseExpression, inner: cst.BaseExpression) -> cst.BaseExpression:
-    """Return `inner` as it can stand where `outer` stood: in the same parentheses, where it needs them."""
-    lines = "\n" in cst.Module([]).code_for_node(inner)
-    if outer.lpar and not inner.lpar and (lines or not isinstance(inner, _ATOMS)):
+    """Return `inner` as it can stand where `outer` stood: in the same parentheses, if it has none of its own."""
+    if outer.lpar and not inner.lpar:
         return inner.with_changes(lpar=outer.lpar, rpar=outer.rpar)
     return inner
 

@@ -90,7 +90,8 @@ def remove_unused(
     leftovers = Leftovers()
     for _ in range(_ROUNDS):
         after = MetadataWrapper(after).module  # a copy in which no node stands twice
-        fresh = {key: nodes for key, nodes in unused_names(after).items() if key[1:] not in known}
+        unused = unused_names(after)
+        fresh = {key: nodes for key, nodes in unused.items() if key[1:] not in known}
         gone: set[cst.CSTNode] = set()
         imports: dict[cst.CSTNode, set[str]] = {}
         for (kind, where, name), nodes in fresh.items():
@@ -99,13 +100,18 @@ def remove_unused(
             if kind == "decorated":
                 continue
             if kind == "definition" and not name.startswith("_"):
-                leftovers.names.setdefault(name, "nothing calls it any more")
+                leftovers.names.setdefault(name, "nothing uses it any more")
                 continue
             if kind == "import":
                 for node in nodes:
                     imports.setdefault(node, set()).add(name)
             else:
                 gone.update(nodes)
+        for (kind, _, name), nodes in unused.items():
+            # `import a.b` binds `a`, too, which nobody may ever have read by itself
+            if kind == "import" and all(any(one.startswith(f"{name}.") for one in imports.get(n, ())) for n in nodes):
+                for node in nodes:
+                    imports[node].add(name)
         if not gone and not imports:
             break
         remover = _Remover(gone, imports)
