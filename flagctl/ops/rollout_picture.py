@@ -47,18 +47,19 @@ def curve_svg(view: RolloutView, now_ms: int, *, standalone: bool = False) -> st
     if window is None:
         return ""
     start, end = window
+    origin = start // _DAY * _DAY  # so that marks stand at midnight
     border = certain_until(view)
-    certain = Series(label="certain", points=_corners(view, start, end if border is None else border))
+    certain = Series(label="certain", points=_corners(view, start, end if border is None else border - 1))
     series = [certain]
     if border is not None:
-        series.append(Series(label="expected, unless it waits longer", points=_corners(view, border, end)))
+        series.append(Series(label="expected, unless it waits longer", points=_corners(view, border - 1, end)))
     title = f"{view.key}: share of {view.serves}" + (f", rule {view.rule}" if view.rule else "")
     picture = lines(
         title,
-        [Series(label=one.label, points=tuple(((at - start) / _DAY, y) for at, y in one.points)) for one in series],
+        [Series(label=one.label, points=tuple(((at - origin) / _DAY, y) for at, y in one.points)) for one in series],
         lambda share: f"{share:g} %",
-        lambda days: _date(start + round(days * _DAY)),
-        vertical=((now_ms - start) / _DAY, "now"),
+        lambda days: _date(origin + round(days * _DAY)),
+        vertical=((now_ms - origin) / _DAY, "now"),
     )
     if not standalone:
         return picture
