@@ -85,6 +85,11 @@ def with_lists(options: PopulationOptions, lists: list[str] | None) -> Populatio
     """Return options with the files of lists that were given as ``NAME=FILE``."""
     from dataclasses import replace
 
+    return replace(options, lists=list_files(lists))
+
+
+def list_files(lists: list[str] | None) -> dict[str, Path]:
+    """Return the files of lists that were given as ``NAME=FILE``, by the lists' names."""
     from flagctl.errors import UsageError
 
     files = {}
@@ -93,7 +98,7 @@ def with_lists(options: PopulationOptions, lists: list[str] | None) -> Populatio
         if not sign or not name or not path:
             raise UsageError(f"--list is NAME=FILE, not '{item}'")
         files[name] = Path(path)
-    return replace(options, lists=files)
+    return files
 
 
 def population_options(

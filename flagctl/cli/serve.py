@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flagctl.cli.completions import complete_environments
+from flagctl.cli.population import ListFiles, list_files
 from flagctl.cli.publish import EndpointUrl, Region
 from flagctl.cli.session import joined, session_of
 
@@ -66,6 +67,7 @@ def serve(
     endpoint_url: EndpointUrl = None,
     region: Region = None,
     events: Events = None,
+    lists: ListFiles = None,
     poll_interval: PollInterval = 10.0,
     host: Host = "127.0.0.1",
     port: Port = 8016,
@@ -108,6 +110,7 @@ def serve(
         poll_interval=poll_interval,
         insecure=insecure,
         events=events,
+        lists=list_files(lists),
     )
     _check_origin(origin)
     app = AppOptions(
@@ -146,6 +149,8 @@ def _check_origin(origin: "Origin") -> None:
     """Refuse options that have no meaning without a remote."""
     from flagctl.errors import UsageError
 
+    if origin.url is not None and origin.lists:
+        raise UsageError("--list goes with a folder", hint="a remote has its own: flagctl segment publish")
     if origin.url is None:
         for name in ("trust", "l2", "cache_dir", "bootstrap", "endpoint_url", "region", "events"):
             if getattr(origin, name) is not None:

@@ -63,6 +63,9 @@ class BigSegments:
         names: Returns the lists that are needed.
         folder: Where files are kept; None: in memory.
         clocks: Wall clock, monotonic clock, a random number from 0 to 1.
+
+    Attributes:
+        on_change: Called after a look that led to other units, on the thread that looked.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class BigSegments:
         self._looked_at: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self._failures = 0
+        self.on_change: Callable[[], None] = _nothing
         self._begin()
         _watched.add(self)
 
@@ -118,6 +122,7 @@ class BigSegments:
             if state is None:
                 return
             trouble = False
+            before = self.versions()
             for name in self._names():
                 try:
                     self._look(state, name)
@@ -128,6 +133,13 @@ class BigSegments:
                     self._problems.pop(name, None)
                     self._looked_at[name] = self._monotonic()
             self._failures = self._failures + 1 if trouble else 0
+            changed = self.versions() != before
+        if changed:
+            self.on_change()
+
+    def versions(self) -> tuple[str, ...]:
+        """Return which version of each list is held, as ``name sha256``, ascending."""
+        return tuple([f"{name} {held.pointer.sha256}" for name, held in sorted(self._held.items())])
 
     def delay(self) -> float:
         """Return seconds to the next look."""
@@ -228,11 +240,17 @@ def attach(client: Client, reader: Any, open_remote: Callable[[], Remote] | None
         latest = None if owner is None else owner._latest  # noqa: SLF001
         return () if latest is None else list_names(latest.document)
 
+    def tell() -> None:
+        owner = reference()
+        if owner is not None:
+            owner._updater.tell_of_lists()  # noqa: SLF001
+
     if reader is None and open_remote is not None:
         held = client._updater.held.state  # noqa: SLF001
         if folder is not None:
             folder = os.path.join(folder, held.project or "_unsigned", held.environment, "lists")  # noqa: PTH118
         reader = BigSegments(state, open_remote, names, folder, client._list_clocks)  # noqa: SLF001
+        reader.on_change = tell
         reader.start()
         weakref.finalize(client, reader.close).atexit = False
 
@@ -253,6 +271,10 @@ def attach(client: Client, reader: Any, open_remote: Callable[[], Remote] | None
 
     client._parts = client._parts._replace(attributes=dressed)  # noqa: SLF001
     return reader
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 def _run(reference: weakref.ref[BigSegments], stop: threading.Event) -> None:

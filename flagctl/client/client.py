@@ -257,7 +257,7 @@ class Client(Guardable, Completable):
         """Return the flags that are served now as one immutable set, or None before the first bundle."""
         from flagctl.client.snapshot import snapshot_of  # noqa: PLC0415 - for programs that pass flags on
 
-        return snapshot_of(self._updater.held)
+        return snapshot_of(self._updater.held, self._list_versions())
 
     def add_listener(self, listener: Callable[[ClientStatus], None]) -> None:
         """Call `listener` with the status after every change of what is served, on the thread that made the change.

@@ -58,6 +58,14 @@ class Completable:
 
         self._lists = attach(self, *self._list_source) or False  # type: ignore[arg-type] # every one is a `Client`
 
+    def refresh_lists(self) -> None:
+        """Look at the lists of big segments now, on the caller's thread; trouble shows in `status`."""
+        if hasattr(self._lists, "look"):
+            self._lists.look()
+
+    def _list_versions(self) -> tuple[str, ...]:
+        return self._lists.versions() if hasattr(self._lists, "versions") else ()
+
     def _with_completing(self, status: ClientStatus) -> ClientStatus:
         if self._completing is not None:
             status = status._replace(attributes=self._completing.status())

@@ -95,6 +95,10 @@ class Serving:
             if self._held.flags is not None:
                 self._on_swap(self._held.flags)
 
+    def tell_of_lists(self) -> None:
+        """Call the listeners because the same flags may answer otherwise: other units are in big segments."""
+        self._tell(self.listeners)
+
     def seconds_to_expiry(self) -> float | None:
         """Return seconds until what is served becomes stale; None if it is, or nothing is served."""
         held = self._held

@@ -18,6 +18,7 @@ class Snapshot(NamedTuple):
         killed: Keys of the flags that the kill list forces off.
         seq: Number of the manifest; None without one.
         issued: When the manifest was signed, seconds since 1970; None without one.
+        lists: Which version is held of each list of a big segment, as ``name sha256``.
     """
 
     flags: FlagSet
@@ -25,10 +26,11 @@ class Snapshot(NamedTuple):
     killed: frozenset[str] = frozenset()
     seq: int | None = None
     issued: int | None = None
+    lists: tuple[str, ...] = ()
 
 
-def snapshot_of(held: Held) -> Snapshot | None:
-    """Return what is held, or None before the first bundle."""
+def snapshot_of(held: Held, lists: tuple[str, ...] = ()) -> Snapshot | None:
+    """Return what is held, and which lists, or None before the first bundle."""
     if held.flags is None:
         return None
     manifest = held.state.manifest
@@ -38,4 +40,5 @@ def snapshot_of(held: Held) -> Snapshot | None:
         held.killed,
         None if manifest is None else manifest.seq,
         None if manifest is None else manifest.issued,
+        lists,
     )

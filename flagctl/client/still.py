@@ -42,6 +42,11 @@ class StillUpdater:
         if self.held.flags is not None:
             self._on_swap(self.held.flags)
 
+    def tell_of_lists(self) -> None:
+        """Call the listeners, as `Serving.tell_of_lists`."""
+        for listener in self.listeners:
+            listener()
+
     def update(self, *, follow: bool = False) -> bool:  # noqa: ARG002 - as `Updater.update`
         """Return that nothing changed."""
         return False

@@ -195,6 +195,8 @@ class Updater(Serving):
         status = status_of(self._held, self._notes, self._clocks, url=url, failures=failures)
         if closed:
             status = status._replace(state="closed")
+        elif not self.ready.is_set():  # the first flags are held a moment before they are served
+            status = status._replace(state="not-ready")
         l2 = None if self.shared is None else self.shared.status().to_dict()
         return status._replace(conversions_dropped=conversions_dropped, l2=l2)
 

@@ -22,6 +22,7 @@ from flagctl.server.web.tokens import TokenBook
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     from starlette.types import ASGIApp
 
@@ -53,6 +54,7 @@ class Origin:
         poll_interval: Seconds between looks at the remote.
         insecure: Go without a root of trust.
         events: Where exposures and counts of evaluations go: ``file:///folder``, ``s3://…`` or ``redis://…``.
+        lists: Files with the units of lists that segments name, by the lists' names; without a remote.
     """
 
     environment: str
@@ -67,6 +69,7 @@ class Origin:
     poll_interval: float = 10.0
     insecure: bool = False
     events: str | None = None
+    lists: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +153,7 @@ def open_source(origin: Origin) -> FlagSource:
     if origin.url is None:
         if origin.root is None:
             raise UsageError("neither a remote nor a folder is given", hint="--remote URL, or --root DIR")
-        return FolderSource(origin.root, origin.environment)
+        return FolderSource(origin.root, origin.environment, lists=origin.lists)
     from flagctl.client.client import Client  # noqa: PLC0415
 
     settings: dict[str, Any] = {

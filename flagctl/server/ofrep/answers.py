@@ -6,6 +6,7 @@ application's own default holds. Failures are ``key``, ``errorCode`` and ``error
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.evaluator.details import ErrorCode
@@ -13,8 +14,6 @@ from flagctl.server.web.bodies import NotJsonError, parse_json
 from flagctl.server.web.problems import HttpProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flagctl.evaluator.details import EvaluationDetails
 
 NO_VALUE: Final = object()
@@ -67,7 +66,7 @@ def success(key: str, details: EvaluationDetails) -> dict[str, Any]:
     """Return the body of an evaluation that has an answer."""
     metadata: dict[str, Any] = {}
     for name, fact in details.metadata.items():
-        metadata[name] = ",".join(fact) if isinstance(fact, tuple) else fact
+        metadata[name] = _flat(fact)
     if details.rule is not None:
         metadata["rule"] = details.rule
     # A variant always: providers exist that cannot do without, though the protocol can.
@@ -75,6 +74,15 @@ def success(key: str, details: EvaluationDetails) -> dict[str, Any]:
     if details.value is not NO_VALUE and details.value is not None:
         body["value"] = details.value
     return body
+
+
+def _flat(fact: Any) -> Any:
+    """Return a fact as the protocol's metadata may hold it: text, a number or a boolean."""
+    if isinstance(fact, tuple):
+        return ",".join(fact)
+    if isinstance(fact, Mapping):
+        return ",".join(f"{name}={value}" for name, value in sorted(fact.items()))
+    return fact
 
 
 def failure(key: str, details: EvaluationDetails) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Api:
         served = self._served
         if snapshot is None:
             return None
-        if served is None or served.flags is not snapshot.flags:
+        if served is None or served.flags is not snapshot.flags or served.snapshot.lists != snapshot.lists:
             served = self._served = Served(snapshot)
             self._cache.clear()
         return served

@@ -99,7 +99,7 @@ def _render(key: str, details: Any) -> bytes:
 
 def state_tag(snapshot: Snapshot) -> str:
     """Return a name for a state of the flags: 32 hexadecimal digits."""
-    parts = [snapshot.flags.digest, "stale" if snapshot.stale else "fresh", *sorted(snapshot.killed)]
+    parts = [snapshot.flags.digest, "stale" if snapshot.stale else "fresh", *sorted(snapshot.killed), *snapshot.lists]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

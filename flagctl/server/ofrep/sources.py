@@ -109,6 +109,7 @@ class ClientSource:
         """Look at the remote."""
         try:
             self._client.refresh()
+            self._client.refresh_lists()
         except FlagctlError as error:
             _log.warning("a look at the remote failed: %s", error.message)
 
@@ -125,15 +126,22 @@ class FolderSource:
         root: The flag repository's root.
         environment: Environment to serve.
         interval: Seconds between looks at the folder.
+        lists: Files with the units of lists that segments name, by the lists' names.
         clock: Seconds since 1970.
 
     Raises:
-        UsageError: If there is no such environment.
+        UsageError: If there is no such environment, or a list cannot be read.
         InvalidFlagsError: If the flags have errors.
     """
 
     def __init__(
-        self, root: Path, environment: str, *, interval: float = 0.5, clock: Callable[[], float] = time.time
+        self,
+        root: Path,
+        environment: str,
+        *,
+        interval: float = 0.5,
+        lists: Mapping[str, Path] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._root = root
         self._interval = interval
@@ -146,7 +154,9 @@ class FolderSource:
         self._problem: str | None = None
         self._failures = 0
         self._seen = _signature(root)
+        self._lists = lists or {}
         self._flags = self._compile(None)
+        self._use_lists()
         self.project: str | None = self._flags.header.project
         self._good_at = time.monotonic()
 
@@ -211,6 +221,18 @@ class FolderSource:
         options = CompileOptions(root=self._root, environment=self.environment, now_ms=int(self._clock() * 1000))
         document = open_bundle(compile_bundle(options).bundle.data)
         return FlagSet(document, self._clock) if before is None else before.replace(document)
+
+    def _use_lists(self) -> None:
+        from flagctl.client.listed import list_names  # noqa: PLC0415 - only servers of folders need it
+        from flagctl.ops.unit_lists import FileLists  # noqa: PLC0415
+
+        if self._lists:
+            self._flags.use_lists(FileLists(self._lists))
+        for name in list_names(self._flags.document):
+            if name not in self._lists:
+                _log.warning(
+                    "the list '%s' is not at hand, so nobody is in it; give its units: --list %s=FILE", name, name
+                )
 
     def _watch(self) -> None:
         while not self._stop.wait(self._interval):

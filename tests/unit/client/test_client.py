@@ -3,12 +3,16 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 import weakref
 
 import pytest
 
 import flagctl
+from flagctl.bundle.accept import trusting
 from flagctl.client.client import Client
+from flagctl.client.held import Clocks
+from flagctl.client.updater import Updater
 from flagctl.errors import RemoteError, UntrustedError, UsageError
 from flagctl.evaluator import ErrorCode, Reason
 from flagctl.storage import open_remote
@@ -499,3 +503,19 @@ def test_evaluation_while_flags_are_swapped_never_sees_a_mixture(project, remote
     for thread in threads:
         thread.join()
     assert mixtures == []
+
+
+def test_a_client_counts_as_ready_only_once_it_answers(tmp_path):
+    project = Project()
+    remote = open_remote(f"file://{tmp_path}")
+    project.put(remote, bundle_of(a=True), expires=2**33)
+    states = []
+
+    def swap(_):
+        states.append(updater.status(closed=False, conversions_dropped=0).state)
+
+    clocks = Clocks(time.time, time.monotonic, lambda: 1.0)
+    updater = Updater(trusting(project.trust, "production"), lambda: remote, clocks, 10.0, swap)
+    updater.update()
+    assert states == ["not-ready"]
+    assert updater.status(closed=False, conversions_dropped=0).state == "ready"
