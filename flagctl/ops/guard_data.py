@@ -127,7 +127,7 @@ def judge(guard: Guard, data: GuardData, now_ms: int, *, tests: int = 1) -> Guar
     from flagctl.experiments.guardrail import overall
 
     if data.as_of_ms is None:
-        return GuardVerdict(state="no_data", results=(), reason="nothing says how old the numbers are")
+        return GuardVerdict(state="no_data", results=(), reason="no numbers came, or nothing says how old they are")
     age = now_ms - data.as_of_ms
     if age < -guard.max_age_ms:
         return GuardVerdict(state="no_data", results=(), reason="the newest numbers are of a time to come")
@@ -147,7 +147,9 @@ def judge(guard: Guard, data: GuardData, now_ms: int, *, tests: int = 1) -> Guar
 
 def _came(result: GuardrailResult, data: GuardData) -> bool:
     """Return whether there are numbers, only not enough of them yet."""
-    return result.units > 0 or result.metric in data.metrics
+    # an experiment names the variant that has too few values, and none where a metric has no events at all
+    named = data.verdict is not None and bool(result.variant)
+    return result.units > 0 or result.metric in data.metrics or named
 
 
 def healthy(guard: Guard, verdict: GuardVerdict) -> bool:

@@ -388,6 +388,10 @@ def test_an_experiment_s_guard_is_taken_as_it_is() -> None:
     assert judge(Guard(experiment="x"), data, 5).state == "harmed"
     sick = parse_answer(json.dumps({"state": "no_data", "guardrails": [], "freshest_ms": 5, "problems": ["shares"]}))
     assert judge(Guard(experiment="x"), sick, 5).state == "untrusted"
+    for variant, state in (("on", "too_few"), ("", "no_data")):
+        few = {"metric": "errors", "variant": variant, "state": "no_data", "reason": "too few values"}
+        early = parse_answer(json.dumps({"state": "no_data", "guardrails": [few], "freshest_ms": 5}))
+        assert judge(Guard(experiment="x"), early, 5).state == state
 
 
 def question(root: Path) -> Question:
