@@ -1,42 +1,53 @@
-"""What the methods promise, counted in made-up experiments. The thorough profile has as many runs as the documentation reports."""
+"""What the methods promise, counted in made-up experiments.
 
+The documentation's table of error rates is what the thorough profile counts; --log-cli-level=INFO shows the counts.
+"""
+
+import logging
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from flagctl.experiments import boundaries, guardrail, power, quantiles, sequential, srm, views
+from flagctl.experiments import boundaries, guardrail, looks, power, quantiles, sequential, srm, views
+from flagctl.experiments.analysis import compute
 from flagctl.experiments.data import ArmMetric, MetricData, QuantileSample
 from flagctl.experiments.estimates import Reduced
 from flagctl.experiments.fixed import proportions, welch
 from flagctl.experiments.reduce import reduce_arms
-from flagctl.model import Metric
+from flagctl.experiments.verdict import Outcome, decide
+from flagctl.model import Decision, Metric
 from tests.scale import scaled
-from tests.unit.experiments.samples import arm, moments, share
+from tests.unit.experiments.samples import arm, experiment, moments, observed, share
 
 LOOKS = 14
 ERRORS = Metric(kind="conversion", event="error", direction="decrease")
 
 
+LOG = logging.getLogger("simulations")
+
+
 def at_most(count: int, runs: int, rate: float) -> None:
     """Fail if so many of the runs would come by chance less than once in a thousand at that rate."""
+    LOG.info("%s of %s: %.2f %%, at most %.1f %%", count, runs, 100 * count / runs, 100 * rate)
     assert stats.binom.sf(count - 1, runs, rate) > 0.001, f"{count} of {runs}: {count / runs:.1%}"
 
 
 def at_least(count: int, runs: int, rate: float) -> None:
+    LOG.info("%s of %s: %.2f %%, at least %.1f %%", count, runs, 100 * count / runs, 100 * rate)
     assert stats.binom.cdf(count, runs, rate) > 0.001, f"{count} of {runs}: {count / runs:.1%}"
 
 
-def paths(rng, runs, rates, per_look, looks=LOOKS):
+def paths(rng, runs, rates, per_look, count=LOOKS):
     """Conversions of two variants after each look: runs x looks x 2."""
-    return np.cumsum(rng.binomial(per_look, rates, size=(runs, looks, 2)), axis=1)
+    return np.cumsum(rng.binomial(per_look, rates, size=(runs, count, 2)), axis=1)
 
 
 def z_of(conversions, per_look):
     """Difference in standard errors at each look."""
-    looks = conversions.shape[1]
-    n = per_look * (np.arange(looks) + 1)[None, :, None]
+    n = per_look * (np.arange(conversions.shape[1]) + 1)[None, :, None]
     p = conversions / n
     error = np.sqrt((p * (1 - p) / (n - 1)).sum(axis=2))
     return (p[:, :, 1] - p[:, :, 0]) / error
@@ -65,12 +76,36 @@ def test_without_an_effect_daily_looks_rarely_find_one(method, most):
 
 
 def test_a_hybrid_that_is_extended_after_its_end_still_keeps_the_risk():
-    runs, looks = scaled(2000, 20_000), 3 * LOOKS
-    z = z_of(paths(np.random.default_rng(3), runs, [0.05, 0.05], 500, looks), 500)
+    runs, longer = scaled(2000, 20_000), 3 * LOOKS
+    z = z_of(paths(np.random.default_rng(3), runs, [0.05, 0.05], 500, longer), 500)
     planned = boundaries.rule_bounds("hybrid", [(i + 1) / LOOKS for i in range(LOOKS)], 0.05)
-    after = boundaries.sequence_bounds([(i + 1) / LOOKS for i in range(LOOKS, looks)], 0.05)
+    after = boundaries.sequence_bounds([(i + 1) / LOOKS for i in range(LOOKS, longer)], 0.05)
     wrong = int((np.abs(z) >= np.array([*planned, *after])[None, :]).any(axis=1).sum())
     at_most(wrong, runs, 0.055)
+
+
+@pytest.mark.parametrize("method", ["sequential", "hybrid", "group_sequential"])
+def test_whoever_asks_for_the_verdict_every_day_is_rarely_told_of_an_effect_that_is_none(method):
+    """The same through everything that lies between data and verdict."""
+    runs, per_day = scaled(30, 2000), 700
+    rng = np.random.default_rng(20)
+    agreed = Decision(method=method, planned_days=LOOKS, planned_units=2 * per_day * LOOKS, minimum_days=1)
+    setup = experiment(decision=agreed)
+    wrong = 0
+    for counts in paths(rng, runs, [0.05, 0.05], per_day):
+        for day in range(1, LOOKS + 1):
+            if method == "group_sequential" and day not in looks.look_days(LOOKS, looks.DEFAULT_LOOKS):
+                continue
+            # Without conversions the Bayesian view beside the verdict is the quick one.
+            arms = tuple(
+                replace(share(v, int(k), per_day * day), conversions=None)
+                for v, k in zip(("off", "on"), counts[day - 1], strict=True)
+            )
+            data = observed(setup, {"order": MetricData(key="order", arms=arms)}, days=day)
+            if decide(data, compute(data)).outcome in {Outcome.SHIP, Outcome.HALT}:
+                wrong += 1
+                break
+    at_most(wrong, runs, 0.05)
 
 
 @pytest.mark.parametrize("method", ["fixed", "sequential", "hybrid", "group_sequential"])
@@ -127,11 +162,11 @@ def test_a_confidence_sequence_covers_the_truth_at_all_looks(kind):
     at_most(missed, runs, 0.05)
 
 
-def ramp(rng, rates, looks=96, most=20_000):
+def ramp(rng, rates, count=96, most=20_000):
     """One rollout looked at 96 times: the look and units at which it was halted, or None."""
-    per = most // looks
-    counts = np.cumsum(rng.binomial(per, rates, size=(looks, 2)), axis=0)
-    for look in range(looks):
+    per = most // count
+    counts = np.cumsum(rng.binomial(per, rates, size=(count, 2)), axis=0)
+    for look in range(count):
         n = per * (look + 1)
         control, variant = (Reduced(n=n, mean=k / n, variance=k / n * (1 - k / n) * n / (n - 1)) for k in counts[look])
         found = guardrail.compare(ERRORS, control, variant, variant="on", alpha=0.05, planned=10_000)
@@ -254,6 +289,7 @@ def test_a_covariate_takes_away_the_share_of_the_variance_that_it_explains():
         adjusted.append(other.mean - one.mean)
         claimed.append(one.squared_error + other.squared_error)
         plain.append(arms[1].moments.mean("value") - arms[0].moments.mean("value"))
+    LOG.info("variance left: %.3f", np.var(adjusted) / np.var(plain))
     assert np.var(adjusted) / np.var(plain) == pytest.approx(1 - rho**2, abs=4 / math.sqrt(runs) * 0.8)
     assert np.mean(claimed) == pytest.approx(np.var(adjusted), rel=5 * math.sqrt(2 / runs))
 
