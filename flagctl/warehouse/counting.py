@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.data import DataFinding
@@ -12,6 +13,10 @@ from flagctl.warehouse.run import MISSING
 
 if TYPE_CHECKING:
     from flagctl.warehouse.run import Run
+
+
+_BUSY_DAY = 20
+"""Units and events on an average day from which on a day with none is no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ def count_units(run: Run, first: Any, busy: Any) -> Counts:
         findings.append(
             DataFinding(code="empty-variants", message=f"no unit was exposed to {', '.join(empty)}", count=len(empty))
         )
+    event_days = _event_days(run)
+    findings += _gaps(by_day, event_days)
+    newest = [*(int(row["high"]) for row in known), *(high for _, high in event_days.values())]
     labels = {"sdk": "sdk", **{f"b{index}": name for index, name in enumerate(run.experiment.breakdowns)}}
     return Counts(
         units=units,
@@ -101,7 +109,7 @@ def count_units(run: Run, first: Any, busy: Any) -> Counts:
         switchers=sum(int(row["switched"]) for row in known),
         excluded=excluded,
         started_ms=min((int(row["low"]) for row in known), default=0) // 1000 if known else None,
-        freshest_ms=_freshest(run, max((int(row["high"]) for row in known), default=None)),
+        freshest_ms=max(newest) // 1000 if newest else None,
         findings=findings,
     )
 
@@ -115,8 +123,31 @@ def _by(rows: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _freshest(run: Run, exposed: int | None) -> int | None:
+def _event_days(run: Run) -> dict[int, tuple[int, int]]:
+    """Return day since 1970 to how many events were counted on it, and the newest of them."""
     events = pipeline.used_events(run.engine, run.experiment, run.options.environment, run.until)
-    latest = run.engine.rows(events.aggregate(high=events.ts.max()))[0]["high"]
-    known = [int(one) for one in (exposed, latest) if one is not None]
-    return max(known) // 1000 if known else None
+    table = events.mutate(day=events.ts // DAY_US)
+    rows = run.engine.rows(table.group_by("day").aggregate(n=lambda t: t.count(), high=lambda t: t.ts.max()))
+    return {int(row["day"]): (int(row["n"]), int(row["high"])) for row in rows}
+
+
+def _gaps(by_day: dict[int, dict[str, int]], event_days: dict[int, tuple[int, int]]) -> list[DataFinding]:
+    """Return what is to be said about days on which nothing came at all, where much comes on others."""
+    if not by_day:
+        return []
+    counts = {day: sum(one.values()) for day, one in by_day.items()}
+    for day, (number, _) in event_days.items():
+        if day >= min(by_day):
+            counts[day] = counts.get(day, 0) + number
+    missing = [day for day in range(min(counts), max(counts)) if day not in counts]
+    if not missing or sum(counts.values()) / len(counts) < _BUSY_DAY:
+        return []
+    dates = [(date(1970, 1, 1) + timedelta(days=day)).isoformat() for day in missing]
+    more = f" and {len(dates) - 5} more" if len(dates) > 5 else ""
+    return [
+        DataFinding(
+            code="data-gaps",
+            message=f"nothing at all came on {', '.join(dates[:5])}{more}: was a sink or an upload down?",
+            count=len(missing),
+        )
+    ]

@@ -247,6 +247,65 @@ def test_a_clock_a_few_seconds_behind_does_not_lose_a_conversion(tmp_path):
     assert (on.moments.n, on.conversions) == (3, 1)
 
 
+def test_a_day_without_any_event_is_told_where_others_are_busy(tmp_path):
+    exposures = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i % 6 * DAY * US, i) for i in range(300)]
+    kept = [one for one in exposures if (one.ts - START * US) // (DAY * US) not in {2, 3}]
+    write_lines(tmp_path / "gap", kept)
+    found = [one for one in read(tmp_path / "gap", experiment(**SETUP)).findings if one.code == "data-gaps"]
+    assert [(one.count, one.blocks) for one in found] == [(2, False)]
+    # A late event of an early unit shows that the pipes were open.
+    write_lines(tmp_path / "whole", [*kept, *(conversion("u0", START * US + day * DAY * US, day) for day in (2, 3))])
+    assert "data-gaps" not in [one.code for one in read(tmp_path / "whole", experiment(**SETUP)).findings]
+    write_lines(tmp_path / "few", kept[:12])
+    assert "data-gaps" not in [one.code for one in read(tmp_path / "few", experiment(**SETUP)).findings]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("value", pa.array(["many"]), "the column value is string, not float64"),
+        ("ts", pa.array(["2025-10-09"]), "the column ts is string, not timestamp"),
+        ("unit_id", pa.array([7]), "the column unit_id is int64, not string"),
+    ],
+)
+def test_a_column_of_another_type_is_named(tmp_path, column, values, reason):
+    write_lines(tmp_path, [exposure("u1", "on", START * US, 1)])
+    folder = tmp_path / "conversions" / "dt=2025-10-09"
+    folder.mkdir(parents=True)
+    columns = {
+        "ts": pa.array([START * US], pa.timestamp("us", "UTC")),
+        "event_id": ["c1"],
+        "unit_id": ["u1"],
+        "event": ["order"],
+        "value": [1.0],
+    }
+    pq.write_table(pa.table(columns | {column: values}), folder / "part.parquet")
+    found = [one for one in read(tmp_path, experiment(**SETUP)).findings if one.code == "unreadable-files"]
+    assert reason in found[0].message
+
+
+def test_negative_sums_are_counted_and_infinite_values_left_out(tmp_path):
+    events = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i, i) for i in range(200)]
+    events += [conversion(f"u{i}", START * US + 1000, i, -5.0 if i < 3 else 2.0) for i in range(200)]
+    write_lines(tmp_path, events)
+    with next((tmp_path / "conversions").rglob("*.jsonl")).open("ab") as file:
+        line = '{"ts":"2025-10-09T01:00:00Z","event_id":"inf","unit_id":"u9","event":"order","value":"Infinity"}\n'
+        file.write(line.encode())
+    data = read(tmp_path, experiment(primary=Metric(kind="mean", event="order")))
+    assert {one.code: one.count for one in data.findings} == {"unusable-rows": 1, "negative-values": 3}
+
+
+def test_a_file_that_was_copied_counts_once(tmp_path):
+    exposures, conversions = story(4)
+    write_lines(tmp_path, [*exposures, *conversions])
+    once = read(tmp_path, experiment(**SETUP))
+    for path in list(tmp_path.rglob("*.jsonl")):
+        path.with_name(f"copy-{path.name}").write_bytes(path.read_bytes())
+    twice = read(tmp_path, experiment(**SETUP))
+    assert (once.units, once.metrics["order"]) == (twice.units, twice.metrics["order"])
+    assert sum(one.count for one in twice.findings if one.code == "duplicate-events") > 300
+
+
 def test_where_nothing_is_the_error_says_so(tmp_path):
     with pytest.raises(NothingMatchedError, match="has no events"):
         list_events(str(tmp_path), KINDS)
