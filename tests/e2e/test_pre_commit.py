@@ -84,4 +84,4 @@ def test_an_installed_flagctl_carries_the_templates_of_workflows(shop, tmp_path)
     (command,) = shop.home.glob("repo*/py_env*/bin/flagctl")
     done = shop.run(str(command), "init", str(tmp_path / "new"), "--no-input", "--ci", "github")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "new" / ".github" / "workflows").iterdir())) == 5
+    assert len(list((tmp_path / "new" / ".github" / "workflows").iterdir())) == 6
