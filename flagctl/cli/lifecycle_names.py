@@ -23,7 +23,7 @@ CODEGEN: Final = {"python": "Write a Python module with a typed accessor for eac
 """In `flagctl.cli.generate`, as are those below."""
 
 EXPORT: Final = {
-    "openfeature-manifest": "Write the flags as a manifest from which `openfeature generate` makes accessors.",
+    "openfeature-manifest": "Write the flags as a manifest from which `openfeature generate` makes accessors in other languages.",
 }
 
 

@@ -21,6 +21,7 @@ _FILES: Final[Mapping[str, Mapping[str, str]]] = {
         ".github/workflows/flags-policy.yml": "github/flags-policy.yml",
         ".github/workflows/flags-publish.yml": "github/flags-publish.yml",
         ".github/workflows/flags-rollouts.yml": "github/flags-rollouts.yml",
+        ".github/workflows/flags-stale.yml": "github/flags-stale.yml",
     },
     "gitlab": {".gitlab/flags.gitlab-ci.yml": "gitlab/flags.gitlab-ci.yml", ".gitlab-ci.yml": "gitlab/.gitlab-ci.yml"},
 }

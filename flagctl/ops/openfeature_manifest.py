@@ -83,7 +83,7 @@ def _kind(flag: Flag) -> str:
 
 def _subset(schema: Any) -> dict[str, Any] | None:
     """Return the part of a JSON schema that the manifest can say, or None if it is too little."""
-    if not isinstance(schema, dict) or schema.get("type") not in _KINDS:
+    if not isinstance(schema, dict) or str(schema.get("type")) not in _KINDS:
         return None
     result: dict[str, Any] = {"type": schema["type"]}
     properties = schema.get("properties")

@@ -11,7 +11,7 @@ from tests.cli.conftest import git
 
 GITHUB = {
     f".github/workflows/{name}.yml"
-    for name in ("flags", "flags-comment", "flags-policy", "flags-publish", "flags-rollouts")
+    for name in ("flags", "flags-comment", "flags-policy", "flags-publish", "flags-rollouts", "flags-stale")
 }
 
 

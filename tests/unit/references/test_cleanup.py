@@ -13,7 +13,7 @@ from tests.scale import scaled
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.txt"))
 INPUTS = [(p, q) for p in (True, False, 0, "x", None) for q in (True, 0, "y")]
-SEEDS = scaled(150, 3000)
+SEEDS = scaled(25, 1000)
 
 
 def sections(path: Path) -> tuple[str, str, dict[str, str]]:
