@@ -62,8 +62,9 @@ def push_published(target: Target) -> tuple[Pushed | None, tuple[str, ...]]:
     try:
         cache = RedisRemote(target.l2, target.project, timeout=PUSH_SECONDS)
     except UsageError as error:  # the library is not installed
-        return None, (f"published, but not pushed: {error.message}",)
+        return None, (f"published, but not pushed: {error.message}: {error.hint}",)
     relay = Relay(target.remote, target.reader(), [cache])
+    relay.carries_lists = False  # clients of a shared cache read them from the remote; they may be large
     try:
         report = relay.run()
         place = report.places[0]
@@ -92,7 +93,7 @@ def push_kills(target: Target, kills: KillList) -> tuple[Pushed | None, tuple[st
     try:
         cache = RedisRemote(target.l2, target.project, timeout=PUSH_SECONDS)
     except UsageError as error:  # the library is not installed
-        return None, (f"written, but not pushed: {error.message}",)
+        return None, (f"written, but not pushed: {error.message}: {error.hint}",)
     try:
         # Whoever listens has it before anything is stored.
         readers = cache.tell(target.environment, kills.data)

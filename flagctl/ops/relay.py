@@ -102,6 +102,9 @@ class Relay:
         places: Where to.
         clock: Seconds since 1970.
         monotonic: Seconds that never jump.
+
+    Attributes:
+        carries_lists: Whether the lists of big segments are copied, too.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class Relay:
         self._source = _Recorded(source)
         self._state = state
         self._shipped = state.root.version if state.root is not None else 0
+        self.carries_lists = True
         self._lists = ListRelay(source)
         self._places = [_Place(place) for place in places]
         self._clock = clock
@@ -152,7 +156,7 @@ class Relay:
             problem, kills_problem = self._read()
             if problem is None:
                 self._gather()
-                lists_problem = self._lists.read(self._state)
+                lists_problem = self._lists.read(self._state) if self.carries_lists else None
         except (RemoteError, UntrustedError) as error:
             problem = error
         state = self._state

@@ -172,6 +172,7 @@ class RedisRemote:
     @contextmanager
     def budget(self, seconds: float) -> Iterator[None]:
         """Give all operations inside so much time together, instead of the timeout for each. For one thread at a time."""
+        self._opened()  # loads the library, which is no fault of the server's
         self._until = time.monotonic() + seconds
         try:
             yield

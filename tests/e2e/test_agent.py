@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -165,8 +166,6 @@ def test_an_agent_follows_and_copies_the_chain_of_roots(tmp_path, valkey):
     to = f"file://{tmp_path}/copy"
     agent = place.agent(to, valkey.url)
     assert agent.run_once().healthy
-    from dataclasses import replace
-
     from flagctl.bundle.trust import next_trust
 
     second = place.project.next_trust(epoch=2)
@@ -386,6 +385,15 @@ def test_an_agent_carries_the_lists_of_big_segments(tmp_path, valkey):
     assert agent.run_once().healthy
     for url in (to, valkey.url):
         assert members(url) == (True, 1)
+
+    # A publication is pushed without them.
+    valkey.flush()
+    place.target = replace(place.target, l2=valkey.url)
+    heartbeat(place.target, place.project.publishers, PublishOptions())
+    cache = RedisRemote(valkey.url, "acme", timeout=5.0)
+    assert cache.list("production/manifest") == ["production/manifest.json"]
+    assert cache.list("production/list") == []
+    cache.close()
 
     # Places that lose them get them back, also while the remote is away.
     (tmp_path / "remote").rename(tmp_path / "away")

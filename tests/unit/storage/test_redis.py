@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -276,3 +278,15 @@ def test_open_remote_knows_redis(valkey):
     remote.put(KEY, b"x")
     assert valkey.command("GET", f"flagctl/acme/{KEY}") == b"$1\r\nx\r\n"
     remote.close()
+
+
+def test_loading_the_library_is_not_counted_as_the_servers_slowness():
+    code = """
+import sys
+from flagctl.storage.redis import RedisRemote
+remote = RedisRemote("redis://127.0.0.1:1/0", "acme")
+assert "redis" not in sys.modules
+with remote.budget(0.1):
+    assert "redis" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
