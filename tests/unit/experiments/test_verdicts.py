@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from flagctl.experiments.analysis import compute
-from flagctl.experiments.data import DataFinding, MetricData
+from flagctl.experiments.data import DataFinding, DayData, MetricData
+from flagctl.experiments.looks import deciding_instant, information
 from flagctl.experiments.verdict import Outcome, decide
-from flagctl.model import Amendment, Decision, Metric
-from tests.unit.experiments.samples import arm, experiment, observed, share
+from flagctl.model import Amendment, Decision, ExperimentStatus, Metric
+from tests.unit.experiments.samples import arm, experiment, observed, share, with_days
 
 
 def verdict(data):
@@ -137,3 +138,101 @@ def test_three_variants_share_the_risk():
     found = verdict(data)
     assert (found.outcome, found.winner) == (Outcome.SHIP, "c")
     assert compute(data).stage.each_alpha == pytest.approx(0.025)
+
+
+def test_a_guardrail_with_a_margin_must_be_shown_to_be_within_it_before_a_variant_ships():
+    guard = Metric(kind="conversion", event="error", direction="decrease", margin=5)
+    metrics = conversions((500, 10_000), (800, 10_000))
+    metrics["error"] = MetricData(key="error", arms=(share("off", 200, 10_000), share("on", 200, 10_000)))
+    found = verdict(observed(experiment(guardrails=(guard,)), metrics))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "on is better, but guardrail error: nothing is shown yet (5 % worse is allowed)" in found.reasons
+    assert verdict(observed(experiment(guardrails=(replace(guard, margin=0),)), metrics)).outcome is Outcome.SHIP
+    assert verdict(observed(experiment(guardrails=(replace(guard, margin=90),)), metrics)).outcome is Outcome.SHIP
+
+
+def test_a_guardrail_without_data_lets_nothing_ship():
+    guard = Metric(kind="conversion", event="error", direction="decrease")
+    data = observed(experiment(guardrails=(guard,)), conversions((500, 10_000), (800, 10_000)))
+    assert verdict(data).outcome is Outcome.INCONCLUSIVE
+
+
+def test_stale_data_of_a_running_experiment_are_invalid():
+    data = observed(experiment(), conversions((500, 10_000), (800, 10_000)))
+    assert verdict(replace(data, freshest_ms=data.as_of_ms - 3 * 86_400_000)).outcome is Outcome.INVALID
+    ended = replace(data.experiment, status=ExperimentStatus.COMPLETED)
+    stale = replace(data, experiment=ended, freshest_ms=data.as_of_ms - 3 * 86_400_000)
+    assert verdict(stale).outcome is Outcome.SHIP
+
+
+@pytest.mark.parametrize("method", ["fixed", "hybrid", "group_sequential"])
+def test_a_rule_that_needs_an_end_and_has_none_is_read_as_sequential(method):
+    data = observed(experiment(decision=Decision(method=method)), conversions((500, 10_000), (590, 10_000)))
+    results = compute(data)
+    assert results.stage.method == "sequential"
+    found = decide(data, results)
+    assert found.outcome is Outcome.KEEP_RUNNING
+    assert any("no end is planned" in line for line in found.warnings)
+
+
+def test_a_fixed_rule_with_planned_units_waits_for_them():
+    setup = experiment(decision=Decision(method="fixed", planned_units=40_000))
+    assert verdict(observed(setup, conversions((500, 10_000), (900, 10_000)))).outcome is Outcome.KEEP_RUNNING
+    assert verdict(observed(setup, conversions((1000, 20_000), (1800, 20_000)))).outcome is Outcome.SHIP
+
+
+def test_units_whose_window_is_open_do_not_make_up_the_least_number():
+    data = observed(experiment(), conversions((30, 90), (60, 95)), units={"off": 5000, "on": 5010})
+    found = verdict(data)
+    assert "off has 90 of at least 100 units that count towards the primary metric" in found.reasons
+
+
+def test_a_variant_is_compared_with_what_is_allowed_and_its_error():
+    from flagctl.experiments.estimates import Reduced
+    from flagctl.experiments.guardrail import compare
+
+    metric = Metric(kind="mean", event="load", direction="decrease", margin=100)
+    control, variant = Reduced(n=500, mean=1.0, variance=1.0), Reduced(n=500, mean=2.3, variance=1.0)
+    found = compare(metric, control, variant, variant="on", alpha=0.05)
+    # The margin doubles the control's error: sqrt(4 + 1) instead of sqrt(1 + 1).
+    assert found.state == "open"
+    assert found.harm_high - found.harm_low == pytest.approx(
+        (compare(replace(metric, margin=0), control, variant, variant="on", alpha=0.05).harm_high - 1.3) * 2 * 2.5**0.5
+    )
+
+
+def test_planned_looks_are_instants():
+    day = 86_400_000
+    series = tuple(DayData(date=f"2026-11-{i + 1:02d}", units={"off": 100, "on": 100}) for i in range(10))
+    start = 1_793_491_200_000  # 2026-11-01
+
+    def until(days, **decision):
+        setup = replace(experiment(decision=Decision(**decision)), started_at_ms=start)
+        return (deciding_instant(setup, start + days * day, days=series) - start) / day
+
+    assert until(20, planned_days=14) == 14
+    assert until(3.5, planned_days=14) == 3.5
+    assert until(20, method="sequential", planned_days=14) == 20
+    assert until(8, method="group_sequential", planned_days=14) == 6
+    assert until(2, method="group_sequential", planned_days=14) == 2
+    assert until(20, method="fixed", planned_units=900) == 5
+    assert until(20, method="fixed", planned_units=9000) == 20
+
+
+def test_information_counts_units_whose_window_was_over():
+    setup = experiment(decision=Decision(method="group_sequential", planned_days=10))
+    series = [{"off": 50, "on": 50}] * 10
+    data = with_days(observed(setup, conversions((50, 1000), (60, 1000)), days=10), series)
+    data = replace(data, started_ms=1_793_491_200_000)
+    assert information(data, (2, 4, 8, 10)) == [0, 0, 100, 300]
+    every = replace(data, experiment=replace(setup, decision=replace(setup.decision, maturity="all")))
+    assert information(every, (2, 4, 8, 10)) == [200, 400, 800, 1000]
+
+
+def test_a_group_sequential_verdict_is_that_of_the_bounds():
+    setup = experiment(decision=Decision(method="group_sequential", planned_days=10, looks=5, minimum_days=1))
+    early = observed(setup, conversions((500, 10_000), (575, 10_050)), days=4)
+    assert verdict(early).outcome is Outcome.KEEP_RUNNING
+    assert verdict(observed(setup, conversions((500, 10_000), (580, 10_050)), days=10)).outcome is Outcome.SHIP
+    first = compute(observed(setup, conversions((500, 10_000), (900, 10_050)), days=1)).metrics[0].estimates[0]
+    assert "before the first planned look" in first.reason
