@@ -121,6 +121,7 @@ def test_the_playground_answers_as_one_types(shared_server, open_page, pictures)
     page.wait_for_function("() => document.getElementById('context').value.includes('country')")
     settled(page)
     pictures(page)
+    page.wait_for_selector("#answer a[href*=country]")
     link = page.get_attribute("text=Link to this question", "href")
     assert "country" in link
     page.goto(shared_server.url + link)

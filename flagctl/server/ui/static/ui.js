@@ -51,23 +51,28 @@
     } catch { /* what is there is no JSON; leave it to its author */ }
   });
 
-  // What is dangerous needs the flag's key typed in.
-  const confirmed = (form) => {
-    const button = form.querySelector("button[data-confirmed]");
-    if (button) button.disabled = form.querySelector("[data-confirm]").value.trim() !== form.querySelector("[data-confirm]").dataset.confirm;
-  };
-  document.addEventListener("input", (event) => {
-    const form = event.target.closest("form");
-    if (form?.querySelector("[data-confirm]")) confirmed(form);
-    if (event.target.matches("[data-guard]")) changed = true;
-  });
-
   // Text that was not saved is not lost by a slip.
-  let changed = false;
-  document.addEventListener("submit", () => { changed = false; });
-  addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
-
-  document.addEventListener("htmx:responseError", (event) => {
-    document.getElementById("status").textContent = event.detail.xhr.responseText.slice(0, 200) || "The server did not answer.";
+  let submitted = false;
+  document.addEventListener("submit", () => { submitted = true; });
+  addEventListener("beforeunload", (event) => {
+    const text = document.querySelector("[data-guard]");
+    const base = document.querySelector("textarea[name=base_text]");
+    if (text && base && text.value !== base.value && !submitted) event.preventDefault();
   });
+
+  // A request that failed is told at the top of the page, and to those who listen.
+  const tell = (text) => {
+    const note = document.getElementById("trouble") ?? document.createElement("p");
+    note.id = "trouble";
+    note.className = "note bad";
+    note.textContent = text;
+    document.getElementById("main").prepend(note);
+    document.getElementById("status").textContent = text;
+  };
+  document.addEventListener("htmx:responseError", (event) => {
+    const { status, responseText } = event.detail.xhr;
+    tell(status === 401 || status === 403 ? `The program was started anew: ${responseText.slice(0, 200)}.` : `The server answered ${status}.`);
+  });
+  document.addEventListener("htmx:sendError", () => tell("The server does not answer."));
+  document.addEventListener("htmx:afterOnLoad", () => document.getElementById("trouble")?.remove());
 })();

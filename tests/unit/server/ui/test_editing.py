@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flagctl.server.ui.merge import merge
+from tests.scale import scaled
 from tests.simulators.ui_server import TOKEN, Visitor, run, showing
 
 PATH = "checkout/gift-wrapping.yaml"
@@ -159,7 +160,6 @@ STEPS = (
     ({"op": "default", "default": "on", "env": ""}, "default: on"),
     ({"op": "percentage:half", "percentage:half": "12.5", "env": "staging"}, "percentage: 12.5"),
     ({"op": "percentage:half", "percentage:half": "60 %", "env": "staging"}, "percentage: 60"),
-    ({"op": "remove-rule:half", "env": "staging"}, None),
     ({"op": "up:half", "env": "staging"}, None),
     ({"op": "down:testers", "env": "staging"}, None),
     (
@@ -195,6 +195,15 @@ def test_each_button_edits_the_text_keeps_its_comments_and_leaves_it_valid(visit
     assert "# The testers' accounts are the ones with a plus sign" in text
     assert 'class="note bad"' not in answer.text
     assert visitor.post("/edit/save", form | {"text": text}).status_code == 200
+
+
+def test_a_rule_that_tests_name_goes_and_what_that_breaks_is_told(visitor):
+    form = sheet(visitor, "checkout/new-checkout-flow.yaml")
+    answer = visitor.post("/edit/step", form | {"op": "remove-rule:half", "env": "staging"})
+    assert "id: half" not in text_in(answer.text)
+    assert "Elsewhere this would bring" in answer.text
+    assert "REF108" in answer.text
+    assert visitor.post("/edit/save", form | {"text": text_in(answer.text)}).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -293,7 +302,8 @@ def test_a_file_that_is_not_committed_shows_both(visitor, shop):
     assert visitor.post("/edit/save", again).status_code == 200, answer.text
 
 
-def test_two_hundred_edits_at_once_lose_nothing(shop):
+def test_many_edits_at_once_lose_nothing(shop):
+    count = scaled(48, 200)
     with showing(shop) as server:
         failures: list[str] = []
 
@@ -325,15 +335,15 @@ def test_two_hundred_edits_at_once_lose_nothing(shop):
                     failures.append(f"edit {number} never got through")
             visitor.client.close()
 
-        threads = [threading.Thread(target=edit, args=(range(start, 200, 8),)) for start in range(8)]
+        threads = [threading.Thread(target=edit, args=(range(start, count, 8),)) for start in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         assert not failures
     saved = on_branch(shop, "flags/many")
-    assert sorted(map(int, re.findall(r"# edit (\d+)", saved))) == list(range(200))
-    assert run(shop, "git", "rev-list", "--count", "main..flags/many").strip() == "200"
+    assert sorted(map(int, re.findall(r"# edit (\d+)", saved))) == list(range(count))
+    assert run(shop, "git", "rev-list", "--count", "main..flags/many").strip() == str(count)
 
 
 # --- new and gone ---

@@ -305,3 +305,19 @@ def test_no_text_of_a_file_becomes_markup(shop):
         assert "<script>alert" not in page.text, page.url
         assert "<img src=x" not in page.text, page.url
         assert "Eve <b>" not in page.text, page.url
+
+
+def test_results_of_an_experiment_have_a_verdict_plots_and_a_report(shop_original, tmp_path):
+    events = tmp_path / "events"
+    flagctl(shop_original, "experiment", "simulate-events", "ranking-test", "-o", str(events), "--units", "2000")
+    with showing(shop_original, events=str(events), experiment_report=lambda result: result.verdict.headline) as server:
+        visitor = Visitor.enter(server)
+        assert "/experiments/ranking-test/results" in visitor.get("/experiments/ranking-test").text
+        page = visitor.get("/experiments/ranking-test/results").text
+        assert "keep running" in page.casefold()
+        assert "2000" in page or "units" in page
+        report = visitor.get("/experiments/ranking-test/report")
+        assert report.text in html.unescape(page)
+        assert "sandbox" in report.headers["content-security-policy"]
+        assert visitor.get("/flags/search-ranking/usage").status_code == 404
+        visitor.client.close()
