@@ -50,7 +50,7 @@ def aggregate(
     first = engine.materialise("first_exposures", pipeline.first_exposures(exposures, experiment.breakdowns))
     events = pipeline.used_events(engine, experiment, options.environment, run.until)
     busy = busy_units(run, exposures, events)
-    counts = count_units(run, first, busy)
+    counts = count_units(run, first, busy, exposures)
     found += counts.findings
     kept = first.filter((first.variant == first.variant_max) & (first.bot == 0) & first.variant.isin(list(variants)))
     if busy is not None:

@@ -12,6 +12,7 @@ from flagctl.warehouse.pipeline import DAY_US
 from flagctl.warehouse.run import MISSING
 
 if TYPE_CHECKING:
+    from flagctl.warehouse.pipeline import Engine
     from flagctl.warehouse.run import Run
 
 
@@ -52,8 +53,8 @@ def busy_units(run: Run, exposures: Any, events: Any) -> Any:
     return run.engine.materialise("busy_units", pipeline.busy_units(exposures, events, limit))
 
 
-def count_units(run: Run, first: Any, busy: Any) -> Counts:
-    """Count units by variant, day, library and attribute; switchers are in, bots are not."""
+def count_units(run: Run, first: Any, busy: Any, exposures: Any) -> Counts:
+    """Count units by variant, day, library and attribute; switchers are in by their first variant, bots are not."""
     engine, variants = run.engine, run.variants
     table = first
     excluded: dict[str, int] = {}
@@ -74,6 +75,8 @@ def count_units(run: Run, first: Any, busy: Any) -> Counts:
             n=grouped.count(), switched=grouped.switched.sum(), low=grouped.first_ts.min(), high=grouped.first_ts.max()
         )
     )
+    if any(int(row["switched"]) for row in rows):
+        rows += _moved(engine, grouped.filter(grouped.switched > 0), exposures, names)
     unknown = sum(int(row["n"]) for row in rows if row["variant"] not in variants)
     findings = []
     if unknown:
@@ -112,6 +115,27 @@ def count_units(run: Run, first: Any, busy: Any) -> Counts:
         freshest_ms=max(newest) // 1000 if newest else None,
         findings=findings,
     )
+
+
+def _moved(engine: Engine, switchers: Any, exposures: Any, names: list[str]) -> list[dict[str, Any]]:
+    """Return rows that take switchers from the smallest name they were exposed to, and give them to the first one.
+
+    Otherwise a few of them would look like a mismatch of shares. Exposures are read again only if there are any.
+    """
+    joined = exposures.select("unit_id", "ts", shown=exposures.variant).inner_join(
+        switchers.select("unit_id", "first_ts"), "unit_id"
+    )
+    firsts = joined.filter(joined.ts == joined.first_ts).group_by("unit_id").aggregate(shown=lambda t: t.shown.min())
+    both = switchers.inner_join(firsts, "unit_id")
+    both = both.filter(both.shown != both.variant)
+    counts = both.group_by("variant", "shown", "day", *names).aggregate(
+        n=both.count(), low=both.first_ts.min(), high=both.first_ts.max()
+    )
+    rows = []
+    for row in engine.rows(counts):
+        rows.append({**row, "n": -row["n"], "switched": 0})
+        rows.append({**row, "variant": row["shown"], "switched": 0})
+    return rows
 
 
 def _by(rows: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:

@@ -313,3 +313,18 @@ def test_where_nothing_is_the_error_says_so(tmp_path):
         list_events(str(tmp_path / "nowhere"), KINDS)
     with pytest.raises(UsageError, match="ftp"):
         list_events("ftp://host/events", KINDS)
+
+
+def test_units_that_changed_variants_count_by_the_first_one(tmp_path):
+    events = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i, i) for i in range(40)]
+    # "off" comes first in the alphabet; twelve of those that saw "on" see it later.
+    events += [exposure(f"u{i}", "off", START * US + DAY * US + i, 100 + i) for i in range(0, 24, 2)]
+    events += [exposure("u1", "on", START * US + DAY * US, 200)]
+    write_lines(tmp_path, events)
+    data = read(tmp_path, experiment(**SETUP))
+    assert dict(data.units) == {"off": 20, "on": 20}
+    assert data.switchers == 13
+    assert {day.date: dict(day.units) for day in data.days if any(day.units.values())} == {
+        data.days[0].date: {"off": 20, "on": 20}
+    }
+    assert sum(sum(part.values()) for part in data.units_by["sdk"].values()) == 40
