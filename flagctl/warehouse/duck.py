@@ -58,6 +58,8 @@ class DuckEngine:
         self.connection: Any = self.backend.con
         # An instant without a zone is in UTC, wherever this runs.
         self.connection.execute("SET TimeZone = 'UTC'")
+        # Nothing here depends on the order of rows in files, and keeping it costs time and memory.
+        self.connection.execute("SET preserve_insertion_order = false")
         self.findings: list[DataFinding] = []
         self.lost: set[str] = set()
         self._columns = columns
@@ -112,10 +114,10 @@ class DuckEngine:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {types} WHERE false")
             return
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
-        self._count_unusable(kind)
+        count = self._count_unusable(kind)
         good = usable.usable(kind, _FINITE)
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {good}")  # noqa: S608
-        self._drop_duplicates(kind)
+        self._drop_duplicates(kind, count)
 
     def _json(self, kind: str, files: list[EventFile], listing: Listing) -> str:
         """Return a query of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
@@ -158,15 +160,16 @@ class DuckEngine:
             self.connection.register_filesystem(made(listing.filesystem))
         return f"{_STORE}://{file.path}"
 
-    def _count_unusable(self, kind: str) -> None:
+    def _count_unusable(self, kind: str) -> int:
+        """Count rows, and return how many can be used."""
         row = self.connection.execute(f"SELECT {usable.counting(kind, _FINITE)} FROM raw_{kind}").fetchone()  # noqa: S608
         self.findings += usable.unusable(kind, row)
+        return int(row[0] - row[1])
 
-    def _has_repeats(self, kind: str) -> bool:
+    def _has_repeats(self, kind: str, count: int) -> bool:
         """Return whether two rows may have one id; rarely true where none have, never the other way round."""
-        total = self.connection.execute(f"SELECT count(*) FROM all_{kind}").fetchone()[0]  # noqa: S608
         hashes = f"SELECT hash(event_id) AS h FROM all_{kind} WHERE event_id IS NOT NULL"  # noqa: S608
-        if total > _SORTED_AT_ONCE:
+        if count > _SORTED_AT_ONCE:
             seen = self.connection.execute(f"SELECT count(h), count(DISTINCT h) FROM ({hashes})").fetchone()  # noqa: S608
             return bool(seen[0] != seen[1])
         # Sorting numbers takes a third of the time of a table of what was seen.
@@ -174,12 +177,12 @@ class DuckEngine:
         found.sort()
         return bool((found[1:] == found[:-1]).any())
 
-    def _drop_duplicates(self, kind: str) -> None:
+    def _drop_duplicates(self, kind: str, count: int) -> None:
         """Keep one row of each event id. Looking is cheap, removing is not, so it is done only where it must be."""
         if "event_id" not in self._columns[kind]:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
             return
-        if not self._has_repeats(kind):
+        if not self._has_repeats(kind, count):
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
             return
         # Of rows with one id the earliest counts; rows without an id cannot be told apart and stay.
