@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flagctl.cli import edit_names, experiment_names, lifecycle_names, names, rollout_names, ui_names
+from flagctl.cli import edit_names, experiment_names, lifecycle_names, names, rollout_names, ui_names, warehouse_names
 from flagctl.cli.commands import RootGroup
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ for group in (
     names.SEGMENT,
     rollout_names,
     experiment_names,
+    warehouse_names,
     lifecycle_names,
     names.SERVE,
     ui_names,
