@@ -14,12 +14,14 @@ from flagctl.experiments.fixed import welch
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from flagctl.experiments.estimates import Estimate
 
 SLOTS = 100_000
 HOLDOUT, REST = "holdout", "rest"
+COUNTED = ("units", "events", "values")
+"""What is compared of an event: how many units did it, how often it happened, and the sum of its values."""
 
 
 def compare_slots(totals: Any, held: Sequence[tuple[int, int]], *, alpha: float) -> Estimate | None:
@@ -40,6 +42,30 @@ def compare_slots(totals: Any, held: Sequence[tuple[int, int]], *, alpha: float)
         return None
     found = welch(one, other, name=REST, alpha=alpha)
     return found if found.reason is None else None
+
+
+def add_up(rows: Iterable[Mapping[str, Any]], places: Mapping[str, int]) -> dict[tuple[str, str], Any]:
+    """Return what the units of each slot add up to, by event and by what is counted (of `COUNTED`).
+
+    Args:
+        rows: Of each unit and event: ``unit_id``, ``event``, number ``n`` and ``total`` of values.
+        places: Unit to slot.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    sums: dict[tuple[str, str], Any] = {}
+    for row in rows:
+        place = places[str(row["unit_id"])]
+        for of, number in zip(COUNTED, (1.0, float(row["n"]), float(row["total"] or 0.0)), strict=True):
+            sums.setdefault((str(row["event"]), of), np.zeros(SLOTS))[place] += number
+    # Where everybody does it once, or all values are 1, the numbers say the same and are told once.
+    found: dict[tuple[str, str], Any] = {}
+    for event in sorted({event for event, _ in sums}):
+        for of in COUNTED:
+            one = sums[event, of]
+            if not any(np.array_equal(one, other) for (name, _), other in found.items() if name == event):
+                found[event, of] = one
+    return found
 
 
 def mask(held: Sequence[tuple[int, int]]) -> Any:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from flagctl.ops.experiment_analyze import AnalyzeOptions
 
 _DEFAULT_DAYS = 28
-_NUMBERS = ("units", "events", "values")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,26 +173,16 @@ def _read(reading: AnalyzeOptions, unit_type: str, names: tuple[str, ...], since
 def _compare(
     options: HoldoutOptions, layer: Layer, experiments: tuple[str, ...], since: int, rows: list[dict[str, Any]]
 ) -> HoldoutResult:
-    import numpy as np
-
     from flagctl.evaluator.buckets import bucket
-    from flagctl.experiments.holdout import SLOTS, compare_slots, mask, share_p_value
+    from flagctl.experiments.holdout import add_up, compare_slots, mask, share_p_value
     from flagctl.experiments.multiplicity import corrected
 
     salt = f"{layer.key}/allocation"
     units = sorted({str(row["unit_id"]) for row in rows})
     places = {unit: bucket(salt, unit) for unit in units}
-    sums: dict[tuple[str, str], Any] = {}
-    for row in rows:
-        place = places[str(row["unit_id"])]
-        for of, number in zip(_NUMBERS, (1.0, float(row["n"]), float(row["total"] or 0.0)), strict=True):
-            sums.setdefault((str(row["event"]), of), np.zeros(SLOTS))[place] += number
-    # Events without values of their own have the value 1: their sum says what their number says.
-    plain = {event for event, of in sums if of == "values" and np.array_equal(sums[event, of], sums[event, "events"])}
-    kept = {key: one for key, one in sums.items() if key[1] != "values" or key[0] not in plain}
     found = [
         (event, of, one)
-        for (event, of), totals in sorted(kept.items(), key=lambda item: (item[0][0], _NUMBERS.index(item[0][1])))
+        for (event, of), totals in add_up(rows, places).items()
         if (one := compare_slots(totals, layer.holdout, alpha=options.alpha)) is not None
     ]
     adjusted = corrected([1.0 if one.p_value is None else one.p_value for _, _, one in found], "holm")

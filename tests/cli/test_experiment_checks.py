@@ -99,13 +99,8 @@ def test_a_holdout_shows_what_all_experiments_of_a_layer_have_brought(shop, cli,
     data = cli.json(*words, "--event", "visit")
     obeys("experiment-holdout", data)
     rows = {(row["event"], row["of"]): row for row in data["rows"]}
-    assert list(rows) == [
-        ("order", "units"),
-        ("order", "events"),
-        ("order", "values"),
-        ("visit", "units"),
-        ("visit", "events"),
-    ]
+    # Everybody did it once: the number of events would say what the number of units says.
+    assert list(rows) == [("order", "units"), ("order", "values"), ("visit", "units")]
     assert rows["order", "units"]["estimate"]["relative"] == pytest.approx(1.0, abs=0.3)
     assert rows["order", "units"]["corrected_p_value"] < 0.001
     assert rows["visit", "units"]["corrected_p_value"] > 0.01
