@@ -120,12 +120,17 @@ def spending_bounds(shares: Sequence[float], alpha: float, spend_at: Sequence[fl
             Procedures: Calendar versus Information Time, Statistics in Medicine 8. Then the last information need not be
             known beforehand. Default `shares`.
     """
+    return list(_spending_bounds(tuple(shares), alpha, tuple(shares if spend_at is None else spend_at)))
+
+
+@lru_cache(maxsize=512)
+def _spending_bounds(shares: tuple[float, ...], alpha: float, spend_at: tuple[float, ...]) -> tuple[float, ...]:
     from scipy import optimize  # noqa: PLC0415 - slow to import
 
     motion = _Motion(0.0)
     bounds: list[float] = []
     total = reached = 0.0
-    for share, time in zip(shares, shares if spend_at is None else spend_at, strict=True):
+    for share, time in zip(shares, spend_at, strict=True):
         if share <= reached:
             bounds.append(math.inf)
             continue
@@ -141,7 +146,7 @@ def spending_bounds(shares: Sequence[float], alpha: float, spend_at: Sequence[fl
         bounds.append(bound)
         motion.go_on(share, bound)
         total, reached = total + due, share
-    return bounds
+    return tuple(bounds)
 
 
 def repeated_p_value(z: float, shares: Sequence[float], spend_at: Sequence[float], alpha: float) -> float:
