@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.diagnostics import Severity
 from flagctl.errors import UsageError
+from flagctl.ops.code import read_code
 from flagctl.ops.listing import describe_flag, summarize
 from flagctl.ops.usage import UsageOptions
 from flagctl.ops.usage import usage as count_usage
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ROWS: Final = 50
 _USAGE_DAYS: Final = 30
+_MOST_PLACES: Final = 100
 _FILTERS: Final = ("env", "tag", "owner", "type", "state")
 
 
@@ -118,6 +120,17 @@ def usage(ask: Ask) -> Response:
     return ask.page("part_usage.html", result=count_usage(options), days=_USAGE_DAYS)
 
 
+def code(ask: Ask) -> Response:
+    """Show where code of the same git repository names the flag."""
+    if ask.desk.git() is None:
+        raise UsageError("the flags are in no git repository, so there is no code to look through")
+    shown = describe_flag(ask.desk.loaded(), ask.path("key"))
+    key = shown.summary.flag.key
+    found = read_code(ask.desk.root, ask.desk.loaded(), keys=(key,), thorough=False)
+    places = sorted(found.references, key=lambda one: (one.path, one.line, one.column))
+    return ask.page("part_code.html", places=places[:_MOST_PLACES], count=len(places), files=found.files, key=key)
+
+
 def _groups(found: Flag, environments: tuple[str, ...], now_ms: int) -> list[Group]:
     groups: list[Group] = []
     for name in environments:
@@ -140,4 +153,5 @@ ROUTES: Final = (
     Page("GET", "/", index),
     Page("GET", "/flags/{key}", flag),
     Page("GET", "/flags/{key}/usage", usage),
+    Page("GET", "/flags/{key}/code", code),
 )

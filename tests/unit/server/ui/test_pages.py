@@ -111,6 +111,22 @@ def test_usage_and_results_say_what_they_need(guest):
     assert "--events" in guest.get("/experiments/ranking-test/results").text
 
 
+def test_code_that_names_a_flag_is_shown_and_what_nobody_names_is_said(guest):
+    page = html.unescape(guest.get("/flags/gift-wrapping/code").text)
+    assert "No file of this repository names" in page or "files of code" in page
+    assert "/flags/gift-wrapping/code" in guest.get("/flags/gift-wrapping").text
+
+
+def test_places_in_code_have_their_line(shop, visitor):
+    (shop / "app.py").write_text(
+        'import flagctl\n\nif client.is_enabled("gift-wrapping", user):\n    wrap()\n', encoding="utf-8"
+    )
+    run(shop, "git", "add", "app.py")
+    page = html.unescape(visitor.get("/flags/gift-wrapping/code").text)
+    assert "app.py:3" in page
+    assert 'if client.is_enabled("gift-wrapping", user):' in page
+
+
 # --- the playground ---
 
 
