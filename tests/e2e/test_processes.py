@@ -123,7 +123,8 @@ def be_a_child(grandchild):
         if pid == 0:
             be_a_child(False)
         ok = ok and os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    ok = ok and eventually(lambda: client.is_enabled("last"), seconds=60) and client.is_enabled("a")
+    # the last kill list comes a moment after the last bundle
+    ok = ok and eventually(lambda: client.is_enabled("last") and client.is_enabled("a"), seconds=60)
     client.refresh()
     ok = ok and client.status().cache_error is None
     client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import uuid4
@@ -43,13 +44,18 @@ def s3_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def s3_bucket(s3_server: seaweed.Server, s3_credentials: None) -> Bucket:
+def s3_bucket(s3_server: seaweed.Server, s3_credentials: None) -> Iterator[Bucket]:
     """An empty bucket, with credentials in the environment."""
     name = f"flags-{uuid4().hex[:12]}"
     client = seaweed.client_of(s3_server.endpoint_url)
     client.create_bucket(Bucket=name)
     client.close()
-    return Bucket(f"s3://{name}/acme/flags", s3_server.endpoint_url, name, s3_server.port)
+    yield Bucket(f"s3://{name}/acme/flags", s3_server.endpoint_url, name, s3_server.port)
+    # Each bucket takes volumes of its own, and a server has only so many.
+    client = seaweed.client_of(s3_server.endpoint_url)
+    with contextlib.suppress(Exception):
+        client.delete_bucket(Bucket=name)
+    client.close()
 
 
 @pytest.fixture

