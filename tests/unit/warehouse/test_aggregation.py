@@ -302,7 +302,11 @@ def test_a_file_that_was_copied_counts_once(tmp_path):
     for path in list(tmp_path.rglob("*.jsonl")):
         path.with_name(f"copy-{path.name}").write_bytes(path.read_bytes())
     twice = read(tmp_path, experiment(**SETUP))
-    assert (once.units, once.metrics["order"]) == (twice.units, twice.metrics["order"])
+    assert once.units == twice.units
+    for one, other in zip(once.metrics["order"].arms, twice.metrics["order"].arms, strict=True):
+        # the order of summation differs
+        assert (one.moments.n, one.conversions) == (other.moments.n, other.conversions)
+        assert one.moments.means["value"] == pytest.approx(other.moments.means["value"], rel=1e-9)
     assert sum(one.count for one in twice.findings if one.code == "duplicate-events") > 300
 
 
