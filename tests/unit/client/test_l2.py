@@ -291,7 +291,7 @@ def test_redis_behind_a_broken_network_changes_nothing(project, remote, make, va
     for number in range(2, 5):
         client._updater.shared.breaker.close()
         project.put(remote, bundle_of(**{f"v{number}": True}), seq=number, expires=FAR)
-        assert timed(client) < 3.0  # a busy machine; what is silent is given up after a tenth of a second
+        assert timed(client) < 1.0
         assert client.is_enabled(f"v{number}")
     assert client.status().failures == 0
     valkey_proxy.set("pass")
