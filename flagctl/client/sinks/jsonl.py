@@ -118,9 +118,10 @@ class JsonlSink:
                 name = f"{time.strftime('%H%M%S', time.gmtime())}-{os.getpid()}-{os.urandom(6).hex()}.jsonl"
                 path = place / f".{name}{_PART}"
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-                if _lock(descriptor):
+                # Before it was locked, somebody may have taken the empty file for one that was left behind, and removed it.
+                if _lock(descriptor) and os.fstat(descriptor).st_nlink:
                     file = _Open(descriptor, path, self._monotonic())
-                else:  # somebody took the empty file for one that was left behind
+                else:
                     os.close(descriptor)
             self._files[folder] = file
         return file
