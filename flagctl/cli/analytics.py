@@ -7,16 +7,8 @@ from typing import Annotated
 import typer
 
 from flagctl.cli.completions import complete_flags
+from flagctl.cli.events_common import AsOf, Endpoint, Env, Events, Region  # noqa: TC001 - Typer reads them
 from flagctl.cli.session import now_ms, session_of
-
-_EVENTS = Annotated[
-    str,
-    typer.Option(metavar="LOCATION", envvar="FLAGCTL_EVENTS", help="Folder or s3:// location that sinks write to."),
-]
-_ENV = Annotated[str | None, typer.Option(metavar="NAME", help="Only of this environment.")]
-_AS_OF = Annotated[str | None, typer.Option(metavar="INSTANT", help="Up to here [default: now].")]
-_ENDPOINT = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
-_REGION = Annotated[str | None, typer.Option(metavar="NAME", help="Region of the store.")]
 
 
 def usage(
@@ -25,12 +17,12 @@ def usage(
         list[str] | None, typer.Argument(metavar="[KEY]...", help="Only these.", autocompletion=complete_flags)
     ] = None,
     *,
-    events: _EVENTS,
+    events: Events,
     days: Annotated[int, typer.Option(min=1, max=3650, metavar="N", help="How far back.")] = 30,
-    env: _ENV = None,
-    as_of: _AS_OF = None,
-    endpoint_url: _ENDPOINT = None,
-    region: _REGION = None,
+    env: Env = None,
+    as_of: AsOf = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
 ) -> None:
     """Count evaluations by flag, variant, reason and day; name flags nobody asks for, and keys nobody made."""
     from flagctl.ops.contexts import parse_instant_option
@@ -58,15 +50,15 @@ def performance(
     context: typer.Context,
     key: Annotated[str, typer.Argument(metavar="KEY", help="Of the flag.", autocompletion=complete_flags)],
     *,
-    events: _EVENTS,
+    events: Events,
     days: Annotated[int, typer.Option(min=1, max=3650, metavar="N", help="How far back.")] = 14,
-    env: _ENV = None,
+    env: Env = None,
     control: Annotated[
         str | None, typer.Option(metavar="VARIANT", help="Compare with it [default: the default].")
     ] = None,
-    as_of: _AS_OF = None,
-    endpoint_url: _ENDPOINT = None,
-    region: _REGION = None,
+    as_of: AsOf = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
 ) -> None:
     """Show how long evaluations take, and compare what was measured between a flag's variants."""
     from flagctl.ops.contexts import parse_instant_option

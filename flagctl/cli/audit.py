@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flagctl.cli.completions import complete_environments, complete_flags
-from flagctl.cli.experiment import Stage
+from flagctl.cli.progress import Stage
 from flagctl.cli.session import joined, now_ms, session_of
 
 if TYPE_CHECKING:

@@ -2,84 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from pathlib import Path  # noqa: TC003 - Typer reads it from annotations
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flagctl.cli.events_common import EventsCommand, reading
+from flagctl.cli.progress import Stage
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
-_PATIENCE = 1.0
-"""Seconds before progress is shown."""
+COMMAND_CLASSES = {"analyze": EventsCommand, "guard": EventsCommand}
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="Of the experiment.")]
-Events = Annotated[
-    str,
-    typer.Option(metavar="LOCATION", envvar="FLAGCTL_EVENTS", help="Folder or s3:// location that sinks write to."),
-]
-AsOf = Annotated[str | None, typer.Option(metavar="INSTANT", help="Count events up to here [default: now].")]
-Env = Annotated[str | None, typer.Option(metavar="NAME", help="Count events of this environment only.")]
-Revision = Annotated[str | None, typer.Option(metavar="REV", help="The experiment as of this git revision.")]
-Engine = Annotated[str, typer.Option(metavar="NAME", help="duckdb, or spark when data outgrow one machine.")]
-Master = Annotated[str | None, typer.Option(metavar="URL", help="Of Spark, such as local[2].")]
-Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="DuckDB's limit, such as 4GB; the rest goes to disk.")]
-Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="Address of an S3-compatible store.")]
-Region = Annotated[str | None, typer.Option(metavar="NAME", help="Region of the store.")]
+_KEY = Annotated[str, typer.Argument(metavar="KEY", help="Of the experiment.")]
 
 
 def analyze(
     context: typer.Context,
-    key: Key,
+    key: _KEY,
     *,
-    events: Events,
-    as_of: AsOf = None,
-    env: Env = None,
     report: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Also write the report: .html or .md; repeatable.")
     ] = None,
-    revision: Revision = None,
-    engine: Engine = "duckdb",
-    master: Master = None,
-    memory_limit: Memory = None,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    revision: Annotated[str | None, typer.Option(metavar="REV", help="The experiment as of this git revision.")] = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 10 if the verdict is to ship.")
     ] = False,
 ) -> None:
     """Decide an experiment by the rule that was agreed on. Exits with 1 if it is invalid or must stop."""
-    from flagctl.ops.contexts import parse_instant_option
-    from flagctl.ops.experiment_analyze import AnalyzeOptions
     from flagctl.ops.experiment_analyze import analyze as run
     from flagctl.report.experiment import render_analysis
 
     session = session_of(context)
     shape = session.format("text", "json", "markdown")
     with Stage(session) as stage:
-        result = run(
-            AnalyzeOptions(
-                root=session.root,
-                key=key,
-                events=events,
-                now_ms=parse_instant_option(as_of, now_ms()),
-                environment=env,
-                revision=revision,
-                engine=engine,
-                master=master,
-                memory_limit=memory_limit,
-                endpoint_url=endpoint_url,
-                region=region,
-                progress=stage,
-            )
-        )
+        result = run(reading(context, key, stage, details=True, revision=revision))
     for path in report or ():
         _write_report(session, path, result)
     if shape == "markdown":
@@ -121,44 +80,15 @@ def _write_report(session: Session, path: Path, result: AnalyzeResult) -> None:
     session.console.note(f"wrote {path}")
 
 
-def guard(
-    context: typer.Context,
-    key: Key,
-    *,
-    events: Events,
-    as_of: AsOf = None,
-    env: Env = None,
-    engine: Engine = "duckdb",
-    master: Master = None,
-    memory_limit: Memory = None,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
-) -> None:
+def guard(context: typer.Context, key: _KEY) -> None:
     """Judge the guardrails of an experiment; may be asked as often as one likes. Exits with 1 if one is broken."""
     from flagctl.cli.exit_codes import ExitCode
-    from flagctl.ops.contexts import parse_instant_option
-    from flagctl.ops.experiment_analyze import AnalyzeOptions
     from flagctl.ops.experiment_analyze import guard as run
     from flagctl.report.experiment import render_guard
 
     session = session_of(context)
     with Stage(session) as stage:
-        result = run(
-            AnalyzeOptions(
-                root=session.root,
-                key=key,
-                events=events,
-                now_ms=parse_instant_option(as_of, now_ms()),
-                environment=env,
-                engine=engine,
-                master=master,
-                memory_limit=memory_limit,
-                endpoint_url=endpoint_url,
-                region=region,
-                details=False,
-                progress=stage,
-            )
-        )
+        result = run(reading(context, key, stage))
     session.emit(result, render_guard)
     if result.state == "harmed":
         raise typer.Exit(ExitCode.FINDINGS)
@@ -166,7 +96,7 @@ def guard(
 
 def simulate_events(
     context: typer.Context,
-    key: Key,
+    key: _KEY,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder for the events.")],
     units: Annotated[int, typer.Option(min=2, max=10_000_000, metavar="N", help="How many units.")] = 20_000,
@@ -193,29 +123,3 @@ def simulate_events(
         )
     )
     session.emit(result, render_events)
-
-
-class Stage:
-    """A line on stderr that says what is done; only in terminals, and only after a second."""
-
-    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
-        self._wanted = not session.console.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._clock = clock
-        self._started = clock()
-        self._shown = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def __call__(self, text: str) -> None:
-        """Say what is done next."""
-        if not self._wanted or self._clock() - self._started < _PATIENCE:
-            return
-        self._shown = True
-        sys.stderr.write(f"\r{text} …\x1b[K")
-        sys.stderr.flush()

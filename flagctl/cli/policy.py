@@ -7,7 +7,8 @@ import typer
 
 from flagctl.cli.completions import complete_environments
 from flagctl.cli.exit_codes import ExitCode
-from flagctl.cli.population import Form, ListFiles, Progress, population_options, with_lists
+from flagctl.cli.population import Form, ListFiles, population_options, with_lists
+from flagctl.cli.progress import Progress
 from flagctl.cli.publish import Actor
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary

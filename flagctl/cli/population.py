@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flagctl.cli.completions import complete_environments, complete_flags
-from flagctl.cli.session import Session, joined, now_ms, session_of
+from flagctl.cli.progress import Progress
+from flagctl.cli.session import joined, now_ms, session_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flagctl.ops.measure import PopulationOptions
 
-_PATIENCE = 1.0
-"""Seconds before progress is shown."""
 
 By = Annotated[
     list[str] | None, typer.Option("--by", metavar="ATTRIBUTE", help="Break numbers down by it; repeatable.")
@@ -115,33 +110,6 @@ def population_options(
         examples=examples,
         progress=progress,
     )
-
-
-class Progress:
-    """A line on stderr that says how far a long run is; only in terminals, and only after a second."""
-
-    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
-        self._wanted = not session.console.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._clock = clock
-        self._started = clock()
-        self._shown = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def __call__(self, done: int, share: float | None) -> None:
-        """Say how many contexts are done, and which share of the file that is, if it is known."""
-        if not self._wanted or self._clock() - self._started < _PATIENCE:
-            return
-        self._shown = True
-        part = "" if share is None else f" ({share:.0%})"
-        sys.stderr.write(f"\r{done:,} contexts{part}\x1b[K")
-        sys.stderr.flush()
 
 
 def population(

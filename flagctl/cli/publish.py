@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flagctl.cli.completions import complete_environments
-from flagctl.cli.population import Form, ListFiles, Progress, population_options, with_lists
+from flagctl.cli.population import Form, ListFiles, population_options, with_lists
+from flagctl.cli.progress import Progress
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:

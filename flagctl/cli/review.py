@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flagctl.cli.exit_codes import ExitCode
-from flagctl.cli.population import By, Form, ListFiles, Progress, population_options, with_lists
+from flagctl.cli.population import By, Form, ListFiles, population_options, with_lists
+from flagctl.cli.progress import Progress
 from flagctl.cli.session import Session, joined, now_ms, path_in_git, session_of
 from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 

@@ -79,7 +79,8 @@ def simulate(
     lists: ListFiles = None,
 ) -> None:
     """Count the units that a rollout serves, day by day, if nobody lets it wait."""
-    from flagctl.cli.population import Progress, population_options, with_lists
+    from flagctl.cli.population import population_options, with_lists
+    from flagctl.cli.progress import Progress
     from flagctl.ops.contexts import parse_instant_option
     from flagctl.ops.rollout_simulate import RolloutSimulateOptions, simulate_rollout
     from flagctl.report.rollout import render_rollout_simulation

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flagctl.cli.experiment import Endpoint, Events, Memory, Region, Stage
+from flagctl.cli.events_common import Endpoint, Events, Memory, Region  # noqa: TC001 - Typer reads them
+from flagctl.cli.progress import Stage
 from flagctl.cli.session import now_ms, session_of
 
 if TYPE_CHECKING:
