@@ -11,6 +11,8 @@ from flagctl.cli.progress import Stage
 from flagctl.cli.session import joined, now_ms, session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flagctl.cli.session import Session
     from flagctl.ops.target import Target
 
@@ -64,16 +66,19 @@ def audit(
         raise typer.Exit(ExitCode.FINDINGS)
 
 
-def _targets(session: Session, names: tuple[str, ...]) -> list[Target]:
+def _targets(session: Session, names: tuple[str, ...]) -> dict[str, Callable[[], Target]]:
+    from functools import partial
+
     from flagctl.ops.loading import check_environment, load, readable
     from flagctl.ops.target import open_target
 
     repository = readable(load(session.root))
-    chosen = [check_environment(repository, name) for name in names] or list(repository.config.environments)
-    targets = []
+    config = repository.config
+    chosen = [check_environment(repository, name) for name in names] or list(config.environments)
+    targets: dict[str, Callable[[], Target]] = {}
     for name in chosen:
-        if repository.config.environments[name].remote is None:
+        if config.environments[name].remote is None:
             session.console.note(f"{name}: no remote is configured")
-            continue
-        targets.append(open_target(session.root, repository.config, name))
+        else:
+            targets[name] = partial(open_target, session.root, config, name)
     return targets

@@ -18,7 +18,7 @@ from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from flagctl.bundle.kill import KillList
@@ -115,12 +115,12 @@ class AuditResult:
         return {"entries": [one.to_dict() for one in self.entries], "problems": list(self.problems)}
 
 
-def audit(options: AuditOptions, targets: Iterable[Target]) -> AuditResult:
+def audit(options: AuditOptions, targets: Mapping[str, Callable[[], Target]]) -> AuditResult:
     """Put the records together.
 
     Args:
         options: What to look at.
-        targets: The environments; trouble with one is a problem in the result, not an exception.
+        targets: Opens each environment, by its name; trouble with one is a problem in the result, not an exception.
 
     Raises:
         UsageError: If the folder is in no git repository or the revision does not exist.
@@ -130,21 +130,21 @@ def audit(options: AuditOptions, targets: Iterable[Target]) -> AuditResult:
     vcs = GitRepository(options.root)
     problems: list[str] = []
     entries = list(_changes(vcs, options))
-    for target in targets:
-        _say(options, f"reading {target.environment}")
+    for environment, open_target in targets.items():
+        _say(options, f"reading {environment}")
         try:
-            newest = with_newest_root(target)
+            newest = with_newest_root(open_target())
             published = list(_publications(newest, vcs, options))
             entries += [one for one in published if options.key is None]
             problems += [
-                f"{target.environment}: manifest {one.seq} was published from commit {(one.commit or '?')[:12]},"
+                f"{environment}: manifest {one.seq} was published from commit {(one.commit or '?')[:12]},"
                 " which does not compile to its bytes"
                 for one in published
                 if one.rebuilt == "differs"
             ]
             entries += [one for one in _kills(newest) if options.key is None or options.key in one.keys]
         except FlagctlError as error:
-            problems.append(f"{target.environment}: {error.message}")
+            problems.append(f"{environment}: {error.message}")
     kept = [one for one in entries if one.time_ms >= options.since_ms]
     return AuditResult(entries=tuple(sorted(kept, key=_order)), problems=tuple(problems))
 

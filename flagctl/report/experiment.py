@@ -43,13 +43,13 @@ def render_analysis(result: AnalyzeResult, style: Style) -> str:
 
 def _table(result: AnalyzeResult, style: Style) -> str:
     columns = [
-        Column(title="Metric", flexible=True),
-        Column(title="Variant", flexible=True),
-        Column(title="Control", right=True, droppable=True),
-        Column(title="Mean", right=True, droppable=True),
-        Column(title="Effect", right=True),
-        Column(title="Interval", right=True, droppable=style.width is not None and style.width < 60),
-        Column(title="p", right=True, droppable=True),
+        Column(title="METRIC", flexible=True),
+        Column(title="VARIANT", flexible=True),
+        Column(title="CONTROL", right=True, droppable=True),
+        Column(title="MEAN", right=True, droppable=True),
+        Column(title="EFFECT", right=True),
+        Column(title="INTERVAL", right=True, droppable=style.width is not None and style.width < 60),
+        Column(title="P", right=True, droppable=True),
         Column(title="", wraps=True),
     ]
     rows = [

@@ -65,7 +65,7 @@ def _crossing(result: InteractionsResult, one: Crossing, style: Style) -> list[s
     columns = [
         Column(title=result.experiment, flexible=True),
         Column(title=one.other, flexible=True),
-        Column(title="Units", right=True),
+        Column(title="UNITS", right=True),
         Column(title=result.metric, right=True),
     ]
     rows = [(cell.variant, cell.other_variant, f"{cell.units:,}", words.number(cell.mean)) for cell in one.cells]
@@ -94,11 +94,11 @@ def render_holdout(result: HoldoutResult, style: Style) -> str:
         text = "that is not the holdout's share: experiments keep units away, or draw them"
         lines.append(style.paint(wrap(text, style.width, "    ", "  ! "), "yellow"))
     columns = [
-        Column(title="Event", flexible=True),
-        Column(title="Of"),
-        Column(title="Effect of all", right=True),
-        Column(title="Interval", right=True),
-        Column(title="p", right=True),
+        Column(title="EVENT", flexible=True),
+        Column(title="OF"),
+        Column(title="EFFECT OF ALL", right=True),
+        Column(title="INTERVAL", right=True),
+        Column(title="P", right=True),
     ]
     rows = [
         (

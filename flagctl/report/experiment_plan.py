@@ -23,13 +23,13 @@ def render_experiments(result: ExperimentListResult, style: Style) -> str:
     if not result.experiments:
         return "no experiments"
     columns = [
-        Column(title="Experiment", flexible=True),
-        Column(title="Status"),
-        Column(title="Flag", flexible=True, droppable=True),
-        Column(title="Units", right=True),
-        Column(title="Registered", droppable=True),
-        Column(title="Primary metric", flexible=True, droppable=True),
-        Column(title="Owner", flexible=True, droppable=True),
+        Column(title="EXPERIMENT", flexible=True),
+        Column(title="STATUS"),
+        Column(title="FLAG", flexible=True, droppable=True),
+        Column(title="UNITS", right=True),
+        Column(title="REGISTERED", droppable=True),
+        Column(title="PRIMARY METRIC", flexible=True, droppable=True),
+        Column(title="OWNER", flexible=True, droppable=True),
     ]
     rows = [
         (
@@ -122,16 +122,14 @@ def render_power(result: PowerResult, style: Style) -> str:
     days = "" if plan.days is None else f", {plan.days} days at {result.per_day:,.0f} units a day"
     measured = f" (measured on {result.measured:,} units)" if result.measured else ""
     baseline = f"baseline {words.number(result.baseline)}, deviation {words.number(result.deviation)}{measured}"
-    lines = [
-        style.paint(f"{plan.units:,} units", "bold") + f" to see {effect.lstrip('+')} of {plain(result.metric)}{days}",
-        f"{baseline}; {plan.power:.0%} power, {plan.alpha:.0%} risk, {plan.method}",
-        "",
-    ]
+    needed = f"{plan.units:,} units to see {effect.lstrip('+')} of {plain(result.metric)}{days}"
+    under = f"{baseline}; {plan.power:.0%} power, {plan.alpha:.0%} risk, {plan.method}"
+    lines = [style.paint(wrap(needed, style.width), "bold"), wrap(under, style.width), ""]
     columns = [
-        Column(title="Rule"),
-        Column(title="Units at most", right=True),
-        Column(title="On average", right=True),
-        Column(title="Days", right=True, droppable=True),
+        Column(title="RULE"),
+        Column(title="UNITS AT MOST", right=True),
+        Column(title="ON AVERAGE", right=True),
+        Column(title="DAYS", right=True, droppable=True),
     ]
     rows = [
         (

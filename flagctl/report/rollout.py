@@ -22,13 +22,13 @@ _COLUMNS: Final = 60
 _COLOURS: Final = {"waiting": "yellow", "held": "yellow", "aborted": "red", "running": "green"}
 _MARKS: Final = {"done": "✓", "now": "▶", "next": " ", "later": " "}
 _TABLE: Final = (
-    Column(title="flag", paint=("bold",), flexible=True),
-    Column(title="rule", flexible=True),
-    Column(title="where", flexible=True, droppable=True),
-    Column(title="strategy", droppable=True),
-    Column(title="serves"),
-    Column(title="state"),
-    Column(title="next"),
+    Column(title="FLAG", paint=("bold",), flexible=True),
+    Column(title="RULE", flexible=True),
+    Column(title="WHERE", flexible=True, droppable=True),
+    Column(title="STRATEGY", droppable=True),
+    Column(title="SERVES"),
+    Column(title="STATE"),
+    Column(title="NEXT"),
 )
 _WAITS: Final = {
     "approval": "waits for approval",
@@ -149,7 +149,7 @@ def render_check(result: CheckResult, style: Style) -> str:
 def render_rollout_simulation(result: RolloutSimulation, style: Style) -> str:
     """Return the counts of a simulated rollout, a line for each instant."""
     names = [name for name, _ in result.instants[0].counts]
-    columns = (Column(title="from"), *(Column(title=name or "caller's default", right=True) for name in names))
+    columns = (Column(title="FROM"), *(Column(title=name or "caller's default", right=True) for name in names))
     rows = [
         (words.instant(one.at_ms), *(f"{count:,}  {count / max(result.contexts, 1):6.1%}" for _, count in one.counts))
         for one in result.instants

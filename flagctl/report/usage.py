@@ -26,11 +26,11 @@ def render_usage(result: UsageResult, style: Style) -> str:
     known = [one for one in result.flags if one.known]
     if known:
         columns = [
-            Column(title="Flag", flexible=True),
-            Column(title="Evaluations", right=True),
-            Column(title="Last", droppable=True),
-            Column(title="Days", droppable=True),
-            Column(title="Variants", wraps=True),
+            Column(title="FLAG", flexible=True),
+            Column(title="EVALUATIONS", right=True),
+            Column(title="LAST", droppable=True),
+            Column(title="DAYS", droppable=True),
+            Column(title="VARIANTS", wraps=True),
         ]
         lines.append(render_table(columns, [_row(one) for one in known], style))
     else:
@@ -71,9 +71,9 @@ def render_performance(result: PerformanceResult, style: Style) -> str:
     lines = [style.paint(plain(result.key), "bold")]
     if result.latencies:
         columns = [
-            Column(title="Evaluations of"),
-            Column(title="Logged", right=True),
-            *(Column(title=title, right=True) for title in ("p50", "p95", "p99")),
+            Column(title="EVALUATIONS OF"),
+            Column(title="LOGGED", right=True),
+            *(Column(title=title, right=True) for title in ("P50", "P95", "P99")),
         ]
         rows = [
             (one.variant or "(default)", f"{one.count:,}", *(_nanoseconds(v) for v in (one.p50, one.p95, one.p99)))
@@ -86,14 +86,14 @@ def render_performance(result: PerformanceResult, style: Style) -> str:
         lines += ["", "no measurement can be told apart by variant"]
         return "\n".join(lines)
     columns = [
-        Column(title="Measurement", flexible=True),
+        Column(title="MEASUREMENT", flexible=True),
         Column(title="", right=True),
-        Column(title="Variant"),
+        Column(title="VARIANT"),
         Column(title=f"{result.control}", right=True, droppable=True),
-        Column(title="Value", right=True),
-        Column(title="Effect", right=True),
-        Column(title="Interval", right=True, droppable=True),
-        Column(title="p", right=True),
+        Column(title="VALUE", right=True),
+        Column(title="EFFECT", right=True),
+        Column(title="INTERVAL", right=True, droppable=True),
+        Column(title="P", right=True),
     ]
     rows = []
     for one in result.effects:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def render_init(result: InitResult, style: Style) -> str:
     """Return the tables of a warehouse."""
-    columns = [Column(title="Table", flexible=True), Column(title="Rows", right=True)]
+    columns = [Column(title="TABLE", flexible=True), Column(title="ROWS", right=True)]
     rows = [(name, f"{number:,}") for name, number in result.tables.items()]
     return f"{style.paint(plain(result.database), 'bold')} is ready\n\n{render_table(columns, rows, style)}"
 
@@ -25,7 +25,7 @@ def render_init(result: InitResult, style: Style) -> str:
 def render_load(result: LoadResult, style: Style) -> str:
     """Return what was loaded, and what is wrong with the files."""
     columns = [
-        Column(title="Events", flexible=True),
+        Column(title="EVENTS", flexible=True),
         *(Column(title=title, right=True) for title in ("Added", "Twice", "Unusable", "Files", "Known files")),
     ]
     rows = [
@@ -47,8 +47,8 @@ def render_compact(result: CompactResult, style: Style) -> str:
         lines = ["nothing to pack"]
     else:
         columns = [
-            Column(title="Day"),
-            Column(title="Events", flexible=True),
+            Column(title="DAY"),
+            Column(title="EVENTS", flexible=True),
             *(Column(title=title, right=True) for title in ("Rows", "Twice", "Files", "Before", "After")),
         ]
         rows = [
@@ -92,7 +92,7 @@ def render_csv(result: QueryResult) -> str:
 def render_sync(result: SyncResult, style: Style) -> str:
     """Return what changed in the tables."""
     columns = [
-        Column(title="Table", flexible=True),
+        Column(title="TABLE", flexible=True),
         *(Column(title=title, right=True) for title in ("Rows", "Written", "Removed")),
     ]
     rows = [(one.table, f"{one.rows:,}", f"{one.written:,}", f"{one.removed:,}") for one in result.tables]

@@ -62,6 +62,13 @@ def test_a_bundle_that_its_commit_does_not_compile_to_is_a_finding(shop, cli):
     assert "which does not compile to its bytes" in done.stdout
 
 
+def test_what_cannot_be_read_is_a_problem_and_the_rest_is_shown(shop, cli):
+    (shop / "trust.json").rename(shop / "elsewhere.json")
+    data = cli.json("audit", "--env", "development", exit_code=1)
+    assert {one["action"] for one in data["entries"]} == {"change"}
+    assert "root of trust" in data["problems"][0]
+
+
 def test_lines_are_one_entry_each_oldest_first(shop, cli):
     lines = cli("audit", "--env", "development", "--output-format", "jsonl").stdout.splitlines()
     entries = [json.loads(line) for line in lines]
