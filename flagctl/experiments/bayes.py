@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flagctl.experiments.estimates import standard_error
+
 if TYPE_CHECKING:
     from flagctl.experiments.estimates import Reduced
 
@@ -52,7 +54,7 @@ def normal(control: Reduced, variant: Reduced, *, name: str, alpha: float = 0.05
     from scipy import stats  # noqa: PLC0415 - slow to import
 
     difference = variant.mean - control.mean
-    error = math.sqrt(control.squared_error + variant.squared_error)
+    error = standard_error(control, variant)
     if error == 0 or not math.isfinite(error):
         return None
     z = difference / error

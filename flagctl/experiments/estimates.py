@@ -90,6 +90,45 @@ def not_enough(method: str, variant: str, reason: str, counts: tuple[int, int], 
     )
 
 
+def standard_error(control: Reduced, variant: Reduced) -> float:
+    """Return the standard error of the difference of two means."""
+    return math.sqrt(control.squared_error + variant.squared_error)
+
+
+def compared(  # noqa: PLR0913 - all by name
+    control: Reduced, variant: Reduced, *, method: str, name: str, half: float, p_value: float | None, alpha: float
+) -> Estimate:
+    """Return the difference of two means with its interval.
+
+    Args:
+        control: The control.
+        variant: The variant.
+        method: Name of the method that says `half` and `p_value`.
+        name: Of the variant.
+        half: Half width of the interval in standard errors.
+        p_value: Of no difference.
+        alpha: One minus the confidence of the interval.
+    """
+    difference, reach = variant.mean - control.mean, half * standard_error(control, variant)
+    relative, low, high = relative_bounds(control, variant, half)
+    return Estimate(
+        method=method,
+        variant=name,
+        n_control=control.n,
+        n_variant=variant.n,
+        control=control.mean,
+        mean=variant.mean,
+        difference=difference,
+        low=difference - reach,
+        high=difference + reach,
+        relative=relative,
+        relative_low=low,
+        relative_high=high,
+        p_value=p_value,
+        alpha=alpha,
+    )
+
+
 def relative_bounds(control: Reduced, variant: Reduced, half: float) -> tuple[float | None, float | None, float | None]:
     """Return the relative difference with its bounds, on the scale of logarithms.
 

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.data import COVARIATE, DENOMINATOR, DENOMINATOR_COVARIATE, VALUE
-from flagctl.experiments.estimates import Estimate, Reduced, not_enough, relative_bounds
+from flagctl.experiments.estimates import Estimate, Reduced, compared, not_enough, relative_bounds, standard_error
 
 if TYPE_CHECKING:
     from flagctl.experiments.data import ArmMetric, Moments
@@ -32,29 +32,18 @@ def welch(control: Reduced, variant: Reduced, *, name: str, alpha: float) -> Est
     """
     from scipy import stats  # noqa: PLC0415 - costs a second
 
-    one, other = control.squared_error, variant.squared_error
-    error = math.sqrt(one + other)
+    error = standard_error(control, variant)
     if control.n < 2 or variant.n < 2 or error == 0 or not math.isfinite(error):
         return not_enough("welch", name, "all values are equal", (control.n, variant.n), alpha)
-    part = one / (one + other)
+    part = control.squared_error / (control.squared_error + variant.squared_error)
     freedom = 1 / (part**2 / (control.n - 1) + (1 - part) ** 2 / (variant.n - 1))
-    half = float(stats.t.ppf(1 - alpha / 2, freedom))
-    difference = variant.mean - control.mean
-    relative, low, high = relative_bounds(control, variant, half)
-    return Estimate(
+    return compared(
+        control,
+        variant,
         method="welch",
-        variant=name,
-        n_control=control.n,
-        n_variant=variant.n,
-        control=control.mean,
-        mean=variant.mean,
-        difference=difference,
-        low=difference - half * error,
-        high=difference + half * error,
-        relative=relative,
-        relative_low=low,
-        relative_high=high,
-        p_value=float(2 * stats.t.sf(abs(difference) / error, freedom)),
+        name=name,
+        half=float(stats.t.ppf(1 - alpha / 2, freedom)),
+        p_value=float(2 * stats.t.sf(abs(variant.mean - control.mean) / error, freedom)),
         alpha=alpha,
     )
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flagctl.experiments.estimates import Reduced
+from flagctl.experiments.estimates import Reduced, standard_error
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 from flagctl.experiments.sequential import one_sided_bounds, one_sided_p_value
 
@@ -125,7 +125,7 @@ def compare(  # noqa: PLR0913 - all by name
             metric=metric.key, variant=variant, state=state, harm=harm, margin=margin, units=units, reason=reason
         )
     beyond = bounds if sign > 0 else (-bounds[1], -bounds[0])
-    error = (allowed.squared_error + variant_data.squared_error) ** 0.5
+    error = standard_error(allowed, variant_data)
     state = "harmed" if beyond[0] > 0 else "safe" if beyond[1] < 0 else "open"
     return GuardrailResult(
         metric=metric.key,

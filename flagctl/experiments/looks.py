@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flagctl.experiments.boundaries import HYBRID_SHARE, repeated_p_value, spending_bounds
-from flagctl.experiments.estimates import relative_bounds
+from flagctl.experiments.estimates import compared, standard_error
 from flagctl.experiments.fixed import welch
 from flagctl.experiments.sequential import confidence_sequence
 
@@ -145,15 +145,13 @@ def _at_look(control: Reduced, variant: Reduced, name: str, stage: Stage, data: 
     if math.isinf(bound):
         reason = "nothing new since the look before"
         return replace(single, method="group_sequential", low=None, high=None, p_value=None, reason=reason)
-    error = math.sqrt(control.squared_error + variant.squared_error)
-    relative, low, high = relative_bounds(control, variant, bound)
-    return replace(
-        single,
+    z = single.difference / standard_error(control, variant)
+    return compared(
+        control,
+        variant,
         method="group_sequential",
-        low=single.difference - bound * error,
-        high=single.difference + bound * error,
-        relative=relative,
-        relative_low=low,
-        relative_high=high,
-        p_value=repeated_p_value(single.difference / error, units, times, stage.each_alpha),
+        name=name,
+        half=bound,
+        p_value=repeated_p_value(z, units, times, stage.each_alpha),
+        alpha=stage.each_alpha,
     )

@@ -12,10 +12,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flagctl.experiments.estimates import Estimate, Reduced, not_enough, relative_bounds
+from flagctl.experiments.estimates import compared, not_enough, standard_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from flagctl.experiments.estimates import Estimate, Reduced
 
 
 def mixture_scale(alpha: float, planned: float) -> float:
@@ -70,27 +72,17 @@ def confidence_sequence(control: Reduced, variant: Reduced, *, name: str, alpha:
         alpha: Risk of a false alarm over all looks together.
         planned: Number of units, of both variants, at which the interval shall be tightest. Fixed before the start.
     """
-    error = math.sqrt(control.squared_error + variant.squared_error)
+    error = standard_error(control, variant)
     if error == 0 or not math.isfinite(error):
         return not_enough("confidence_sequence", name, "all values are equal", (control.n, variant.n), alpha)
     n = control.n + variant.n
-    half = half_width(n, alpha, planned)
-    difference = variant.mean - control.mean
-    relative, low, high = relative_bounds(control, variant, half)
-    return Estimate(
+    return compared(
+        control,
+        variant,
         method="confidence_sequence",
-        variant=name,
-        n_control=control.n,
-        n_variant=variant.n,
-        control=control.mean,
-        mean=variant.mean,
-        difference=difference,
-        low=difference - half * error,
-        high=difference + half * error,
-        relative=relative,
-        relative_low=low,
-        relative_high=high,
-        p_value=p_value(difference / error, n, alpha, planned),
+        name=name,
+        half=half_width(n, alpha, planned),
+        p_value=p_value((variant.mean - control.mean) / error, n, alpha, planned),
         alpha=alpha,
     )
 
@@ -101,7 +93,7 @@ def one_sided_bounds(control: Reduced, variant: Reduced, *, alpha: float, planne
     Returns:
         The bounds, or None if all values are equal.
     """
-    error = math.sqrt(control.squared_error + variant.squared_error)
+    error = standard_error(control, variant)
     if error == 0 or not math.isfinite(error):
         return None
     width = one_sided_width(control.n + variant.n, alpha, planned) * error
