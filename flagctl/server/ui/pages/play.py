@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import UsageError
 from flagctl.evaluator.instants import parse_instant
 from flagctl.ops.evaluate import EvaluateOptions, evaluate_loaded
+from flagctl.ops.steps import step_lines
 from flagctl.server.ui.pages.page import Page
-from flagctl.server.ui.traces import steps_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -56,7 +56,8 @@ def answer(ask: Ask) -> Response:
     )
     result = evaluate_loaded(ask.desk.loaded(revision), options)
     query = {name: ask.field(name) for name in ("flag", "env", "context", "at", "revision", "default")}
-    return ask.page("part_answer.html", result=result, steps=steps_of(result), link=ask.url("/play", **query))
+    steps = step_lines(result.trace, result.places)
+    return ask.page("part_answer.html", result=result, steps=steps, link=ask.url("/play", **query))
 
 
 def _context(text: str) -> dict[str, Any]:
