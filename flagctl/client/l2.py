@@ -16,6 +16,7 @@ So a change reaches everybody within about P even if nobody pushes it; a missed 
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from flagctl.bundle.accept import is_expired
@@ -46,7 +47,7 @@ WRITE_PAUSES: Final = Pauses(5.0, 300.0)
 """For claims and repairs, which have a breaker of their own: some clients may only read."""
 
 PATIENCE: Final = 1.0
-"""Seconds for a pass that a hint led to."""
+"""Seconds for a pass that a hint led to, unless somebody waits for its end."""
 
 _WRITE_SECONDS: Final = 2.0
 _HINT: Final = b"manifest %d %d"
@@ -117,6 +118,8 @@ class SharedCache:
         self._writing = Breaker(clocks.monotonic, clocks.uniform, pauses=WRITE_PAUSES)
         self._remote = RedisRemote(url, self._project)
         self._forget()
+        self._calm = _set_event()  # nobody is patient
+        self._hurried = False
         self.listening = False
         self.reads = self.updates = self.messages = self.repairs = 0
         self.last_error: str | None = None
@@ -143,6 +146,9 @@ class SharedCache:
             self._kills.tag if kills is not None and kills.digest == self._kills.digest else None,
         )
         self._forget()
+        self._hurried = False
+        if patient:
+            self._calm.clear()
         try:
             with self._remote.budget(max(self._remote.timeout, PATIENCE) if patient else self._remote.timeout):
                 pulled = look(Source(watched), state, now=now, tags=tags)
@@ -150,15 +156,26 @@ class SharedCache:
                     raise pulled.kills_problem  # noqa: TRY301 - it ends this pass like any other trouble
         except RemoteError as error:
             self.last_error = error.message
-            self.breaker.failed(permit)
+            (self.breaker.gave_up if self._hurried else self.breaker.failed)(permit)
             return None
         except BaseException:
             self.breaker.gave_up(permit)
             raise
+        finally:
+            self._calm.set()
         self.breaker.succeeded(permit)
         self.last_error = pulled.problem.message if pulled.problem is not None else None
         self._remember(pulled, watched)
         return pulled
+
+    def hurry(self) -> None:
+        """Wait for the end of a patient pass of another thread, as long as a pass may take; then end it.
+
+        For whoever wants to make a pass that can ask the remote.
+        """
+        if not self._calm.wait(self._remote.timeout):
+            self._hurried = True
+            self._remote.cut_short()
 
     def follow_chain(self, state: Trusted) -> Trusted:
         """Take the steps of the chain of roots that the cache has; trouble leaves the state as it is."""
@@ -252,6 +269,7 @@ class SharedCache:
         self._remote = RedisRemote(self._url, self._project)
         self.breaker.renew()
         self._writing.renew()
+        self._calm = _set_event()
         self.listening = False
 
     def close(self) -> None:
@@ -324,6 +342,12 @@ def is_of_use(pulled: Pulled | None) -> bool:
         if problem is not None and not (isinstance(problem, UntrustedError) and problem.reason == "rollback"):
             return False
     return True
+
+
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _objects(pulled: Pulled | None) -> list[tuple[str, bytes]]:

@@ -155,6 +155,8 @@ class Updater(Serving):
             RemoteError: If the remote cannot be reached, or lacks something.
             UntrustedError: If the update was refused; what was served goes on being served.
         """
+        if self.shared is not None:
+            self.shared.hurry()
         return self._update(lambda: self._pass(follow=follow))
 
     def update_shared(self) -> bool:

@@ -177,7 +177,16 @@ class RedisRemote:
         try:
             yield
         finally:
-            self._until = None
+            with self._lock:
+                self._until = None
+
+    def cut_short(self) -> None:
+        """End the budget that another thread has, and the operation that it waits for, if there is one."""
+        with self._lock:
+            if self._until is None:
+                return
+            self._until = time.monotonic()
+        self._deadline.cut_short()
 
     def close(self) -> None:
         """Close the connections; the next operation opens another one."""

@@ -297,6 +297,24 @@ def test_redis_behind_a_broken_network_changes_nothing(project, remote, make, va
     valkey_proxy.set("pass")
 
 
+def test_a_pass_after_a_hint_is_patient_only_while_nobody_waits_for_it(
+    project, remote, make, valkey_proxy, monkeypatch
+):
+    monkeypatch.setattr("flagctl.client.l2.PATIENCE", 30.0)
+    project.put(remote, ONE, expires=FAR)
+    client = listening(ready(make(l2=f"redis://127.0.0.1:{valkey_proxy.port}/0")))
+    assert eventually(lambda: client.status().polls == 2)  # the channel was joined
+    ready(client)
+    reads = client.status().l2["reads"]
+    valkey_proxy.set("silent")
+    client._background.ring()
+    assert eventually(lambda: client.status().l2["reads"] > reads)
+    project.put(remote, TWO, seq=2, expires=FAR)
+    assert timed(client) < 5.0
+    assert client.is_enabled("c")
+    valkey_proxy.set("pass")
+
+
 def test_redis_that_was_flushed_is_filled_again(project, remote, make, valkey, url, cache):
     project.put(remote, ONE, expires=FAR)
     project.put_kills(remote, "b")

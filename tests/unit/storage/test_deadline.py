@@ -25,6 +25,23 @@ def test_an_operation_that_takes_too_long_is_left_behind():
     assert deadline.run(lambda: "next") == "next"
 
 
+def test_an_operation_can_be_cut_short_by_another_thread():
+    deadline = Deadline(60, "the store")
+    end, begun = threading.Event(), threading.Event()
+
+    def cut() -> None:
+        begun.wait(20)
+        deadline.cut_short()
+
+    other = threading.Thread(target=cut)
+    other.start()
+    with pytest.raises(RemoteError, match="the store did not answer within"):
+        deadline.run(lambda: begun.set() or end.wait(20))
+    end.set()
+    other.join()
+    assert deadline.run(lambda: "next") == "next"
+
+
 def test_operations_that_never_end_do_not_pile_up_and_are_forgotten_when_they_do():
     deadline = Deadline(0.01, "the store")
     end = threading.Event()
