@@ -16,6 +16,8 @@ from flagctl.review import words
 from flagctl.source.editing import Insert, Set
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flagctl.diagnostics import Route
     from flagctl.model import Flag, Rule
     from flagctl.model.strategy import DatedStep, Strategy
@@ -205,9 +207,14 @@ def find(draft: Draft, which: Which) -> Found:
     (rule,) = growing
     path, place = draft.rule_route(which.key, rule.id, env=which.environment, copy_down=which.copy_down)
     written = draft.value(path, place)
-    name = next((one for one in ("canary", "guarded") if one in (written.get("strategy") or {})), None)
-    route: Route = (*place, "percentage") if name is None else (*place, "strategy", name)
+    route: Route = (*place, *record_route(written))
     return Found(path=path, route=route, rule=rule, strategy=strategy_of(rule), block=draft.value(path, route))
+
+
+def record_route(rule: Mapping[str, Any]) -> Route:
+    """Return where in a rule its rollout is recorded, if it has one."""
+    name = next((one for one in ("canary", "guarded") if one in (rule.get("strategy") or {})), None)
+    return ("percentage",) if name is None else ("strategy", name)
 
 
 def flag_of(draft: Draft, key: str) -> Flag:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 Data = dict[str, Any]
 
-DEFAULT_STEPS: Final = (1, 5, 10, 25, 50, 100)
-"""Percent of a guarded rollout without steps of its own."""
+DEFAULT_SHARES: Final = {"canary": (100,), "guarded": (1, 5, 10, 25, 50, 100)}
+"""Percent of the steps of a strategy that writes none."""
 
 _DAY: Final = "1d"
 _RECORDS: Final = ("holds", "aborted", "guard")
@@ -98,7 +98,7 @@ def _canary(
     start = site.instant(value.get("start"), (*route, "start"))
     first = PlannedStep(thousandths=0 if own_rule else share or 0, from_ms=start, route=place)
     hold = Hold.GUARDRAIL if "guard" in value else Hold.APPROVAL
-    given = value.get("steps", [{"percent": 100}])
+    given = value.get("steps", DEFAULT_SHARES["canary"])
     steps = [first]
     for position, item in enumerate(given):
         written = {"percent": item} if not isinstance(item, dict) else item
@@ -113,7 +113,7 @@ def _guarded(site: Site, rule: Rule, value: Data, route: Route) -> tuple[Rule, .
     start = site.instant(value.get("start"), (*route, "start"))
     lasts = value.get("hold", _DAY)
     steps: list[PlannedStep] = []
-    for position, item in enumerate(value.get("steps", DEFAULT_STEPS)):
+    for position, item in enumerate(value.get("steps", DEFAULT_SHARES["guarded"])):
         written = {"percent": item} if not isinstance(item, dict) else item
         place = _inside(route, value, position)
         if position == 0:

@@ -21,12 +21,14 @@ from flagctl.ops.edit_apply import ApplyOptions
 from flagctl.ops.edit_flags import CopyDownError
 from flagctl.ops.guard_data import GuardDataError, Question, judge, parse_answer
 from flagctl.ops.guard_sources import CommandSource, FileSource, PrometheusSource
+from flagctl.ops.promote import promote
 from flagctl.ops.rollout import RolloutOptions, rollout_status, share_of
 from flagctl.ops.rollout_check import CheckOptions, CheckResult, act, check
 from flagctl.ops.rollout_move import Which, abort, advance, flip, hold, resume
 from flagctl.ops.rollout_picture import curve_svg
 from flagctl.ops.workspace import Workspace
 from flagctl.report.rollout import curve
+from flagctl.source.editing import Delete, Set
 
 DAY = 86_400_000
 WORD = "of-a-robot"
@@ -186,6 +188,86 @@ def test_an_early_approval_waits_for_the_date_unless_told_otherwise(root: Path) 
         advance(work, Which(key="search"))
     advance(work, Which(key="search"), at_once=True)
     assert "released: 2026-12-02T09:00:00Z" in work.text("search.yaml")
+
+
+RULES = {
+    "percentage": """\
+      - id: ramp
+        serve: on
+        percentage:
+          steps:
+            - {from: 2026-12-01T09:00:00Z, percent: 5}
+            - {after: 2d, percent: 25, hold_until: approval}
+            - {after: 2d, percent: 100, hold_until: approval}
+""",
+    "canary": """\
+      - id: ramp
+        serve: on
+        strategy:
+          canary: {start: 2026-12-01T09:00:00Z, group: {percent: 5}, bake: 1d, steps: [10, 100]}
+""",
+    "guarded": """\
+      - id: ramp
+        serve: on
+        strategy: {guarded: {start: 2026-12-01T09:00:00Z, guard: {metrics: [{metric: errors}]}}}
+""",
+}
+
+
+def in_environments(root: Path, rules: str, *names: str) -> None:
+    parts = "".join(f"  {name}:\n    rules:\n{rules}" for name in names)
+    text = f"kind: flag\nkey: apart\nowner: web\ntype: boolean\ndefault: off\nenvironments:\n{parts}"
+    (root / "apart.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_what_happened_in_one_environment_is_not_promoted_to_another_one(root: Path, rules: str) -> None:
+    in_environments(root, rules.replace("guarded: {", "guarded: {steps: [1, 10, 100], "), "staging")
+    work = draft(root, START + 5 * DAY)
+    promote(work, ["apart"], "staging", "production")
+    planned = work.value("apart.yaml", ("environments", "production"))
+    advance(work, Which(key="apart", environment="staging"), at_once=True)
+    hold(work, Which(key="apart", environment="staging"), "too slow")
+    abort(work, Which(key="apart", environment="staging"), "broken")
+    promote(work, ["apart"], "staging", "production")
+    assert work.value("apart.yaml", ("environments", "production")) == planned
+    work.edit("apart.yaml", Delete(("environments", "production")))
+    promote(work, ["apart"], "staging", "production")
+    assert work.value("apart.yaml", ("environments", "production")) == planned
+    assert work.plan().errors == ()
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_promoting_keeps_what_happened_in_the_target(root: Path, rules: str) -> None:
+    in_environments(root, rules, "staging", "production")
+    work = draft(root, START + 5 * DAY)
+    advance(work, Which(key="apart", environment="production"), at_once=True)
+    hold(work, Which(key="apart", environment="production"), "too slow")
+    before = work.text("apart.yaml")
+    promote(work, ["apart"], "staging", "production")
+    assert work.text("apart.yaml") == before
+    work.edit("apart.yaml", Set(("environments", "staging", "rules", 0, "description"), "Slowly"))
+    promote(work, ["apart"], "staging", "production")
+    happened = work.text("apart.yaml").partition("production:")[2]
+    assert "description: Slowly" in happened
+    assert "released:" in happened
+    assert "too slow" in happened
+
+
+def test_rules_that_all_share_again_after_a_promotion_bring_no_record_along(root: Path) -> None:
+    in_environments(root, RULES["percentage"], "production")
+    text = (root / "apart.yaml").read_text(encoding="utf-8")
+    shared = RULES["percentage"].replace(
+        "hold_until: approval}", "hold_until: approval, released: 2026-12-03T09:00:00Z}", 1
+    )
+    (root / "apart.yaml").write_text(text + "rules:\n" + shared, encoding="utf-8")
+    work = draft(root, START + 5 * DAY)
+    promote(work, ["apart"], "staging", "production")
+    assert work.value("apart.yaml", ("environments", "production", "rules", 0, "percentage", "steps", 1)) == {
+        "after": "2d",
+        "percent": 25,
+        "hold_until": "approval",
+    }
 
 
 def test_a_canary_advances_from_its_group_to_everybody(root: Path) -> None:
