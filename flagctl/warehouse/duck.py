@@ -114,10 +114,11 @@ class DuckEngine:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {types} WHERE false")
             return
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
-        count = self._count_unusable(kind)
-        good = usable.usable(kind, _FINITE)
+        total, bad = self._count_unusable(kind)
+        # A condition that nothing fails would make every later query read the columns it names, too.
+        good = usable.usable(kind, _FINITE) if bad else "true"
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {good}")  # noqa: S608
-        self._drop_duplicates(kind, count)
+        self._drop_duplicates(kind, total - bad)
 
     def _json(self, kind: str, files: list[EventFile], listing: Listing) -> str:
         """Return a query of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
@@ -160,11 +161,11 @@ class DuckEngine:
             self.connection.register_filesystem(made(listing.filesystem))
         return f"{_STORE}://{file.path}"
 
-    def _count_unusable(self, kind: str) -> int:
-        """Count rows, and return how many can be used."""
+    def _count_unusable(self, kind: str) -> tuple[int, int]:
+        """Return how many rows there are, and how many of them cannot be used."""
         row = self.connection.execute(f"SELECT {usable.counting(kind, _FINITE)} FROM raw_{kind}").fetchone()  # noqa: S608
         self.findings += usable.unusable(kind, row)
-        return int(row[0] - row[1])
+        return int(row[0]), int(row[1])
 
     def _has_repeats(self, kind: str, count: int) -> bool:
         """Return whether two rows may have one id; rarely true where none have, never the other way round."""
