@@ -28,26 +28,24 @@ def distributions(run: Run, units: Any) -> dict[str, tuple[Distribution, ...]]:
         by_event = metric.kind == "quantile" and metric.level == "event"
         table = run.engine.table(f"values_{position}") if by_event else units
         column = table.v if by_event else table[f"m{position}_value"]
-        chosen = table.mutate(chosen=column)
-        some = chosen.filter(chosen.chosen != 0)
+        some = column != 0
         rows = {
             row["variant"]: row
             for row in run.engine.rows(
-                some.group_by("variant").aggregate(
-                    n=some.count(), **{f"q{i}": some.chosen.quantile(level) for i, level in enumerate(LEVELS)}
+                table.group_by("variant").aggregate(
+                    size=table.count(), n=table.count(where=some), levels=column.quantile(list(LEVELS), where=some)
                 )
             )
-        }
-        sizes = {
-            row["variant"]: int(row["n"])
-            for row in run.engine.rows(chosen.group_by("variant").aggregate(n=chosen.count()))
+            if row["n"]
         }
         found = tuple(
             Distribution(
                 variant=variant,
                 n=int(rows[variant]["n"]),
-                zeros=1 - int(rows[variant]["n"]) / sizes[variant],
-                quantiles=tuple((level, float(rows[variant][f"q{i}"])) for i, level in enumerate(LEVELS)),
+                zeros=1 - int(rows[variant]["n"]) / int(rows[variant]["size"]),
+                quantiles=tuple(
+                    (level, float(value)) for level, value in zip(LEVELS, rows[variant]["levels"], strict=True)
+                ),
             )
             for variant in run.variants
             if variant in rows
