@@ -6,13 +6,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from flagctl import plots
+from flagctl.ops.experiment_picture import effects_svg, over_time_svg
 from flagctl.report import experiment_words as words
 from flagctl.report.values import show_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flagctl.experiments.analysis import MetricResult
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
 _STYLE = """
@@ -59,7 +59,7 @@ def render_html(result: AnalyzeResult) -> str:
         _warnings(result),
         "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in words.facts(result)) + "</dl>",
         _section("Results", _table(result), f'<p class="dim">{escape(words.method_note(result.results))}</p>'),
-        _section("Effects", _forest(result)),
+        _section("Effects", effects_svg(result.results, words.share)),
         _section("The primary metric over time", _over_time(result)),
         _section("Guardrails", _guardrails(result)),
         _section("Units per day", _units(result)),
@@ -107,62 +107,8 @@ def _table(result: AnalyzeResult) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
-def _forest(result: AnalyzeResult) -> str:
-    rows = []
-    for metric in result.results.metrics:
-        for one in metric.estimates:
-            if one.relative is None or one.relative_low is None or one.relative_high is None:
-                continue
-            many = len(metric.estimates) > 1
-            label = f"{metric.metric.key} · {one.variant}" if many else metric.metric.key
-            rows.append(
-                plots.Interval(
-                    label=label,
-                    middle=one.relative,
-                    low=one.relative_low,
-                    high=one.relative_high,
-                    tone=_tone(metric, one.relative_low, one.relative_high),
-                )
-            )
-    return plots.forest("Relative effect on each metric, with its interval", rows, words.share)
-
-
-def _tone(metric: MetricResult, low: float, high: float) -> str:
-    up = metric.metric.direction != "decrease"
-    if low > 0:
-        return "good" if up else "bad"
-    return ("bad" if up else "good") if high < 0 else ""
-
-
 def _over_time(result: AnalyzeResult) -> str:
-    primary = result.results.primary
-    if primary is None or not primary.series:
-        return ""
-    dates = [date for date, _ in primary.series]
-    names = [one.variant for one in primary.series[0][1]]
-    series = []
-    for index, name in enumerate(names):
-        known = [
-            (float(day), one[index])
-            for day, (_, one) in enumerate(primary.series)
-            if one[index].difference is not None and one[index].low is not None and one[index].high is not None
-        ]
-        series.append(
-            plots.Series(
-                label=name,
-                points=tuple((day, e.difference or 0.0) for day, e in known),
-                band=tuple((e.low or 0.0, e.high or 0.0) for _, e in known),
-            )
-        )
-    planned = result.results.stage.planned_days
-    end = (float(planned - 1), "planned end") if planned else None
-
-    def label(place: float) -> str:
-        index = int(place)
-        return dates[index][5:] if 0 <= index < len(dates) else f"day {index + 1}"
-
-    title = f"Difference in {primary.metric.key} from the control: running confidence sequence"
-    picture = plots.lines(title, series, lambda v: f"{v:.3g}", label, vertical=end)
+    picture = over_time_svg(result.results)
     note = "The band holds at every day at once: a difference whose band leaves zero may be believed whenever it does."
     return picture + f'<p class="dim">{note}</p>' if picture else ""
 

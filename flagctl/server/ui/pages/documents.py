@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from flagctl import plots
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.ops.experiment_analyze import AnalyzeOptions, analyze, find_experiment
 from flagctl.ops.experiment_list import metric_words, summaries
+from flagctl.ops.experiment_picture import effects_svg, over_time_svg
 from flagctl.server.ui.pages.page import Page
 from flagctl.server.ui.pictures import graph_picture
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from flagctl.experiments.analysis import MetricResult
     from flagctl.ops.experiment_analyze import AnalyzeResult
     from flagctl.server.ui.rendering import Ask
 
@@ -81,8 +80,8 @@ def results(ask: Ask) -> Response:
         verdict=result.verdict,
         rows=rows,
         percent=_percent,
-        forest=Markup(_forest(metrics)),  # noqa: S704 - plots escape their texts
-        over_time=Markup(_over_time(result)),  # noqa: S704 - the same
+        forest=Markup(effects_svg(result.results, _percent)),  # noqa: S704 - plots escape their texts
+        over_time=Markup(over_time_svg(result.results)),  # noqa: S704 - the same
     )
 
 
@@ -106,52 +105,6 @@ def _analysis(ask: Ask) -> AnalyzeResult:
 def _percent(value: float | None) -> str:
     """Return a share with its sign, or ``none``."""
     return "none" if value is None or not math.isfinite(value) else f"{value * 100:+.2f} %"
-
-
-def _forest(metrics: Any) -> str:
-    rows = [
-        plots.Interval(
-            label=metric.metric.key if len(metric.estimates) == 1 else f"{metric.metric.key} · {one.variant}",
-            middle=one.relative,
-            low=one.relative_low,
-            high=one.relative_high,
-            tone=_tone(metric, one.relative_low, one.relative_high),
-        )
-        for metric in metrics
-        for one in metric.estimates
-        if None not in {one.relative, one.relative_low, one.relative_high}
-    ]
-    return plots.forest("Relative effect on each metric, with its interval", rows, _percent)
-
-
-def _tone(metric: MetricResult, low: float, high: float) -> str:
-    rises = metric.metric.direction != "decrease"
-    if low > 0:
-        return "good" if rises else "bad"
-    return ("bad" if rises else "good") if high < 0 else ""
-
-
-def _over_time(result: AnalyzeResult) -> str:
-    primary = result.results.primary
-    if primary is None or not primary.series:
-        return ""
-    dates = [date for date, _ in primary.series]
-    series = []
-    for index, first in enumerate(primary.series[0][1]):
-        known = [
-            (float(day), estimates[index])
-            for day, (_, estimates) in enumerate(primary.series)
-            if None not in {estimates[index].difference, estimates[index].low, estimates[index].high}
-        ]
-        points = tuple((day, one.difference or 0.0) for day, one in known)
-        band = tuple((one.low or 0.0, one.high or 0.0) for _, one in known)
-        series.append(plots.Series(label=first.variant, points=points, band=band))
-
-    def label(place: float) -> str:
-        return dates[int(place)][5:] if 0 <= int(place) < len(dates) else f"day {int(place) + 1}"
-
-    title = f"Difference in {primary.metric.key} from the control, with a band that holds every day at once"
-    return plots.lines(title, series, lambda value: f"{value:.3g}", label)
 
 
 ROUTES: Final = (

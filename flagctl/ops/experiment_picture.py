@@ -1,0 +1,74 @@
+"""What an experiment measured as SVG: effects with their intervals, and the primary metric over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagctl import plots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flagctl.experiments.analysis import MetricResult, Results
+
+
+def effects_svg(results: Results, show: Callable[[float], str]) -> str:
+    """Return the relative effect on each metric; empty if none is known.
+
+    Args:
+        results: Of the analysis.
+        show: Writes a relative difference.
+    """
+    rows = []
+    for metric in results.metrics:
+        for one in metric.estimates:
+            if one.relative is None or one.relative_low is None or one.relative_high is None:
+                continue
+            many = len(metric.estimates) > 1
+            rows.append(
+                plots.Interval(
+                    label=f"{metric.metric.key} · {one.variant}" if many else metric.metric.key,
+                    middle=one.relative,
+                    low=one.relative_low,
+                    high=one.relative_high,
+                    tone=_tone(metric, one.relative_low, one.relative_high),
+                )
+            )
+    return plots.forest("Relative effect on each metric, with its interval", rows, show)
+
+
+def _tone(metric: MetricResult, low: float, high: float) -> str:
+    up = metric.metric.direction != "decrease"
+    if low > 0:
+        return "good" if up else "bad"
+    return ("bad" if up else "good") if high < 0 else ""
+
+
+def over_time_svg(results: Results) -> str:
+    """Return the difference in the primary metric by day, with the planned end; empty if no day is known."""
+    primary = results.primary
+    if primary is None or not primary.series:
+        return ""
+    dates = [date for date, _ in primary.series]
+    series = []
+    for index, first in enumerate(primary.series[0][1]):
+        known = [
+            (float(day), one.difference, (one.low, one.high))
+            for day, one in enumerate(estimates[index] for _, estimates in primary.series)
+            if one.difference is not None and one.low is not None and one.high is not None
+        ]
+        points = tuple((day, difference) for day, difference, _ in known)
+        series.append(plots.Series(label=first.variant, points=points, band=tuple(band for _, _, band in known)))
+    planned = results.stage.planned_days
+
+    def label(place: float) -> str:
+        index = int(place)
+        return dates[index][5:] if 0 <= index < len(dates) else f"day {index + 1}"
+
+    return plots.lines(
+        f"Difference in {primary.metric.key} from the control: running confidence sequence",
+        series,
+        lambda value: f"{value:.3g}",
+        label,
+        vertical=(float(planned - 1), "planned end") if planned else None,
+    )
