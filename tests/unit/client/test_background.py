@@ -10,24 +10,14 @@ from flagctl.client.held import Clocks
 from flagctl.client.updater import CHAIN_SECONDS, LONGEST_BACKOFF, Updater
 from flagctl.errors import RemoteError
 from tests.simulators.memory_remote import MemoryRemote
-from tests.simulators.project import Clock, Project, bundle_of, eventually
+from tests.simulators.project import bundle_of, eventually
 
 ONE, TWO = bundle_of(a=True), bundle_of(a=False, b=True)
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
 
 
 @pytest.fixture
 def remote():
     return MemoryRemote()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 def updater_of(project, remote, clock, *, uniform=0.5, interval=10.0):

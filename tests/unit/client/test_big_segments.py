@@ -17,8 +17,7 @@ from flagctl.client.client import Client
 from flagctl.errors import UntrustedError
 from flagctl.evaluator.lists import write_list
 from flagctl.ops.unit_lists import ListVersion, publish_list
-from flagctl.storage import open_remote
-from tests.simulators.project import NOW, Clock, Project, ed25519_signer, eventually
+from tests.simulators.project import NOW, Project, ed25519_signer, eventually
 
 USER = {"targeting_key": "user-1"}
 NOBODY = {"targeting_key": "nobody"}
@@ -46,48 +45,6 @@ def bundle(*segments: str) -> bytes:
         },
     )
     return write_bundle(contents)
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"file://{tmp_path}/remote"
-
-
-@pytest.fixture
-def remote(url):
-    return open_remote(url)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def make(url, project, clock):
-    clients = []
-
-    def make(**changes):
-        settings = {
-            "environment": "production",
-            "trust": project.trust_data,
-            "poll_interval": 3600.0,
-            "clock": clock,
-            "monotonic": clock.monotonic,
-            "uniform": lambda: 1.0,
-        }
-        client = Client(changes.pop("url", url), **{**settings, **changes})
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.close()
 
 
 def publish(project: Project, remote: Any, *units: str, stale_after: int | None = None, at: int = NOW) -> None:

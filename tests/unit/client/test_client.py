@@ -16,53 +16,10 @@ from flagctl.client.updater import Updater
 from flagctl.errors import RemoteError, UntrustedError, UsageError
 from flagctl.evaluator import ErrorCode, Reason
 from flagctl.storage import open_remote
-from tests.simulators.project import NOW, Clock, Project, bundle_of, eventually
+from tests.simulators.project import NOW, Project, bundle_of, eventually
 
 ONE, TWO = bundle_of(a=True), bundle_of(a=False, b=True)
 DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"file://{tmp_path}/remote"
-
-
-@pytest.fixture
-def remote(url):
-    return open_remote(url)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def make(url, project, clock):
-    """Makes clients that look at the remote at once and then only when told to; they are closed at the end."""
-    clients = []
-
-    def make(**changes):
-        settings = {
-            "environment": "production",
-            "trust": project.trust_data,
-            "poll_interval": 3600.0,
-            "clock": clock,
-            "monotonic": clock.monotonic,
-            "uniform": lambda: 1.0,
-        }
-        client = Client(changes.pop("url", url), **{**settings, **changes})
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.close()
 
 
 def test_a_client_gets_its_first_flags_in_the_background(project, remote, make):

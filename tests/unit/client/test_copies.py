@@ -14,11 +14,6 @@ from tests.simulators.project import NOW, Project, bundle_of
 ONE, TWO = bundle_of(a=True), bundle_of(a=False)
 
 
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
 def update_of(project, data, seq):
     start = trusting(project.trust, "production")
     sealed = project.sealed(project.manifest(data, seq=seq))

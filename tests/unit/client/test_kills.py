@@ -7,49 +7,11 @@ import pytest
 from flagctl.client.client import Client
 from flagctl.errors import RemoteError, UntrustedError
 from flagctl.storage import open_remote
-from tests.simulators.project import Clock, Project, bundle_of, eventually
+from tests.simulators.project import Clock, bundle_of, eventually
 
 FLAGS = bundle_of(a=True, b=True)
 OTHER = bundle_of(a=True, b=True, c=True)
 KILLS = "production/kill.json"
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"file://{tmp_path}/remote"
-
-
-@pytest.fixture
-def remote(url):
-    return open_remote(url)
-
-
-@pytest.fixture
-def make(url, project):
-    clients = []
-    clock = Clock()
-
-    def make(**changes):
-        settings = {
-            "environment": "production",
-            "trust": project.trust_data,
-            "poll_interval": 3600.0,
-            "clock": clock,
-            "monotonic": clock.monotonic,
-            "uniform": lambda: 1.0,
-        }
-        client = Client(changes.pop("url", url), **{**settings, **changes})
-        clients.append(client)
-        return client
-
-    yield make
-    for client in clients:
-        client.close()
 
 
 def on(client) -> set[str]:

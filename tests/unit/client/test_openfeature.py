@@ -22,24 +22,8 @@ from flagctl.errors import UntrustedError, UsageError
 from flagctl.events import Conversion, Exposure
 from flagctl.resources import data_path
 from flagctl.source import load_tree, read_tree
-from flagctl.storage import open_remote
 from flagctl.testing import client_from, override
-from tests.simulators.project import NOW, Clock, Project, bundle_of, eventually
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"file://{tmp_path}/remote"
-
-
-@pytest.fixture
-def remote(url):
-    return open_remote(url)
+from tests.simulators.project import NOW, bundle_of, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -50,22 +34,13 @@ def _alone():
 
 
 @pytest.fixture
-def open_client(url, project):
-    clients = []
-
-    def open_client(**changes):
-        settings = {"environment": "production", "trust": project.trust_data, "poll_interval": 3600.0, "clock": Clock()}
-        clients.append(flagctl.Client(url, **{**settings, **changes}))
-        return clients[-1]
-
-    yield open_client
-    for client in clients:
-        client.close()
+def settings(clock):
+    return {"poll_interval": 3600.0, "clock": clock}
 
 
-def test_a_client_that_was_given_stays_open_and_is_left_alone_afterwards(project, remote, open_client):
+def test_a_client_that_was_given_stays_open_and_is_left_alone_afterwards(project, remote, make):
     project.put(remote, bundle_of(a=True))
-    client = open_client()
+    client = make()
     provider = flagctl.FlagProvider(client)
     api.set_provider_and_wait(provider)
     assert len(client._updater.observers) == 1
@@ -88,33 +63,33 @@ def test_a_client_that_was_opened_is_closed_and_opened_again_if_the_provider_is_
     provider.shutdown()
 
 
-def test_wrong_arguments_are_told_where_they_are_given(project, url, open_client):
+def test_wrong_arguments_are_told_where_they_are_given(project, url, make):
     with pytest.raises(UsageError, match="root of trust"):
         flagctl.FlagProvider(url, environment="production")
     with pytest.raises(UntrustedError, match="no environment 'moon'"):
         flagctl.FlagProvider(url, environment="moon", trust=project.trust_data)
     with pytest.raises(UsageError, match="environment: arguments of a client that exists already"):
-        flagctl.FlagProvider(open_client(), environment="production")
+        flagctl.FlagProvider(make(), environment="production")
 
 
-def test_a_start_without_flags_says_why(project, remote, open_client):
+def test_a_start_without_flags_says_why(project, remote, make):
     with pytest.raises(ProviderNotReadyError) as missing:
-        flagctl.FlagProvider(open_client(), ready_timeout=0.2).initialize(EvaluationContext())
+        flagctl.FlagProvider(make(), ready_timeout=0.2).initialize(EvaluationContext())
     assert missing.value.error_message.startswith("no flags within 0.2 s: ")
     manifest = project.manifest(bundle_of(a=True))
     remote.put("production/manifest.json", project.sealed(manifest, signers=[project.kill_signer]))
     with pytest.raises(ProviderFatalError) as untrusted:
-        flagctl.FlagProvider(open_client(), ready_timeout=30).initialize(EvaluationContext())
+        flagctl.FlagProvider(make(), ready_timeout=30).initialize(EvaluationContext())
     assert "(unknown-key)" in untrusted.value.error_message
-    client = open_client()
+    client = make()
     client.close()
     with pytest.raises(ProviderFatalError):
         flagctl.FlagProvider(client).initialize(EvaluationContext())
 
 
-def test_kills_are_changes(project, remote, open_client):
+def test_kills_are_changes(project, remote, make):
     project.put(remote, bundle_of(a=True, b=True))
-    client = open_client()
+    client = make()
     api.set_provider_and_wait(flagctl.FlagProvider(client))
     seen = []
     api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, seen.append)
@@ -126,9 +101,9 @@ def test_kills_are_changes(project, remote, open_client):
     assert api.get_client().get_boolean_details("b", True).reason == "DISABLED"
 
 
-def test_a_heartbeat_is_no_change(project, remote, open_client):
+def test_a_heartbeat_is_no_change(project, remote, make):
     project.put(remote, bundle_of(a=True))
-    client = open_client()
+    client = make()
     api.set_provider_and_wait(flagctl.FlagProvider(client))
     seen = []
     api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, seen.append)
@@ -140,9 +115,9 @@ def test_a_heartbeat_is_no_change(project, remote, open_client):
     assert [event.metadata["seq"] for event in seen] == [3]
 
 
-def test_domains_have_providers_of_their_own(open_client, project, remote):
+def test_domains_have_providers_of_their_own(make, project, remote):
     project.put(remote, bundle_of(a=True))
-    api.set_provider_and_wait(flagctl.FlagProvider(open_client()), "one")
+    api.set_provider_and_wait(flagctl.FlagProvider(make()), "one")
     api.set_provider(flagctl.FlagProvider(flagctl.load(bundle_of(a=False))), "two")
     assert api.get_client("one").get_boolean_value("a", False) is True
     assert eventually(lambda: api.get_client("two").get_provider_status() is ProviderStatus.READY)
@@ -150,7 +125,7 @@ def test_domains_have_providers_of_their_own(open_client, project, remote):
     assert api.get_client().get_boolean_details("a", True).reason == "DEFAULT"  # nobody provides for the rest
 
 
-def test_provider_hooks_run(open_client):
+def test_provider_hooks_run(make):
     calls = []
 
     class Noting(Hook):
@@ -203,9 +178,9 @@ def test_a_targeting_key_wins_over_an_attribute_of_that_name():
     assert _attributes(None) == {}
 
 
-def test_many_threads_ask_while_bundles_change(project, remote, open_client):
+def test_many_threads_ask_while_bundles_change(project, remote, make):
     project.put(remote, bundle_of(a=True))
-    client = open_client()
+    client = make()
     api.set_provider_and_wait(flagctl.FlagProvider(client))
     changes, failures, done = [], [], threading.Event()
     api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, changes.append)
@@ -230,9 +205,9 @@ def test_many_threads_ask_while_bundles_change(project, remote, open_client):
     assert eventually(lambda: len(changes) == 10)
 
 
-def test_a_forked_child_tells_of_changes_too(project, remote, open_client):
+def test_a_forked_child_tells_of_changes_too(project, remote, make):
     project.put(remote, bundle_of(a=True))
-    client = open_client(poll_interval=0.05)
+    client = make(poll_interval=0.05)
     provider = flagctl.FlagProvider(client)
     api.set_provider_and_wait(provider)
     read, write = os.pipe()

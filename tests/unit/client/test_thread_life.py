@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from flagctl.client.client import Client
 from flagctl.evaluator import Reason
 from flagctl.ops.bench_flags import large_bundle
 from flagctl.storage import open_remote
@@ -25,33 +24,9 @@ ROOT = Path(__file__).parents[3]
 DAY = 86_400
 
 
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
 @pytest.fixture
-def url(tmp_path):
-    return f"file://{tmp_path}/remote"
-
-
-@pytest.fixture
-def remote(url):
-    return open_remote(url)
-
-
-@pytest.fixture
-def make(url, project):
-    clients = []
-
-    def make(**changes):
-        settings = {"environment": "production", "trust": project.trust_data, "poll_interval": 0.02}
-        clients.append(Client(url, **{**settings, **changes}))
-        return clients[-1]
-
-    yield make
-    for client in clients:
-        client.close()
+def settings():
+    return {"poll_interval": 0.02}
 
 
 def put_into(thread, exception) -> None:
