@@ -97,7 +97,7 @@ def _curve(points: list[tuple[int, int]], corners: list[tuple[int, int]], now_ms
     high = max(last, now_ms) if near else last
     pad = max((high - low) // 12, 3_600_000)
     low, high = low - pad, high + pad
-    width, height, left, bottom = 520, 170, 44, 26
+    width, height, left, bottom = 360, 150, 44, 26
 
     def x(moment: int) -> float:
         return left + (moment - low) / (high - low) * (width - left - 10)

@@ -8,6 +8,9 @@
     root.dataset.theme = dark ? "light" : "dark";
     localStorage.setItem("flagctl-theme", root.dataset.theme);
   });
+  // On a phone the links are wider than the screen, and the one of this page may be out of sight.
+  const here = document.querySelector("nav a[aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - 40;
   const shortcuts = document.getElementById("shortcuts");
   document.getElementById("help")?.addEventListener("click", () => shortcuts.showModal());
 
