@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.diagnostics import did_you_mean
 from flagctl.errors import UsageError
-from flagctl.ops.loading import check_environment, checked, find_flag, load, readable
+from flagctl.ops.loading import checked, find_flag, load, one_environment, readable
 from flagctl.ops.places import Places, SourcePlace
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def evaluate(options: EvaluateOptions) -> EvaluateResult:
 
     loaded = load(options.root, revision=options.revision)
     repository = checked(loaded, options.check_ms)
-    environment = _environment(repository, options.environment)
+    environment = one_environment(repository, options.environment)
     find_flag(repository, options.key)
     return _explained(loaded, open_bundle(compile_environment(repository, environment).data), environment, options)
 
@@ -129,7 +129,7 @@ def evaluate_loaded(loaded: LoadedRepository, options: EvaluateOptions) -> Evalu
     from flagctl.ops.measure import compiled
 
     repository = readable(loaded)
-    environment = _environment(repository, options.environment)
+    environment = one_environment(repository, options.environment)
     find_flag(repository, options.key)
     return _explained(loaded, compiled(repository, [options.key], environment), environment, options)
 
@@ -152,15 +152,6 @@ def _explained(
         places=places,
         warnings=tuple(_oddities(readable(loaded), options.context)),
     )
-
-
-def _environment(repository: Repository, name: str | None) -> str:
-    if name is not None:
-        return check_environment(repository, name)
-    names = list(repository.config.environments)
-    if len(names) == 1:
-        return names[0]
-    raise UsageError("which environment?", hint=f"add --env with one of: {', '.join(names)}")
 
 
 def _oddities(repository: Repository, context: Mapping[str, Any]) -> list[str]:

@@ -167,7 +167,7 @@ def _read(reading: AnalyzeOptions, unit_type: str, names: tuple[str, ...], since
     nobody = Experiment(key=reading.key, path="", flag="", status=ExperimentStatus.DRAFT, variants=Rollout(arms=()))
     with closing(open_events(reading, (days[0], days[1]))) as engine:
         wanted = AggregateOptions(as_of_ms=reading.now_ms, environment=reading.environment, progress=reading.progress)
-        return totals(Run(engine, nobody, wanted, (), reading.now_ms * 1000), unit_type, names, since * 1000)
+        return totals(Run(engine, nobody, wanted), unit_type, names, since * 1000)
 
 
 def _compare(

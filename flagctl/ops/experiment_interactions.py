@@ -125,11 +125,10 @@ def interactions(options: AnalyzeOptions, others: tuple[str, ...] = ()) -> Inter
         from flagctl.warehouse.run import AggregateOptions, Run
         from flagctl.warehouse.units import crossed
 
-        variants = tuple(arm.variant for arm in experiment.variants.arms)
         wanted = AggregateOptions(
             as_of_ms=options.now_ms, environment=options.environment, details=False, progress=options.progress
         )
-        run = Run(engine, experiment, wanted, variants, options.now_ms * 1000)
+        run = Run(engine, experiment, wanted)
         found = {other.key: (other, crossed(run, other)) for other in compared}
     shared = [(other, arms) for other, arms in found.values() if arms]
     return InteractionsResult(

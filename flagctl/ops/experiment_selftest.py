@@ -78,11 +78,10 @@ def self_test(options: SelfTestOptions) -> SelfTestResult:
         from flagctl.warehouse.run import AggregateOptions, Run
         from flagctl.warehouse.units import unit_values
 
-        variants = tuple(arm.variant for arm in experiment.variants.arms)
         wanted = AggregateOptions(
             as_of_ms=reading.now_ms, environment=reading.environment, details=False, progress=reading.progress
         )
-        columns = unit_values(Run(engine, experiment, wanted, variants, reading.now_ms * 1000), metric)
+        columns = unit_values(Run(engine, experiment, wanted), metric)
     shares, control = shares_of(experiment), control_of(experiment)
     others = [share for name, share in shares.items() if name != control]
     try:

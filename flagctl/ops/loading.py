@@ -119,3 +119,17 @@ def check_environment(repository: Repository, name: str) -> str:
             hint=f"did you mean '{close}'?" if close else f"there are: {', '.join(environments)}",
         )
     return name
+
+
+def one_environment(repository: Repository, name: str | None) -> str:
+    """Return `name` if the repository has such an environment; without a name, the only one there is.
+
+    Raises:
+        UsageError: If there is no such one, or several and no name; the hint says which ones.
+    """
+    if name is not None:
+        return check_environment(repository, name)
+    names = list(repository.config.environments)
+    if len(names) == 1:
+        return names[0]
+    raise UsageError("which environment?", hint=f"add --env with one of: {', '.join(names)}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import ConflictError, NothingMatchedError, UsageError
 from flagctl.model import FULL
 from flagctl.ops.guard_data import GuardDataError, GuardVerdict, Question, healthy, judge
-from flagctl.ops.loading import check_environment, find_flag, load, readable
+from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.rollout import strategy_of
 from flagctl.ops.rollout_move import Which, abort, advance, find, hold
 
@@ -132,7 +132,7 @@ def check(options: CheckOptions) -> CheckResult:
         FindingsError: If the flag files have errors.
     """
     repository = readable(load(options.root))
-    environment = _environment(repository, options.environment)
+    environment = one_environment(repository, options.environment)
     flags = repository.flags.values() if options.key is None else [find_flag(repository, options.key)]
     remembered = _read_state(options.state)
     decisions = []
@@ -275,15 +275,6 @@ def _guarded(flags: Any, environment: str) -> Iterator[tuple[Flag, Rule, Strateg
             strategy = strategy_of(rule)
             if strategy is not None and strategy.guard is not None:
                 yield flag, rule, strategy
-
-
-def _environment(repository: Repository, name: str | None) -> str:
-    if name is not None:
-        return check_environment(repository, name)
-    names = list(repository.config.environments)
-    if len(names) == 1:
-        return names[0]
-    raise UsageError("which environment?", hint=f"add --env with one of: {', '.join(names)}")
 
 
 def _read_state(path: Path | None) -> Mapping[str, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.model.strategy import expand
-from flagctl.ops.loading import check_environment, find_flag, load, readable
+from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.rollout import expected, rollouts_of, strategy_of
 
 if TYPE_CHECKING:
@@ -85,23 +85,19 @@ def simulate_rollout(options: RolloutSimulateOptions) -> RolloutSimulation:
     from flagctl.ops.measure import compiled, list_reader, need_numpy, population_file
 
     need_numpy()
+    from flagctl.ops.simulate import steps_of
     from flagctl.population.engine import ColumnFlags
-    from flagctl.population.simulate import Steps
     from flagctl.population.simulate import simulate as run
 
     repository = readable(load(options.root))
-    environment = _environment(repository, options.environment)
+    environment = one_environment(repository, options.environment)
     flag = find_flag(repository, options.key)
     instants = _instants(flag, environment, options)
     going_on = replace(repository, flags={**repository.flags, flag.key: going_on_from(flag, options.now_ms)})
     document = compiled(going_on, (flag.key,), environment)
     source = population_file(options.population, repository.config.context)
     batches = list(source.batches())
-    entry = document.flag(flag.key)
-    steps = Steps(
-        variants=tuple((name, value) for name, value in entry["variants"]),
-        rules=tuple(rule["id"] for rule in entry.get("rules", ())),
-    )
+    steps = steps_of(document, flag.key)
     result, contexts = [], 0
     for at_ms in instants:
         columns = ColumnFlags(document, at_ms, list_reader([document], options.population))
@@ -138,12 +134,3 @@ def _instants(flag: Flag, environment: str, options: RolloutSimulateOptions) -> 
         raise NothingMatchedError(f"nothing grows in {flag.key} in {environment}")
     days = list(range(bends[0], bends[-1], max(options.every_ms, (bends[-1] - bends[0]) // _MOST + 1)))
     return sorted({*days, *bends})
-
-
-def _environment(repository: Repository, name: str | None) -> str:
-    if name is not None:
-        return check_environment(repository, name)
-    names = list(repository.config.environments)
-    if len(names) == 1:
-        return names[0]
-    raise UsageError("which environment?", hint=f"add --env with one of: {', '.join(names)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import NothingMatchedError, UsageError
-from flagctl.ops.loading import check_environment, find_flag, load, readable
+from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.measure import PopulationOptions, compiled, list_reader, need_numpy, paths_of, population_file
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def simulate(options: SimulateOptions) -> SimulateResult:
     from flagctl.population.simulate import simulate as run
 
     repository = readable(load(options.root, revision=options.revision))
-    environment = _environment(repository, options.environment)
+    environment = one_environment(repository, options.environment)
     keys = options.keys or tuple(repository.flags)
     for key in keys:
         find_flag(repository, key)
@@ -96,7 +96,7 @@ def simulate(options: SimulateOptions) -> SimulateResult:
     columns = ColumnFlags(document, options.now_ms, list_reader([document], options.population))
     flags = run(
         columns,
-        {key: _steps(document, key) for key in sorted(set(keys))},
+        {key: steps_of(document, key) for key in sorted(set(keys))},
         source.batches(),
         by,
         options.population.progress,
@@ -111,16 +111,8 @@ def simulate(options: SimulateOptions) -> SimulateResult:
     )
 
 
-def _environment(repository: Repository, name: str | None) -> str:
-    if name is not None:
-        return check_environment(repository, name)
-    names = list(repository.config.environments)
-    if len(names) == 1:
-        return names[0]
-    raise UsageError("which environment?", hint=f"add --env with one of: {', '.join(names)}")
-
-
-def _steps(document: Document, key: str) -> Steps:
+def steps_of(document: Document, key: str) -> Steps:
+    """Return the variants and rules of a flag whose units are to be counted."""
     from flagctl.population.simulate import Steps
 
     entry = document.flag(key)

@@ -11,14 +11,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.data import DayData, ExperimentData
-from flagctl.warehouse import pipeline, series
-from flagctl.warehouse.counting import busy_units, count_units
+from flagctl.warehouse import series
+from flagctl.warehouse.counting import count_units
 from flagctl.warehouse.distribution import distributions
 from flagctl.warehouse.moments import all_metrics, caps_of, check_values, pooled_means
 from flagctl.warehouse.parts import parts_of
 from flagctl.warehouse.pipeline import DAY_US
 from flagctl.warehouse.quantiles import quantile_metric
 from flagctl.warehouse.run import AggregateOptions, Run
+from flagctl.warehouse.units import first_seen, summed_up
 
 __all__ = ["AggregateOptions", "aggregate"]
 
@@ -41,31 +42,17 @@ def aggregate(
         options: How.
         findings: What is wrong with the files already.
     """
-    variants = tuple(arm.variant for arm in experiment.variants.arms)
-    run = Run(engine, experiment, options, variants, options.as_of_ms * 1000)
-    found = list(findings)
-    run.say("finding first exposures")
-    started = None if experiment.started_at_ms is None else experiment.started_at_ms * 1000
-    exposures = pipeline.exposures_of(engine, experiment, options.environment, (started, run.until))
-    first = engine.materialise("first_exposures", pipeline.first_exposures(exposures, experiment.breakdowns))
-    events = pipeline.used_events(engine, experiment, options.environment, run.until)
-    busy = busy_units(run, exposures, events)
-    counts = count_units(run, first, busy, exposures)
-    found += counts.findings
-    kept = first.filter((first.variant == first.variant_max) & (first.bot == 0) & first.variant.isin(list(variants)))
-    if busy is not None:
-        kept = kept.anti_join(busy, "unit_id")
-    run.say("summing up units")
-    joined = pipeline.join_units(events, kept)
-    sums = pipeline.unit_sums(joined, experiment)
-    units = engine.materialise("experiment_units", pipeline.unit_table(kept, sums, experiment))
-    found += check_values(run, units)
+    run = Run(engine, experiment, options)
+    seen = first_seen(run)
+    counts = count_units(run, seen.first, seen.busy, seen.exposures)
+    joined, units = summed_up(run, seen)
+    found = [*findings, *counts.findings, *check_values(run, units)]
     caps = caps_of(run, units)
     metrics, immature = all_metrics(run, units, caps)
     for position, metric in enumerate(experiment.metrics):
         if metric.kind == "quantile":
             run.say(f"reading {metric.key}")
-            metrics[metric.key] = quantile_metric(engine, (joined, units), metric, position, variants)
+            metrics[metric.key] = quantile_metric(engine, (joined, units), metric, position, run.variants)
     days: tuple[DayData, ...] = ()
     ages: dict[str, Any] = {}
     parts: dict[str, Any] = {}
@@ -77,7 +64,7 @@ def aggregate(
         unit_days = engine.materialise("unit_days", series.unit_days(joined, primary))
         shift = pooled_means(metrics[primary.key])
         moved = series.changes(unit_days, primary, caps.get(0, (None, None)), shift)
-        followed = series.Followed(engine, primary, variants, run.until)
+        followed = series.Followed(engine, primary, run.variants, run.until)
         series_by_day = series.cumulative(followed, moved, new_units, shift)
         ages = {primary.key: series.by_age(followed, unit_days, units)}
         parts = parts_of(run, units, caps)

@@ -39,8 +39,16 @@ class Run:
     engine: Engine
     experiment: Experiment
     options: AggregateOptions
-    variants: tuple[str, ...]
-    until: int
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the experiment's variants, in their order."""
+        return tuple(arm.variant for arm in self.experiment.variants.arms)
+
+    @property
+    def until(self) -> int:
+        """Instant in microseconds up to which events count."""
+        return self.options.as_of_ms * 1000
 
     def say(self, text: str) -> None:
         """Tell what is done next."""

@@ -1,8 +1,8 @@
-"""The unit table for questions beside the verdict: units themselves, and units that are in two experiments."""
+"""The unit table, and the questions beside the verdict that it answers: units themselves, and units in two experiments."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flagctl.warehouse import pipeline
 from flagctl.warehouse.counting import busy_units
@@ -14,23 +14,50 @@ if TYPE_CHECKING:
     from flagctl.warehouse.run import Run
 
 
-def unit_table(run: Run) -> Any:
-    """Return one row for each unit of an experiment that has one variant and is no bot, with its values."""
+class Seen(NamedTuple):
+    """Who was exposed.
+
+    Attributes:
+        exposures: Those that count.
+        events: Those that any metric reads.
+        first: One row for each unit, with its first exposure.
+        busy: Units that do too much on one day to be people; None without such a rule.
+    """
+
+    exposures: Any
+    events: Any
+    first: Any
+    busy: Any
+
+
+def first_seen(run: Run) -> Seen:
+    """Find the first exposure of each unit."""
     experiment = run.experiment
     started = None if experiment.started_at_ms is None else experiment.started_at_ms * 1000
     exposures = pipeline.exposures_of(run.engine, experiment, run.options.environment, (started, run.until))
     run.say("finding first exposures")
     first = run.engine.materialise("first_exposures", pipeline.first_exposures(exposures, experiment.breakdowns))
     events = pipeline.used_events(run.engine, experiment, run.options.environment, run.until)
+    return Seen(exposures, events, first, busy_units(run, exposures, events))
+
+
+def summed_up(run: Run, seen: Seen) -> tuple[Any, Any]:
+    """Return the events of the units that have one variant and are no bots, and one row for each of these units."""
+    first = seen.first
     kept = first.filter(
         (first.variant == first.variant_max) & (first.bot == 0) & first.variant.isin(list(run.variants))
     )
-    busy = busy_units(run, exposures, events)
-    if busy is not None:
-        kept = kept.anti_join(busy, "unit_id")
+    if seen.busy is not None:
+        kept = kept.anti_join(seen.busy, "unit_id")
     run.say("summing up units")
-    sums = pipeline.unit_sums(pipeline.join_units(events, kept), experiment)
-    return run.engine.materialise("experiment_units", pipeline.unit_table(kept, sums, experiment))
+    joined = pipeline.join_units(seen.events, kept)
+    sums = pipeline.unit_sums(joined, run.experiment)
+    return joined, run.engine.materialise("experiment_units", pipeline.unit_table(kept, sums, run.experiment))
+
+
+def unit_table(run: Run) -> Any:
+    """Return one row for each unit of an experiment that has one variant and is no bot, with its values."""
+    return summed_up(run, first_seen(run))[1]
 
 
 def complete(units: Any, run: Run, metric: Metric) -> Any:
