@@ -12,7 +12,7 @@ from flagctl.ops.edit_plan import make_plan
 from flagctl.source.editing import Edit, EditError, edit_text, exists, value_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flagctl.diagnostics import Route
     from flagctl.ops.edit_model import EditPlan
@@ -166,13 +166,14 @@ class BaseDraft:
                 hint=f"did you mean '{close}'?" if close else f"there are: {', '.join(known)}",
             )
 
-    def _candidates(self, key: str) -> list[str]:
-        """Return the paths where a document may be: a key is its file's name, but for those that lint complains about."""
+    def _candidates(self, key: str) -> Iterator[str]:
+        """Yield the paths where a document may be: a key is its file's name, but for those that lint complains about."""
         paths = self.paths()
         named = [path for path in paths if path.rpartition("/")[2].rpartition(".")[0] == key]
+        yield from named
         word = key.encode()
         others = (path for path in paths if path not in named and word in (self.content(path) or b""))
-        return [*named, *(path for path in others if f"key: {key}" in self.text(path))]
+        yield from (path for path in others if f"key: {key}" in self.text(path))
 
     def _is(self, path: str, kind: str, key: str) -> bool:
         from flagctl.source.selection import is_test_file

@@ -24,6 +24,14 @@ class _Seen(NamedTuple):
     signature: tuple[int, int, int]
     read_ns: int
 
+    def is_still(self, status: os.stat_result) -> bool:
+        """Return whether the file is as it was read, for sure."""
+        return self.signature == _signature(status) and self.read_ns - status.st_mtime_ns > _RACY_NS
+
+
+def _signature(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
 
 class Workspace:
     """Files of a repository, and what they say.
@@ -59,7 +67,7 @@ class Workspace:
 
     def refresh(self) -> bool:
         """Read again what changed on disk; return whether anything did."""
-        from flagctl.source.discovery import file_content, tree_files
+        from flagctl.source.discovery import seen_content, tree_files
 
         if self.revision is not None:
             return False
@@ -67,15 +75,13 @@ class Workspace:
         changed = False
         try:
             for path, place in tree_files(self.root).items():
-                status = os.stat(place)  # noqa: PTH116  ten thousand times
-                signature = (status.st_mtime_ns, status.st_size, status.st_ino)
                 seen = self._seen.get(path)
-                if seen and seen.signature == signature and seen.read_ns - status.st_mtime_ns > _RACY_NS:
+                if seen and seen.is_still(os.stat(place)):  # noqa: PTH116  ten thousand times
                     files[path] = self._files[path]
                     continue
                 now = time.time_ns()
-                content = file_content(place)
-                self._seen[path] = _Seen(signature, now)
+                content, status = seen_content(place)
+                self._seen[path] = _Seen(_signature(status), now)
                 changed = changed or self._files.get(path) != content
                 files[path] = content
         except OSError as error:

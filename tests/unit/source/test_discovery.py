@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from flagctl.errors import UsageError
@@ -118,17 +120,25 @@ def test_a_folder_named_like_a_file_is_walked(tree):
 
 def test_a_file_that_cannot_be_read_is_a_usage_error_that_names_it(tree, monkeypatch):
     tree("flagctl.yaml", CONFIG)
-    target = tree("a.yaml")
-    real = type(target).open
+    target = str(tree("a.yaml"))
+    real = os.open
 
-    def refuse(path, mode):
+    def refuse(path, flags):
         if path == target:
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path, mode)
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, flags)
 
-    monkeypatch.setattr(type(target), "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UsageError, match=r"a\.yaml cannot be read: Permission denied"):
         read_tree(tree.root)
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 200_000])
+def test_a_long_file_is_read_to_its_end(tree, size):
+    tree("flagctl.yaml", CONFIG)
+    content = b"kind: layer\nkey: a\n".ljust(size, b"#")
+    tree("a.yaml").write_bytes(content)
+    assert read_tree(tree.root)["a.yaml"] == content
 
 
 def test_a_huge_file_is_not_read_whole(tree):
@@ -141,8 +151,6 @@ def test_a_huge_file_is_not_read_whole(tree):
 
 
 def test_a_file_name_that_is_no_text_is_shown_as_far_as_possible(tree):
-    import os
-
     tree("flagctl.yaml", CONFIG)
     try:
         with open(os.fsencode(tree.root) + b"/b\xff.yaml", "wb") as file:  # noqa: PTH123  pathlib takes no bytes
