@@ -299,8 +299,8 @@ class Answer(list[Any]):
         return details
 
 
-def typed_value(answer: Answer, default: Any) -> tuple[bool, Any]:
-    """Fit an answer to a typed call, whose type is its default's.
+def typed_value(answer: Answer, default: Any, kind: type | None = None) -> tuple[bool, Any]:
+    """Fit an answer to a typed call, whose type is `kind`; without one, its default's.
 
     A boolean is never a number; an integer default takes integral numbers and gets an `int`; a float default takes
     any number and gets a `float`; a dict or list takes any JSON object or array; None takes anything.
@@ -310,9 +310,10 @@ def typed_value(answer: Answer, default: Any) -> tuple[bool, Any]:
     """
     if not answer.has_value:
         return False, default
-    kind = type(default)
-    if default is None:
-        return True, answer.own_value()
+    if kind is None:
+        if default is None:
+            return True, answer.own_value()
+        kind = type(default)
     if answer.frozen is not None:
         return (True, answer.own_value()) if issubclass(kind, (dict, list)) else (False, default)
     value = answer.value
@@ -329,3 +330,48 @@ def typed_value(answer: Answer, default: Any) -> tuple[bool, Any]:
             except OverflowError:
                 return False, default
     return False, default
+
+
+def typed_details(answer: Answer, default: Any, kind: type | None) -> tuple[bool, EvaluationDetails]:
+    """Return details for a typed call; see `typed_value`.
+
+    Returns:
+        Whether the answer's value, if it has one, fits; and the details: an error with the default where it does not.
+    """
+    if not answer.has_value:
+        return True, answer.own_details(default)
+    if kind is None or isinstance(kind, type):
+        fits, value = typed_value(answer, default, kind)
+    else:
+        fits, value = False, default
+    if fits and type(value) is answer.kind:
+        return True, answer.own_details(default)
+    metadata = NO_METADATA if answer.facts is None else answer.facts.mapping()
+    if fits:
+        return True, EvaluationDetails(value, answer.variant, answer.reason, None, None, answer.rule, metadata)
+    wanted = type(default) if kind is None else kind
+    message = f"the flag's value is {_named(type(answer.own_value()))}, which is not {_named(wanted, _WANTED)}"
+    return False, EvaluationDetails(
+        default, None, Reason.ERROR, ErrorCode.TYPE_MISMATCH, message, answer.rule, metadata
+    )
+
+
+_HELD: Final = {
+    bool: "a boolean",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    dict: "a JSON object",
+    list: "a JSON array",
+}
+_WANTED: Final = {
+    **_HELD,
+    int: "an integer",
+    float: "a number that a float can hold",
+    dict: "an object or array",
+    list: "an object or array",
+}
+
+
+def _named(kind: object, names: Mapping[type, str] = _HELD) -> str:
+    return names.get(kind, "of the type asked for") if isinstance(kind, type) else "of the type asked for"

@@ -78,7 +78,7 @@ def number_or_none(value: object) -> int | float:
 
 def version(value: object) -> VersionKey | None:
     """Return the precedence key of a version in text, or None."""
-    exact = text(value)
+    exact = value if type(value) is str else text(value)
     return None if exact is None else parse_version(exact)
 
 
