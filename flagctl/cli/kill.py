@@ -107,7 +107,12 @@ def unkill(
 def kills(
     context: typer.Context,
     *,
-    env: Env,
+    env: Annotated[
+        str | None,
+        typer.Option(
+            "--env", metavar="ENV", help="One environment; default: all.", autocompletion=complete_environments
+        ),
+    ] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Sign the same list again, after a rotation of keys.")] = False,
     dry_run: DryRun = False,
     recover: Recover = False,
@@ -119,6 +124,7 @@ def kills(
     l2: SharedCache = None,
 ) -> None:
     """Show what is forced off."""
+    from flagctl.errors import UsageError
     from flagctl.ops.kill import list_kills, renew_kills
     from flagctl.ops.kill_model import KillOptions
     from flagctl.ops.publishing import find_kill_signers
@@ -126,7 +132,13 @@ def kills(
 
     session = session_of(context)
     session.format("text", "json")
-    target = _target(session, env, _overrides(remote, endpoint_url, region, trust, l2))
+    overrides = _overrides(remote, endpoint_url, region, trust, l2)
+    if env is None:
+        if renew or (remote is not None and trust is not None):
+            raise UsageError("which environment?", hint="add --env ENV")
+        _show_all(session, overrides)
+        return
+    target = _target(session, env, overrides)
     if renew:
         signers = find_kill_signers(_root(session), env, key or ())
         _show(session, renew_kills(target, signers, KillOptions(dry_run=dry_run, recover=recover)))
@@ -135,6 +147,20 @@ def kills(
     session.emit(listing, render_kills)
     for warning in listing.warnings:
         session.console.warning(warning)
+
+
+def _show_all(session: Session, overrides: "TargetOverrides") -> None:
+    from flagctl.ops.kill import list_kills
+    from flagctl.ops.kill_model import AllKills
+    from flagctl.ops.loading import load, readable
+    from flagctl.report.kills import render_all_kills
+
+    names = readable(load(session.root)).config.environments
+    listings = tuple(list_kills(_target(session, name, overrides)) for name in names)
+    session.emit(AllKills(environments=listings), render_all_kills)
+    for listing in listings:
+        for warning in listing.warnings:
+            session.console.warning(f"{listing.environment}: {warning}")
 
 
 def _overrides(

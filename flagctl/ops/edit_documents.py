@@ -138,14 +138,13 @@ class DocumentEdits(RuleEdits):
         }
 
     def _usual_folder(self, owner: str) -> str:
-        """Return the folder where most flags of an owner are."""
+        """Return the folder where most flags of an owner are; for a new owner, the one that all flags are below."""
         line = f"owner: {owner}".encode()
-        folders = Counter(
-            posixpath.dirname(path)
-            for path, content in self.workspace.files.items()
-            if line in content and b"kind: flag" in content
-        )
-        return folders.most_common(1)[0][0] if folders else ""
+        flags = {path: content for path, content in self.workspace.files.items() if b"kind: flag" in content}
+        folders = Counter(posixpath.dirname(path) for path, content in flags.items() if line in content)
+        if folders:
+            return folders.most_common(1)[0][0]
+        return posixpath.commonpath([posixpath.dirname(path) for path in flags]) if flags else ""
 
     def _with_modeline(self, path: str, kind: str, text: str) -> str:
         """Put the comment that names the schema on top, if the neighbours have one."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.diagnostics import did_you_mean
-from flagctl.errors import UsageError
 from flagctl.ops.loading import checked, find_flag, load, one_environment, readable
 from flagctl.ops.places import Places, SourcePlace
 

@@ -171,9 +171,14 @@ def analyze(options: AnalyzeOptions) -> AnalyzeResult:
         RemoteError: If the store cannot be read.
         FindingsError: If the flag files have errors.
     """
-    experiment = find_experiment(readable(load(options.root, revision=options.revision)), options.key)
-    data = read_until_look(experiment, options)
-    return _decided(data, options)
+    return analyze_experiment(
+        find_experiment(readable(load(options.root, revision=options.revision)), options.key), options
+    )
+
+
+def analyze_experiment(experiment: Experiment, options: AnalyzeOptions) -> AnalyzeResult:
+    """As `analyze`, of an experiment that was read already."""
+    return _decided(read_until_look(experiment, options), options)
 
 
 def _decided(data: ExperimentData, options: AnalyzeOptions) -> AnalyzeResult:
@@ -331,5 +336,6 @@ def need_warehouse() -> None:
     missing = [name for name in ("ibis", "duckdb", "scipy", "pyarrow") if find_spec(name) is None]
     if missing:
         raise UsageError(
-            f"analyses need {', '.join(missing)}, which is not installed", hint='pip install "flagctl[experiments]"'
+            f"analyses need packages that are not installed: {', '.join(missing)}",
+            hint='pip install "flagctl[experiments]"',
         )

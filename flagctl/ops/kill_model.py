@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from flagctl.bundle.fields import format_instant
 from flagctl.errors import UsageError
 from flagctl.evaluator.instants import parse_instant
-from flagctl.ops.publish_model import result_document
+from flagctl.ops.publish_model import FORMAT_VERSION, result_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,3 +156,14 @@ class KillListing:
     def to_dict(self) -> dict[str, Any]:
         """Return the listing as JSON values (`schemas/output-kills.schema.json`)."""
         return result_document(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllKills:
+    """The kill lists of all environments."""
+
+    environments: tuple[KillListing, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the listings as JSON values (`schemas/output-kills.schema.json`)."""
+        return {"format_version": FORMAT_VERSION, "environments": [one.to_dict() for one in self.environments]}

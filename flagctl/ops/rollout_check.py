@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from flagctl.model import Flag, Repository, Rule
+    from flagctl.model import Flag, Rule
     from flagctl.model.strategy import Strategy
     from flagctl.ops.edit import Draft
     from flagctl.ops.edit_apply import ApplyOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.errors import NothingMatchedError
 from flagctl.model.strategy import expand
 from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.rollout import expected, rollouts_of, strategy_of
@@ -13,7 +13,7 @@ from flagctl.ops.rollout import expected, rollouts_of, strategy_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flagctl.model import Flag, Repository, Rule
+    from flagctl.model import Flag, Rule
     from flagctl.ops.measure import PopulationOptions
 
 _DAY: Final = 86_400_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.errors import NothingMatchedError
 from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.measure import PopulationOptions, compiled, list_reader, need_numpy, paths_of, population_file
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flagctl.evaluator.document import Document
-    from flagctl.model import Repository
     from flagctl.population.simulate import SimulatedFlag, Steps
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.ops.kill_change import KillChange
-    from flagctl.ops.kill_model import KillEntry, KillListing, KillResult
+    from flagctl.ops.kill_model import AllKills, KillEntry, KillListing, KillResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,14 @@ def render_kill(report: KillReport, style: Style) -> str:
 def render_kills(listing: KillListing, style: Style) -> str:
     """Return the flags that are forced off."""
     return _table(listing.kills, style)
+
+
+def render_all_kills(listings: AllKills, style: Style) -> str:
+    """Return the flags that are forced off, environment by environment."""
+    return "\n\n".join(
+        f"{style.paint(plain(listing.environment), 'bold')}\n{render_kills(listing, style)}"
+        for listing in listings.environments
+    )
 
 
 def _table(kills: Sequence[KillEntry], style: Style) -> str:

@@ -40,6 +40,7 @@ CASES = [
     ("kill", ["kill", "new-checkout", "--env", "development", "--reason", "test", "--any-flag"], 0),
     ("kill", ["kills", "--env", "development", "--renew"], 0),
     ("kills", ["kills", "--env", "development"], 0),
+    ("kills", ["kills"], 0),
     ("doctor", ["doctor"], 0),
     ("bench", ["bench", "--quick", "--flags", "20"], 0),
 ]

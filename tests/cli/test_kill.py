@@ -42,6 +42,11 @@ def test_a_kill_reaches_a_running_application_and_is_lifted_again(cli, live) -> 
         listing = cli("kills", "--env", "development").stdout
         assert "new-checkout" in listing
         assert "ada" in listing
+        everywhere = cli("kills").stdout
+        assert everywhere.startswith("development\n")
+        assert "new-checkout" in everywhere
+        assert everywhere.endswith("production\nnothing is forced off\n")
+        assert "which environment?" in cli("kills", "--renew", exit_code=2).stderr
         assert "lifted" in cli("unkill", "new-checkout", "--env", "development").stdout
         app.refresh()
         assert app.is_enabled("new-checkout", USER)

@@ -253,6 +253,14 @@ def test_a_flag_can_be_made_from_data_and_copied(repository: FlagRepository, roo
         repository.create_flag({**data, "key": "Wrong Key"})
 
 
+def test_a_flag_of_a_new_owner_goes_where_all_flags_are(tmp_path: Path) -> None:
+    (tmp_path / "flags").mkdir()
+    (tmp_path / "flagctl.yaml").write_text("kind: config\nversion: 1\nproject: p\nenvironments: {production: {}}\n")
+    (tmp_path / "flags" / "a.yaml").write_text("kind: flag\nkey: a\nowner: team-a\ntype: boolean\ndefault: on\n")
+    result = FlagRepository(tmp_path).create(NewFlag(key="b", owner="team-b"))
+    assert [file.path for file in result.plan.files] == ["flags/b.yaml"]
+
+
 def test_everything_of_an_owner_goes_to_another_one(repository: FlagRepository) -> None:
     result = repository.rename_owner("team-mobile", "team-apps")
     assert len(result.plan.files) == sum(flag.owner == "team-apps" for flag in repository.list_flags()) > 2
