@@ -163,6 +163,15 @@ class Client(Guardable, Completable):
         """Return a flag's value with variant, reason, error, rule and metadata; the type is not checked."""
         return self._flags.evaluate(key, context, default)
 
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None
+    ) -> EvaluationDetails:
+        """As `evaluate`, but a value that is not of the type `kind` (without it, the default's) is an error.
+
+        `kind` is `bool`, `str`, `int`, `float`, or `dict` for any JSON object or array. Values fit as in `get_value`.
+        """
+        return self._flags.evaluate_typed(key, context, default, kind)
+
     def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the values of all flags that have one for this context."""
         return self._flags.evaluate_all(context)

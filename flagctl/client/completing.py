@@ -109,6 +109,12 @@ class CompletedFlags:
         """Answer as `FlagSet.evaluate`."""
         return self._served.evaluate(key, self._for(key, context), default)
 
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None, /
+    ) -> EvaluationDetails:
+        """Answer as `FlagSet.evaluate_typed`."""
+        return self._served.evaluate_typed(key, self._for(key, context), default, kind)
+
     def evaluate_all(self, context: Mapping[str, Any] | None = None, /) -> dict[str, Any]:
         """Answer as `FlagSet.evaluate_all`."""
         return self._served.evaluate_all(self._completing.complete(context))

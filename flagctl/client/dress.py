@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Evaluating(Protocol):
-    """The five methods of `FlagSet`, with its promises: none raises, none takes a lock or does I/O of its own."""
+    """The methods of `FlagSet` that answer, with its promises: none raises, none takes a lock or does I/O of its own."""
 
     def is_enabled(self, key: str, context: Mapping[str, Any] | None = None, /) -> bool:
         """Return the value of a boolean flag; False on any error."""
@@ -32,6 +32,11 @@ class Evaluating(Protocol):
 
     def evaluate(self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, /) -> EvaluationDetails:
         """Return a flag's value with variant, reason, rule and metadata."""
+
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None, /
+    ) -> EvaluationDetails:
+        """Return the same, or an error with the default if the value has another type."""
 
     def evaluate_all(self, context: Mapping[str, Any] | None = None, /) -> dict[str, Any]:
         """Return the value of every flag by key."""

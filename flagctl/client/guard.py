@@ -16,7 +16,6 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar, final
 
 from flagctl.errors import UsageError
-from flagctl.evaluator.details import Answer, EvaluationDetails, typed_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from flagctl.client.breaker import Permit
     from flagctl.client.dress import Evaluating
     from flagctl.client.guard_book import FlagGuard, GuardBook
+    from flagctl.evaluator.details import EvaluationDetails
 
     Context = Mapping[str, Any] | None
     Exceptions = type[BaseException] | tuple[type[BaseException], ...]
@@ -101,10 +101,7 @@ class Guard(Generic[Yielded_co]):
         """What is served: without a default, whether the flag is on; else a value of the default's type."""
         if self._default is _NOTHING:
             return self.details.value is True
-        details = self.details
-        if details.variant is None:
-            return self._default
-        return typed_value(Answer(details.reason, variant=(details.variant, details.value)), self._default)[1]
+        return self.details.value
 
     @property
     def is_probe(self) -> bool:
@@ -118,15 +115,14 @@ class Guard(Generic[Yielded_co]):
     def __enter__(self) -> Yielded_co:
         book = self._book
         flag = self._flag = book.find(self.key)
-        default = None if self._default is _NOTHING else self._default
         if flag is None:
-            self.details = self._flags().evaluate(self.key, self.context, default)
+            self.details = self._evaluate(self._flags())
         else:
             self._generation = flag.generation
             if flag.is_open:
-                self._try_again(flag, default)
+                self._try_again(flag)
             else:
-                self.details = self._flags().evaluate(self.key, self.context, default)
+                self.details = self._evaluate(self._flags())
             self._began = book.monotonic()
         if self._default is _NOTHING:
             return self.details.value is True  # type: ignore[return-value]
@@ -171,12 +167,17 @@ class Guard(Generic[Yielded_co]):
         self._default = default
         return self
 
-    def _try_again(self, flag: FlagGuard, default: Any) -> None:
+    def _evaluate(self, flags: Evaluating) -> EvaluationDetails:
+        if self._default is _NOTHING:
+            return flags.evaluate_typed(self.key, self.context, None, bool)
+        return flags.evaluate_typed(self.key, self.context, self._default)
+
+    def _try_again(self, flag: FlagGuard) -> None:
         """Evaluate while the breaker is open: for real if this is the one probe, and the real answer is not `off`."""
         probe = self._book.probe(flag)
         if probe is not None:
             permit, flags = probe
-            details = flags.evaluate(self.key, self.context, default)
+            details = self._evaluate(flags)
             if details.variant is not None and details.variant != flag.off:
                 self._permit = permit
                 self.details = details
@@ -185,7 +186,7 @@ class Guard(Generic[Yielded_co]):
             flag.breaker.gave_up(permit)
             self.details = details  # `off` either way; the reason is the real one
             return
-        self.details = self._flags().evaluate(self.key, self.context, default)
+        self.details = self._evaluate(self._flags())
 
 
 @final

@@ -39,7 +39,15 @@ class ListedFlags:
 
     def evaluate(self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, /) -> EvaluationDetails:
         """Answer as `FlagSet.evaluate`."""
-        details = self._served.evaluate(key, context, default)
+        return self._amended(key, self._served.evaluate(key, context, default))
+
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None, /
+    ) -> EvaluationDetails:
+        """Answer as `FlagSet.evaluate_typed`."""
+        return self._amended(key, self._served.evaluate_typed(key, context, default, kind))
+
+    def _amended(self, key: str, details: EvaluationDetails) -> EvaluationDetails:
         try:
             lists = self._known[key]
         except (KeyError, TypeError):

@@ -38,6 +38,16 @@ class NotReady:
         """Return details with the default and the error code ``PROVIDER_NOT_READY``."""
         return EvaluationDetails(default, None, Reason.ERROR, ErrorCode.PROVIDER_NOT_READY, _MESSAGE)
 
+    def evaluate_typed(
+        self,
+        key: str,
+        context: Mapping[str, Any] | None = None,
+        default: Any = None,
+        kind: type | None = None,  # noqa: ARG002
+    ) -> EvaluationDetails:
+        """As `evaluate`."""
+        return self.evaluate(key, context, default)
+
     def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
         """Return nothing."""
         return {}

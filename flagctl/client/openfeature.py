@@ -22,7 +22,7 @@ import os
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.client.client import Client
 from flagctl.client.openfeature_events import Health, Watch
@@ -159,25 +159,25 @@ class FlagProvider(AbstractProvider):
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
         """Resolve a boolean flag."""
-        return self._resolve(flag_key, default_value, evaluation_context, _BOOLEAN)
+        return self._resolve(flag_key, default_value, evaluation_context, bool)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """Resolve a string flag."""
-        return self._resolve(flag_key, default_value, evaluation_context, _STRING)
+        return self._resolve(flag_key, default_value, evaluation_context, str)
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """Resolve a number flag whose value is integral."""
-        return self._resolve(flag_key, default_value, evaluation_context, _INTEGER)
+        return self._resolve(flag_key, default_value, evaluation_context, int)
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """Resolve a number flag."""
-        return self._resolve(flag_key, default_value, evaluation_context, _FLOAT)
+        return self._resolve(flag_key, default_value, evaluation_context, float)
 
     def resolve_object_details(
         self,
@@ -186,7 +186,7 @@ class FlagProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """Resolve a JSON flag whose value is an object or an array; the value is the caller's own copy."""
-        return self._resolve(flag_key, default_value, evaluation_context, _OBJECT)
+        return self._resolve(flag_key, default_value, evaluation_context, dict)
 
     def track(
         self,
@@ -215,31 +215,22 @@ class FlagProvider(AbstractProvider):
         )
 
     def _resolve(
-        self, key: str, default: Any, context: EvaluationContext | None, wanted: _Wanted
+        self, key: str, default: Any, context: EvaluationContext | None, kind: type
     ) -> FlagResolutionDetails[Any]:
         try:
             attributes = _attributes(context)
         except Exception as error:  # noqa: BLE001 - foreign code inside the context may raise anything
             message = f"reading the context raised {type(error).__name__}"
             return FlagResolutionDetails(default, ErrorCode.INVALID_CONTEXT, message, Reason.ERROR)
-        details = self._source.evaluate(key, attributes, default)
-        metadata = self._metadata(details)
-        value = details.value
-        if details.variant is not None:
-            value = wanted.fit(value)
-            if value is None:
-                message = f"the flag's value is a {_type_name(details.value)}, which is not {wanted.name}"
-                return FlagResolutionDetails(
-                    default, ErrorCode.TYPE_MISMATCH, message, Reason.ERROR, flag_metadata=metadata
-                )
+        details = self._source.evaluate_typed(key, attributes, default, kind)
         code = None if details.error_code is None else _ERROR_CODES[details.error_code]
         return FlagResolutionDetails(
-            value,
+            details.value,
             code,
             f"flag {key} not found" if code is ErrorCode.FLAG_NOT_FOUND else details.error_message,
             _REASONS[details.reason],
             details.variant,
-            metadata,
+            self._metadata(details),
         )
 
     def _metadata(self, details: EvaluationDetails) -> dict[str, bool | int | float | str]:
@@ -316,43 +307,6 @@ def _attributes(context: EvaluationContext | None) -> dict[str, Any]:
     if context.targeting_key is not None:
         attributes["targeting_key"] = context.targeting_key
     return attributes
-
-
-class _Wanted(NamedTuple):
-    """What a typed method takes.
-
-    Attributes:
-        name: For messages.
-        fit: Returns the value in the wanted type, or None.
-    """
-
-    name: str
-    fit: Callable[[Any], Any]
-
-
-def _integral(value: Any) -> int | None:
-    if type(value) is float and value == value // 1:
-        return int(value)
-    return value if type(value) is int else None
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value) if type(value) is int or type(value) is float else None
-    except OverflowError:
-        return None
-
-
-_BOOLEAN: Final = _Wanted("a boolean", lambda value: value if type(value) is bool else None)
-_STRING: Final = _Wanted("a string", lambda value: value if type(value) is str else None)
-_INTEGER: Final = _Wanted("an integer", _integral)
-_FLOAT: Final = _Wanted("a number that a float can hold", _number)
-_OBJECT: Final = _Wanted("an object or array", lambda value: value if type(value) in {dict, list} else None)
-
-
-def _type_name(value: Any) -> str:
-    names = {bool: "boolean", str: "string", int: "number", float: "number", dict: "JSON object", list: "JSON array"}
-    return names.get(type(value), "JSON value")
 
 
 def _renew_locks() -> None:

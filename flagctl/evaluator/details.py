@@ -332,40 +332,18 @@ def typed_value(answer: Answer, default: Any, kind: type | None = None) -> tuple
     return False, default
 
 
-def typed_details(answer: Answer, default: Any, kind: type | None) -> tuple[bool, EvaluationDetails]:
-    """Return details for a typed call; see `typed_value`.
-
-    Returns:
-        Whether the answer's value, if it has one, fits; and the details: an error with the default where it does not.
-    """
-    if not answer.has_value:
-        return True, answer.own_details(default)
-    if kind is None or isinstance(kind, type):
-        fits, value = typed_value(answer, default, kind)
-    else:
-        fits, value = False, default
-    if fits and type(value) is answer.kind:
-        return True, answer.own_details(default)
-    metadata = NO_METADATA if answer.facts is None else answer.facts.mapping()
-    if fits:
-        return True, EvaluationDetails(value, answer.variant, answer.reason, None, None, answer.rule, metadata)
-    wanted = type(default) if kind is None else kind
-    message = f"the flag's value is {_named(type(answer.own_value()))}, which is not {_named(wanted, _WANTED)}"
-    return False, EvaluationDetails(
-        default, None, Reason.ERROR, ErrorCode.TYPE_MISMATCH, message, answer.rule, metadata
-    )
-
-
-_HELD: Final = {
+_HAS: Final = {
     bool: "a boolean",
     str: "a string",
     int: "a number",
     float: "a number",
     dict: "a JSON object",
     list: "a JSON array",
+    type(None): "null",
 }
-_WANTED: Final = {
-    **_HELD,
+_WANTS: Final[dict[object, str]] = {
+    bool: "a boolean",
+    str: "a string",
     int: "an integer",
     float: "a number that a float can hold",
     dict: "an object or array",
@@ -373,5 +351,23 @@ _WANTED: Final = {
 }
 
 
-def _named(kind: object, names: Mapping[type, str] = _HELD) -> str:
-    return names.get(kind, "of the type asked for") if isinstance(kind, type) else "of the type asked for"
+def typed_details(answer: Answer, default: Any, kind: object) -> tuple[bool, EvaluationDetails]:
+    """Return details for a typed call; see `typed_value`.
+
+    Returns:
+        Whether the answer's value, if it has one, fits; and the details: an error with the default where it does not.
+    """
+    if not answer.has_value:
+        return True, answer.own_details(default)
+    asked = kind if kind is None or isinstance(kind, type) else type  # no value is a type, so nothing fits
+    fits, value = typed_value(answer, default, asked)
+    if fits and type(value) is answer.kind:
+        return True, answer.own_details(default)
+    metadata = NO_METADATA if answer.facts is None else answer.facts.mapping()
+    if fits:
+        return True, EvaluationDetails(value, answer.variant, answer.reason, None, None, answer.rule, metadata)
+    has, wants = _HAS[type(answer.own_value())], _WANTS.get(asked or type(default), "what was asked for")
+    message = f"the flag's value is {has}, which is not {wants}"
+    return False, EvaluationDetails(
+        default, None, Reason.ERROR, ErrorCode.TYPE_MISMATCH, message, answer.rule, metadata
+    )

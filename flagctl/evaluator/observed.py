@@ -17,7 +17,16 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from flagctl.evaluator.builder import Builder
-from flagctl.evaluator.details import Answer, ErrorCode, EvaluationDetails, Reason, Variant, stale, typed_value
+from flagctl.evaluator.details import (
+    Answer,
+    ErrorCode,
+    EvaluationDetails,
+    Reason,
+    Variant,
+    stale,
+    typed_details,
+    typed_value,
+)
 from flagctl.evaluator.flagset import FlagSet, is_stale
 from flagctl.evaluator.instants import instant_of, to_ms
 
@@ -151,6 +160,15 @@ class ObservedFlagSet(FlagSet):
         self._note(key, answer, context)
         return answer.own_details(default)
 
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None
+    ) -> EvaluationDetails:
+        """Answer as `FlagSet.evaluate_typed`."""
+        answer = self._find(key, context)
+        fits, details = typed_details(answer, default, kind)
+        self._note(key, answer, context, fits=fits)
+        return details
+
     def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None = None) -> Variant | None:
         """Answer as `FlagSet.get_variant`."""
         try:
@@ -264,6 +282,16 @@ class CarefulFlagSet(ObservedFlagSet):
         self._log(key, answer, context, (True, details.value, begin))
         return stale(details) if self._stale else details
 
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None
+    ) -> EvaluationDetails:
+        """Answer as `FlagSet.evaluate_typed`."""
+        begin = perf_counter_ns()
+        answer = self._find(key, context)
+        fits, details = typed_details(answer, default, kind)
+        self._log(key, answer, context, (fits, details.value, begin))
+        return stale(details) if self._stale else details
+
     def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None = None) -> Variant | None:
         """Answer as `FlagSet.get_variant`."""
         begin = perf_counter_ns()
@@ -274,18 +302,6 @@ class CarefulFlagSet(ObservedFlagSet):
         value = answer.own_value()
         self._log(flag, answer, context, (True, value, begin), exposes=served)
         return Variant(answer.variant, value) if served else None  # type: ignore[arg-type]
-
-    def _find(self, key: Any, context: Any) -> Answer:
-        """Evaluate as `_answer`, the fast way if possible."""
-        try:
-            answer = self._plans[key]
-            if type(context) is dict:
-                return answer(context, None) if answer else answer  # type: ignore[no-any-return]
-        except MemoryError:
-            raise
-        except Exception:  # noqa: BLE001, S110 - told apart below
-            pass
-        return self._answer(key, context, None)
 
     def _log(
         self, key: Any, answer: Answer, context: Any, served: tuple[bool, Any, int], *, exposes: bool = True

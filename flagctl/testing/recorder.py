@@ -302,5 +302,11 @@ class _Recorded:
         self._observed.evaluate(key, context, default)
         return self._served.evaluate(key, context, default)
 
+    def evaluate_typed(
+        self, key: str, context: Mapping[str, Any] | None = None, default: Any = None, kind: type | None = None
+    ) -> EvaluationDetails:
+        self._observed.evaluate_typed(key, context, default, kind)
+        return self._served.evaluate_typed(key, context, default, kind)
+
     def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
         return self._served.evaluate_all(context)

@@ -47,6 +47,16 @@ class Unready:
         self._book.unknown(text(key), _REASON).count += 1
         return NOT_READY.evaluate(key, context, default)
 
+    def evaluate_typed(
+        self,
+        key: str,
+        context: Mapping[str, Any] | None = None,
+        default: Any = None,
+        kind: type | None = None,  # noqa: ARG002
+    ) -> EvaluationDetails:
+        """As `evaluate`."""
+        return self.evaluate(key, context, default)
+
     def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
         """Return nothing."""
         return {}

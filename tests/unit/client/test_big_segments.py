@@ -14,7 +14,7 @@ from flagctl.bundle.envelope import seal
 from flagctl.bundle.layout import BundleContents, write_bundle
 from flagctl.bundle.unit_list import PAYLOAD_TYPE, ListPointer, list_file_key, list_key, write_pointer
 from flagctl.client.client import Client
-from flagctl.errors import UntrustedError
+from flagctl.errors import ConflictError, UntrustedError
 from flagctl.evaluator.lists import write_list
 from flagctl.ops.unit_lists import ListVersion, publish_list
 from tests.simulators.project import NOW, Project, ed25519_signer, eventually
@@ -264,7 +264,7 @@ def test_publishing_the_same_file_again_changes_nothing_and_a_foreign_pointer_st
     assert publish_list(target, project.publishers, version).action == "published"
     assert publish_list(target, project.publishers, version).action == "unchanged"
     remote.put(list_key("production", "vip-list"), b"garbage")
-    with pytest.raises(Exception, match="cannot be verified"):
+    with pytest.raises(ConflictError, match="cannot be verified"):
         publish_list(target, project.publishers, version)
 
 

@@ -9,7 +9,7 @@ import pytest
 from flagctl.bundle.blob import pack
 from flagctl.client import Client
 from flagctl.client.l2 import hint_of
-from flagctl.errors import UsageError
+from flagctl.errors import RemoteError, UsageError
 from flagctl.evaluator import ErrorCode
 from flagctl.storage import open_remote
 from flagctl.storage.redis import RedisRemote
@@ -312,7 +312,7 @@ def test_redis_that_was_flushed_is_filled_by_clients_alone_while_the_remote_is_d
     client = ready(make())
     (tmp_path / "remote").rename(tmp_path / "away")
     valkey.flush()
-    with pytest.raises(Exception, match="no manifest"):
+    with pytest.raises(RemoteError, match="no manifest"):
         client._updater.update()
     assert cache.get(MANIFEST, max_bytes=10_000) is not None
 
@@ -355,7 +355,7 @@ def test_poison_stays_while_nobody_can_say_what_is_right(project, remote, make, 
     client = ready(make())
     (tmp_path / "remote").rename(tmp_path / "away")
     cache.put(MANIFEST, b"what is this?")
-    with pytest.raises(Exception, match="no manifest"):
+    with pytest.raises(RemoteError, match="no manifest"):
         client._updater.update()
     assert cache.get(MANIFEST, max_bytes=10_000).data == b"what is this?"
 

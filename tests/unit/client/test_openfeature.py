@@ -11,7 +11,7 @@ import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent
-from openfeature.exception import ProviderFatalError, ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.hook import Hook
 from openfeature.provider import ProviderStatus
 
@@ -19,7 +19,7 @@ import flagctl
 from flagctl.client.sinks.memory import MemorySink
 from flagctl.compiler import compile_environment
 from flagctl.errors import UntrustedError, UsageError
-from flagctl.events import Conversion, Exposure
+from flagctl.events import Conversion, Exposure, Usage
 from flagctl.resources import data_path
 from flagctl.source import load_tree, read_tree
 from flagctl.testing import client_from, override
@@ -155,6 +155,27 @@ def test_tracked_events_and_exposures_reach_the_sinks():
     assert order.attrs == {"currency": "EUR"}
     assert (click.event, click.value) == ("click", 1.0)
     assert (exposure.experiment, exposure.variant, exposure.unit_id) == ("ranking-test", "neural", "user-1")
+
+
+def test_a_value_of_another_type_counts_as_an_error_and_is_no_exposure():
+    bundle = compile_environment(load_tree(read_tree(data_path("flags"))).repository, "production").data
+    sink = MemorySink()
+    with client_from(bundle, sinks=[sink]) as client, override(client, {"ranking-test": "neural"}):
+        api.set_provider_and_wait(flagctl.FlagProvider(client))
+        openfeature = api.get_client()
+        user = EvaluationContext("user-1", {"country": "DE"})
+        details = openfeature.get_boolean_details("search-ranking", False, user)
+        assert (details.value, details.variant, details.error_code) == (False, None, ErrorCode.TYPE_MISMATCH)
+        assert details.error_message == "the flag's value is a string, which is not a boolean"
+        assert details.flag_metadata["flagSetId"].endswith("/production")
+        assert openfeature.get_object_value("search-ranking", {}, user) == {}
+        assert openfeature.get_string_value("recommendations", "none", user) == "none"
+    assert sink.of(Exposure) == []
+    counted = {(usage.flag, usage.variant, usage.reason): usage.count for usage in sink.of(Usage)}
+    assert counted == {
+        ("search-ranking", None, "ERROR:TYPE_MISMATCH"): 2,
+        ("recommendations", None, "ERROR:TYPE_MISMATCH"): 1,
+    }
 
 
 class Hostile(dict):

@@ -46,7 +46,12 @@ def test_a_client_asks_redis_and_goes_on_without_it(valkey: Any, url: str) -> No
     client = Client("file:///nowhere", environment="production", fixed=load(bundle("vip")), lists=lists)
     assert client.is_enabled("flag", {"targeting_key": "user-1"})
     assert not client.is_enabled("flag", {"targeting_key": "other"})
-    assert client.evaluate("flag", {"targeting_key": "user-1"}).metadata["big_segments"] == {"vip": "healthy"}
+    for details in (
+        client.evaluate("flag", {"targeting_key": "user-1"}),
+        client.evaluate_typed("flag", {"targeting_key": "user-1"}, False, bool),
+        client.evaluate_typed("flag", {"targeting_key": "user-1"}, ""),
+    ):
+        assert details.metadata["big_segments"] == {"vip": "healthy"}
     valkey.stop()
     try:
         for number in range(8):

@@ -137,12 +137,67 @@ def test_a_typed_call_gets_the_value_only_if_it_fits_the_defaults_type(key, defa
     got = FIXED.get_value(key, {}, default)
     assert got == value
     assert type(got) is type(value)
+    details = FIXED.evaluate_typed(key, {}, default)
+    assert details.value == value
+    assert type(details.value) is type(value)
 
 
 def test_an_integral_float_is_an_integer_for_an_integer_default():
     flags = flagctl.load(bundle({"n": number(0)}).replace(b'["only",0]', b'["only",5.0]'))
     assert type(flags.get_value("n", {}, 1)) is int
     assert type(flags.get_value("n", {}, 1.0)) is float
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value"),
+    [
+        ("static", bool, True),
+        ("int", int, 100),
+        ("int", float, 100.0),
+        ("text", str, "A"),
+        ("json", dict, {"hosts": ["a"], "n": 1}),
+        ("json", list, {"hosts": ["a"], "n": 1}),
+        ("json-null", None, None),
+    ],
+)
+def test_a_typed_evaluation_gets_details_with_a_value_of_the_type_that_was_asked_for(key, kind, value):
+    details = FIXED.evaluate_typed(key, {}, None, kind)
+    assert (details.value, type(details.value)) == (value, type(value))
+    plain = FIXED.evaluate(key, {})
+    assert (details.variant, details.reason, details.error_code) == (plain.variant, Reason.STATIC, None)
+    assert details.metadata == plain.metadata
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "message"),
+    [
+        ("static", str, "the flag's value is a boolean, which is not a string"),
+        ("static", int, "the flag's value is a boolean, which is not an integer"),
+        ("float", int, "the flag's value is a number, which is not an integer"),
+        ("huge", float, "the flag's value is a number, which is not a number that a float can hold"),
+        ("text", bool, "the flag's value is a string, which is not a boolean"),
+        ("json", bool, "the flag's value is a JSON object, which is not a boolean"),
+        ("json-true", dict, "the flag's value is a boolean, which is not an object or array"),
+        ("json-null", dict, "the flag's value is null, which is not an object or array"),
+        ("text", bytes, "the flag's value is a string, which is not what was asked for"),
+        ("text", ["no type"], "the flag's value is a string, which is not what was asked for"),
+    ],
+)
+def test_a_typed_evaluation_of_a_value_that_does_not_fit_is_an_error_with_the_default(key, kind, message):
+    for flags in (FIXED, FIXED.with_state(frozenset(), stale=True)):
+        details = flags.evaluate_typed(key, {}, "mine", kind)
+        assert (details.value, details.variant) == ("mine", None)
+        assert (details.reason, details.error_code) == (Reason.ERROR, ErrorCode.TYPE_MISMATCH)
+        assert details.error_message == message
+        assert details.metadata == FIXED.evaluate(key, {}).metadata
+
+
+@pytest.mark.parametrize(
+    ("key", "context"), [("gone", {}), (7, {}), ("static", "no mapping"), ("disabled", None), ("no-default", {})]
+)
+def test_a_typed_evaluation_without_a_value_of_its_own_is_that_of_an_untyped_one(key, context):
+    for flags in (FIXED, FIXED.with_state(frozenset(), stale=True)):
+        assert flags.evaluate_typed(key, context, False, bool) == flags.evaluate(key, context, False)
 
 
 def test_is_enabled_is_false_for_flags_that_are_not_boolean():
@@ -297,6 +352,7 @@ def test_a_stale_snapshot_says_so_and_answers_the_same():
     assert stale.evaluate("gone").reason == "ERROR"
     assert stale.evaluate("rule", context).rule == "rule"
     assert stale.evaluate("rule", context) is stale.evaluate("rule", context)
+    assert stale.evaluate_typed("rule", context, False, bool) == stale.evaluate("rule", context)
     assert fresh.evaluate("rule", context).reason == "TARGETING_MATCH"
     assert stale.replace(fresh.document).evaluate("static").reason == "STALE"
 

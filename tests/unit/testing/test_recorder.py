@@ -50,7 +50,10 @@ def test_exposures_are_seen_once_and_only_where_the_experiment_decided(client):
 def test_a_value_of_another_type_is_no_exposure(client):
     with Recorder(client) as seen, override(client, {"ranking-test": "neural"}):
         assert client.get_value("search-ranking", USER, 1) == 1
+        assert client.evaluate_typed("search-ranking", USER, 2, int).value == 2
     seen.assert_not_exposed("ranking-test")
+    seen.assert_evaluated("search-ranking", variant=None, value=1)
+    seen.assert_evaluated("search-ranking", variant=None, value=2)
 
 
 def test_conversions_are_seen(client):

@@ -104,6 +104,7 @@ def test_a_completed_context_answers_as_an_eager_merge(
         context = _Foreign(context)
     for key in FLAGS:
         assert client.evaluate(key, context) == bare.evaluate(key, merged)
+        assert client.evaluate_typed(key, context, False, bool) == bare.evaluate(key, merged, False)
         assert client.is_enabled(key, context) == bare.is_enabled(key, merged)
     assert client.evaluate_all(context) == bare.evaluate_all(merged)
     assert client.complete({**own, "targeting_key": "u"}) == merged

@@ -13,6 +13,7 @@ from flagctl.client.sinks.memory import MemorySink
 from flagctl.client.telemetry.options import Telemetry
 from flagctl.errors import UsageError
 from flagctl.evaluator import Reason
+from flagctl.events import Usage
 from tests.unit.client.guards.flags import LIMITS, FailureError, Time, act, client_of, flag, flags_of, run
 
 USER = {"targeting_key": "user-1"}
@@ -200,7 +201,7 @@ def test_other_types_are_served_with_value_and_variant(time: Time) -> None:
     with client.guard("ranking", USER, "fallback") as served:
         assert served == ("v3", "neural")
     with client.guard("ranking", USER, 5) as number:
-        assert number == (5, "neural")
+        assert number == (5, None)
     with client.guard("ranking", USER) as on:
         assert on is False
     for _ in range(200):
@@ -208,6 +209,23 @@ def test_other_types_are_served_with_value_and_variant(time: Time) -> None:
             raise FailureError
     with client.guard("ranking", USER, "fallback") as served:
         assert served == ("v1", "classic")
+
+
+def test_code_that_got_a_default_because_of_its_type_trips_no_variant_and_counts_as_a_mismatch(time: Time) -> None:
+    sink = MemorySink()
+    entry = flag(type="string", variants=[["neural", "v3"], ["classic", "v1"]])
+    client = client_of(flags_of(ranking=entry), time, sinks=[sink])
+    for _ in range(200):
+        with pytest.raises(FailureError), client.guard("ranking", USER) as on:
+            raise FailureError(on)
+        guard = client.guard("ranking", USER, 5)
+        with pytest.raises(FailureError), guard:
+            raise FailureError
+    assert (guard.value, guard.variant, guard.details.error_code) == (5, None, "TYPE_MISMATCH")
+    assert client.get_value("ranking", USER, "") == "v3"
+    client.close()
+    counted = {(usage.variant, usage.reason): usage.count for usage in sink.of(Usage)}
+    assert counted == {(None, "ERROR:TYPE_MISMATCH"): 400, ("neural", "STATIC"): 1}
 
 
 def test_json_values_are_served_as_copies_of_their_own(time: Time) -> None:

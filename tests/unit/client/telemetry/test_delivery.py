@@ -203,13 +203,14 @@ def test_evaluations_before_the_first_bundle_are_counted(tmp_path: Path) -> None
     client.is_enabled("a", {})
     client.get_value("a", {}, 1)
     client.evaluate("b", {})
+    assert client.evaluate_typed("b", {}, 5, bool) == client.evaluate("b", {}, 5)
     client.get_variant("b", {})
     client.evaluate_all({})
     client.track_conversion(None, {"targeting_key": "u"}, metric="m")
     client.measure("m", 1.0, {"targeting_key": "u"}, attributes={"a": "b"})
     client.close()
     counted = {(usage.flag, usage.reason): usage.count for usage in sink.of(Usage)}
-    assert counted == {("a", "ERROR:PROVIDER_NOT_READY"): 2, ("b", "ERROR:PROVIDER_NOT_READY"): 1}
+    assert counted == {("a", "ERROR:PROVIDER_NOT_READY"): 2, ("b", "ERROR:PROVIDER_NOT_READY"): 3}
     (measurement,) = sink.of(Measurement)
     assert (measurement.unit_id, measurement.attrs) == (None, {})  # what is personal is not known yet
     status = client.status().telemetry

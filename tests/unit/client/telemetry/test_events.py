@@ -26,11 +26,11 @@ def counts(sink: MemorySink) -> Counter[tuple[str, str | None, str]]:
     return found
 
 
-@pytest.mark.parametrize("method", ["is_enabled", "get_value", "evaluate", "get_variant"])
+@pytest.mark.parametrize("method", ["is_enabled", "get_value", "evaluate", "evaluate_typed", "get_variant"])
 def test_serving_through_an_experiment_is_one_exposure_per_unit(method: str) -> None:
     sink = MemorySink()
     client = client_of(sink)
-    arguments = {"get_value": (False,)}.get(method, ())
+    arguments = {"get_value": (False,), "evaluate_typed": (False, bool)}.get(method, ())
     key = "button-test" if method == "get_variant" else "button"
     for _ in range(3):
         for number in range(20):
@@ -60,6 +60,8 @@ def test_what_serves_no_variant_of_a_running_experiment_is_no_exposure() -> None
     client.get_variant("old-test", user)
     client.get_variant("no-test", user)
     client.get_value("color", user, 7)
+    client.evaluate_typed("color", user, 7)
+    client.evaluate_typed("color", user, None, dict)
     client.is_enabled("color", user)
     client.is_enabled("button", {})
     client.close()
@@ -68,7 +70,7 @@ def test_what_serves_no_variant_of_a_running_experiment_is_no_exposure() -> None
         ("needs-button", "on", "DEFAULT"): 1,
         ("button", "on", "TARGETING_MATCH"): 2,
         ("old", "on", "SPLIT"): 1,
-        ("color", None, "ERROR:TYPE_MISMATCH"): 2,
+        ("color", None, "ERROR:TYPE_MISMATCH"): 4,
         ("button", "off", "DEFAULT"): 1,
     }
 
@@ -196,16 +198,18 @@ def test_a_log_entry_says_what_was_served_and_why() -> None:
     client.is_enabled("plain", {})
     client.get_value("color", {"targeting_key": "u", "n": {1, 2}, "at": object()}, "#000")
     client.get_value("color", {"targeting_key": "u"}, 7)
+    client.evaluate_typed("color", {"targeting_key": "u"}, 8, int)
     client.evaluate("button", "wrong", {"x": 1})  # type: ignore[arg-type]
     client.get_variant("button-test", {"targeting_key": "u", "country": "DE"})
     client.close()
-    color, mismatch, wrong, variant = sink.of(Evaluation)
+    color, mismatch, typed, wrong, variant = sink.of(Evaluation)
     assert (color.reason, color.rule, color.error_code, color.unit_id) == ("SPLIT", "test", None, "u")
     assert json.loads(color.value) in {"#f00", "#00f"}
     assert json.loads(color.context or "") == {"targeting_key": "u", "n": [1, 2], "at": "<object>"}
     assert color.duration_ns is not None
     assert 0 < color.duration_ns < 10**9
     assert (mismatch.value, mismatch.variant, mismatch.error_code) == ("7", None, "TYPE_MISMATCH")
+    assert (typed.value, typed.variant, typed.error_code) == ("8", None, "TYPE_MISMATCH")
     assert (wrong.value, wrong.reason, wrong.error_code) == ('{"x":1}', "ERROR", "INVALID_CONTEXT")
     assert (wrong.context, wrong.unit_id) == (None, None)
     assert (variant.flag, variant.variant, variant.rule) == ("button", "on", "germans")
