@@ -111,8 +111,12 @@ def holdout(options: HoldoutOptions) -> HoldoutResult:
         RemoteError: If the store cannot be read.
         FindingsError: If the flag files have errors.
     """
+    return compare_holdout(readable(load(options.events.root, revision=options.events.revision)), options)
+
+
+def compare_holdout(repository: Repository, options: HoldoutOptions) -> HoldoutResult:
+    """As `holdout`, of a repository that was read already."""
     reading = options.events
-    repository = readable(load(reading.root, revision=reading.revision))
     layer, experiments = _layer(repository, reading.key)
     names = options.names or tuple(
         dict.fromkeys(name for one in experiments if one.primary is not None for name in one.primary.events)

@@ -1,4 +1,4 @@
-"""What an experiment measured as SVG: effects with their intervals, and the primary metric over time."""
+"""What an experiment measured as SVG, effects with their intervals and the primary metric over time; and how long it must run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flagctl.experiments.analysis import MetricResult, Results
+    from flagctl.ops.experiment_power import PowerResult
 
 
 def effects_svg(results: Results, show: Callable[[float], str]) -> str:
@@ -71,4 +72,27 @@ def over_time_svg(results: Results) -> str:
         lambda value: f"{value:.3g}",
         label,
         vertical=(float(planned - 1), "planned end") if planned else None,
+    )
+
+
+def power_svg(result: PowerResult, show: Callable[[float], str]) -> str:
+    """Return the smallest effect that is seen, by days if it is known how many units come each day, else by units.
+
+    Args:
+        result: Of the plan.
+        show: Writes a relative difference.
+    """
+    plan, per_day = result.plan, result.per_day
+
+    def place(units: float) -> float:
+        return units / per_day + result.wait_days if per_day else units
+
+    points = tuple((place(units), effect) for units, effect in result.line)
+    needed = f"{plan.days} days" if plan.days is not None else f"{plan.units:,} units"
+    return plots.lines(
+        f"Smallest effect on {result.metric} that is seen, by {'days' if per_day else 'units'}: {needed} are needed",
+        [plots.Series(label=result.metric, points=points)],
+        show,
+        (lambda days: f"{days:.0f} d") if per_day else (lambda units: f"{units:,.0f}"),
+        vertical=(place(plan.units), needed),
     )

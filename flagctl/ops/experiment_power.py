@@ -10,6 +10,7 @@ from flagctl.ops.experiment_analyze import DAY_MS, find_experiment, need_warehou
 from flagctl.ops.loading import load, readable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from flagctl.experiments.estimates import Reduced
@@ -63,6 +64,8 @@ class PowerResult:
         plan: For the wanted effect.
         others: The same effect by the other rules.
         curve: (units, relative effect) that can be seen.
+        line: The same at many sizes, for a picture.
+        wait_days: Days until a unit's values are complete; part of the duration.
     """
 
     experiment: str
@@ -74,6 +77,8 @@ class PowerResult:
     plan: Plan
     others: tuple[Plan, ...]
     curve: tuple[tuple[int, float | None], ...]
+    line: tuple[tuple[int, float], ...] = ()
+    wait_days: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-experiment-power.schema.json`)."""
@@ -98,10 +103,14 @@ def power(options: PowerOptions) -> PowerResult:
         UsageError: If no baseline is given, or it does not vary.
         FindingsError: If the flag files have errors.
     """
+    return plan_experiment(find_experiment(readable(load(options.root)), options.key), options)
+
+
+def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResult:
+    """As `power`, of an experiment that was read already."""
     need_warehouse()
     from flagctl.experiments.power import sample_size, smallest_effect
 
-    experiment = find_experiment(readable(load(options.root)), options.key)
     metric = _metric(experiment, options.metric)
     baseline, measured, traffic = _baseline(experiment, metric, options)
     if baseline.variance <= 0:
@@ -114,7 +123,11 @@ def power(options: PowerOptions) -> PowerResult:
     effect = relative * abs(baseline.mean)
     plan = sample_size(baseline, effect, design, per_day=per_day)
     methods = [one for one in ("fixed", "hybrid", "sequential", "group_sequential") if one != design.method]
-    sizes = [max(2 * len(design.shares), int(plan.units * step)) for step in _STEPS]
+
+    def seen(steps: Iterable[float]) -> tuple[tuple[int, float], ...]:
+        sizes = [max(2 * len(design.shares), int(plan.units * step)) for step in steps]
+        return tuple((size, smallest_effect(baseline, size, design) / abs(baseline.mean)) for size in sizes)
+
     return PowerResult(
         experiment=experiment.key,
         metric=metric.key,
@@ -124,7 +137,9 @@ def power(options: PowerOptions) -> PowerResult:
         per_day=per_day,
         plan=plan,
         others=tuple(sample_size(baseline, effect, replace(design, method=one), per_day=per_day) for one in methods),
-        curve=tuple((size, smallest_effect(baseline, size, design) / abs(baseline.mean)) for size in sizes),
+        curve=seen(_STEPS),
+        line=seen(step / 20 for step in range(3, 61)),
+        wait_days=design.wait_days,
     )
 
 
