@@ -96,7 +96,7 @@ def publish_signed(remote: Remote, folder: Path, entries: Mapping[str, object]) 
         BundleContents(
             project="acme",
             environment="production",
-            capabilities=CAPABILITIES,
+            capabilities=CAPABILITIES - {"lists"},  # as compiled without them: no big segments
             flags=entries,
             experiments={key: {"flag": flag} for key, flag in EXPERIMENTS.items() if flag in entries},
         )
