@@ -9,7 +9,7 @@ import pytest
 
 from flagctl.client import Client
 from flagctl.compiler import compile_environment
-from flagctl.errors import ConflictError
+from flagctl.errors import ConflictError, RemoteError
 from flagctl.ops.keys import generate_key
 from flagctl.ops.publish import heartbeat, publish
 from flagctl.ops.publish_model import PublishOptions
@@ -231,7 +231,7 @@ def test_an_app_serves_through_an_outage_and_catches_up(s3_bucket, fault_proxy):
         publish(project.target(direct), bundle_of(a=False, b=True), project.publishers)
         for mode in ("refuse", "status", "cut"):
             fault_proxy.set(mode)
-            with pytest.raises(Exception, match="s3://"):
+            with pytest.raises(RemoteError, match="s3://"):
                 app.refresh()
             assert app.is_enabled("a")
         assert app.status().failures == 3

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from flagctl.client import Client
-from flagctl.errors import ConflictError, UntrustedError
+from flagctl.errors import ConflictError, UntrustedError, UsageError
 from flagctl.ops.keys import generate_key
 from flagctl.ops.kill import KillRequest, kill, renew_kills, unkill
 from flagctl.ops.publish import heartbeat, publish
@@ -120,7 +120,7 @@ def test_a_stolen_publishing_key_is_shut_out_and_numbers_start_again(team, tmp_p
         assert (app.status().epoch, app.status().seq, app.status().kills_seq) == (2, 1, 1)
         team.adopt()
 
-        with pytest.raises(Exception, match="needs 1 of the keys"):
+        with pytest.raises(UsageError, match="needs 1 of the keys"):
             team.publish(EVIL)
         unkill(team.target(), [team.key("kill")], "checkout")
         heartbeat(team.target(), [team.key("publish-2")])
@@ -168,7 +168,7 @@ def test_a_stolen_kill_key_is_shut_out(team):
         app.refresh()
         assert on(app) == {"checkout", "search"}
         team.adopt()
-        with pytest.raises(Exception, match="needs 1 of the keys"):
+        with pytest.raises(UsageError, match="needs 1 of the keys"):
             team.kill("checkout")
 
 
