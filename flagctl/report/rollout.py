@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flagctl.ops.rollout import share_of
 from flagctl.ops.rollout_picture import certain_until, window_of
+from flagctl.ops.rollout_words import next_change, step_when
 from flagctl.report.edit import render_edit
 from flagctl.report.table import Column, render_table
 from flagctl.review import words
@@ -30,12 +31,6 @@ _TABLE: Final = (
     Column(title="STATE"),
     Column(title="NEXT"),
 )
-_WAITS: Final = {
-    "approval": "waits for approval",
-    "guardrail": "waits for the guard",
-    "start": "waits for its start",
-    "resume": "waits: held",
-}
 
 
 def render_rollouts(status: RolloutStatus, style: Style) -> str:
@@ -51,13 +46,7 @@ def render_rollouts(status: RolloutStatus, style: Style) -> str:
 
 def _row(view: RolloutView) -> tuple[str, ...]:
     serves = view.serves if view.kind == "blue-green" else f"{view.serves} {view.percent:g} %"
-    return (view.key, view.rule or "", ", ".join(view.environments), view.kind, serves, view.state, _next(view))
-
-
-def _next(view: RolloutView) -> str:
-    if view.next_ms is not None:
-        return words.instant(view.next_ms)
-    return _WAITS.get(view.waits_for or "", "")
+    return (view.key, view.rule or "", ", ".join(view.environments), view.kind, serves, view.state, next_change(view))
 
 
 def _one(view: RolloutView, now_ms: int, style: Style) -> str:
@@ -74,7 +63,7 @@ def _one(view: RolloutView, now_ms: int, style: Style) -> str:
         lines.append(f"  group: {view.group}")
     if view.steps:
         lines += ["", *(_step(step) for step in view.steps)]
-    following = _next(view)
+    following = next_change(view)
     if following and view.state not in {"aborted", "finished"}:
         lines += ["", f"  next: {following}"]
     picture = curve(view, now_ms)
@@ -85,13 +74,7 @@ def _one(view: RolloutView, now_ms: int, style: Style) -> str:
 
 def _step(step: StepView) -> str:
     mark = _MARKS[step.state]
-    if step.begins_ms is not None:
-        when = words.instant(step.begins_ms)
-    elif step.due_ms is not None:
-        when = f"{words.instant(step.due_ms)} at the earliest, {_WAITS.get(step.waits_for or '', '')}"
-    else:
-        when = _WAITS.get(step.waits_for or "", "not known yet")
-    return f"  {mark} {step.label:>8}  {when}"
+    return f"  {mark} {step.label:>8}  {step_when(step)}"
 
 
 def curve(view: RolloutView, now_ms: int) -> list[str]:

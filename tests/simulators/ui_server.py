@@ -27,6 +27,36 @@ from flagctl.server.web.serving import Listen, address_of, bind, make_server
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "start-token-of-a-test"  # noqa: S105 - of servers in tests
 
+_BOOLEAN = "owner: team-search\ndescription: Grows.\ntype: boolean\ndefault: off\nrules:\n"
+ROLLOUTS = {
+    "new-recommender": (
+        f"kind: flag\nkey: new-recommender\n{_BOOLEAN}"
+        "  # people with new phones first\n"
+        "  - id: ramp\n    serve: on\n    percentage:\n      steps:\n"
+        "        - {from: 2020-12-01T09:00:00Z, percent: 5}   # a few\n"
+        "        - {after: 2d, percent: 25, hold_until: approval}\n"
+        "        - {after: 2d, percent: 100}\n"
+    ),
+    "new-ranking": (
+        f"kind: flag\nkey: new-ranking\n{_BOOLEAN}"
+        "  - id: engine\n    serve: on\n    strategy:\n      canary:\n        start: 2099-12-01T09:00:00Z\n"
+        "        group: {when: [{segment: employees}]}\n        bake: 2d\n"
+        "        steps: [10, {percent: 50, after: 1d}, 100]\n"
+    ),
+    "basket-engine": (
+        f"kind: flag\nkey: basket-engine\n{_BOOLEAN}"
+        "  - id: engine\n    serve: on\n    strategy:\n      guarded:\n        start: 2020-12-01T09:00:00Z\n"
+        "        steps: [1, 10, 50, 100]\n        hold: 12h\n"
+        "        guard: {metrics: [{metric: errors, margin: 10, measurement: errors}]}\n"
+    ),
+    "image-cluster": (
+        "kind: flag\nkey: image-cluster\nowner: team-search\ndescription: Two of them.\ntype: string\n"
+        "variants: {blue: b, green: g}\noff: blue\nstrategy: {blue_green: {active: blue, previous: green}}\n"
+        "environments:\n  staging:\n    strategy: {blue_green: {active: green, previous: blue}}\n"
+    ),
+}
+"""Flags that grow in every way there is, by the names of their files."""
+
 
 def git_environment() -> dict[str, str]:
     """Return an environment in which git is nobody's in particular."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.errors import ConflictError, FlagctlError, UsageError
-from flagctl.ops.pull_request import Opened, PullRequest, commands_for, open_pull_request
+from flagctl.ops.pull_request import Opened, PullRequest, can_open, commands_for, open_pull_request
 from flagctl.review.words import instant
 
 if TYPE_CHECKING:
@@ -131,3 +131,18 @@ def branch_name(stem: str, now_ms: int) -> str:
     plain = re.sub(r"[^a-z0-9]+", "-", stem.casefold()).strip("-") or "edit"
     moment = instant(now_ms)
     return f"flags/{plain[:60]}-{moment[5:7]}{moment[8:10]}-{moment[11:13]}{moment[14:16]}{moment[17:19]}"
+
+
+def saving_names(ask: Ask, stem: str, at: str) -> dict[str, Any]:
+    """Return what the part of a form about saving shows."""
+    branches = ask.desk.branches()
+    named = ask.field("branch").strip()
+    fresh = branch_name(stem, ask.desk.now_ms)
+    if not named and at and branches is not None and branches.may_write(at):
+        named = at
+    return {
+        "branches": branches,
+        "branch": named or fresh,
+        "where": ask.field("where") or OTHER,
+        "can_pull": branches is not None and can_open(ask.desk.root),
+    }

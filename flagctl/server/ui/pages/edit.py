@@ -8,11 +8,10 @@ from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, Usa
 from flagctl.ops.edit import NewFlag
 from flagctl.ops.edit_model import EditRefusedError
 from flagctl.ops.edit_templates import template_names
-from flagctl.ops.pull_request import can_open
 from flagctl.server.ui.merge import merge
 from flagctl.server.ui.pages.page import Page
 from flagctl.server.ui.quick import panel_of, step
-from flagctl.server.ui.saving import OTHER, branch_name, choice_of, save
+from flagctl.server.ui.saving import OTHER, choice_of, save, saving_names
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -144,7 +143,9 @@ def remove(ask: Ask) -> Response:
         raise
     except FlagctlError as error:
         trouble = error
-    return ask.page("remove.html", kind=kind, key=key, plan=plan, trouble=trouble, **_saving(ask, f"remove {key}", ""))
+    return ask.page(
+        "remove.html", kind=kind, key=key, plan=plan, trouble=trouble, **saving_names(ask, f"remove {key}", "")
+    )
 
 
 def removed(ask: Ask) -> Response:
@@ -190,26 +191,11 @@ def _editor(
         "form": ask.form,
         "oob": False,
         "key": _key_of(path),
-        **_saving(ask, f"edit {_key_of(path)}", origin["at"]),
+        **saving_names(ask, f"edit {_key_of(path)}", origin["at"]),
     }
     if ask.is_fragment:
         return ask.page("part_editor.html", **names)
     return ask.page("edit.html", status, **names)
-
-
-def _saving(ask: Ask, stem: str, at: str) -> dict[str, Any]:
-    """Return what the part of a form about saving shows."""
-    branches = ask.desk.branches()
-    named = ask.field("branch").strip()
-    fresh = branch_name(stem, ask.desk.now_ms)
-    if not named and at and branches is not None and branches.may_write(at):
-        named = at
-    return {
-        "branches": branches,
-        "branch": named or fresh,
-        "where": ask.field("where") or OTHER,
-        "can_pull": branches is not None and can_open(ask.desk.root),
-    }
 
 
 def _conflict(ask: Ask, path: str, text: str, choice: SaveChoice, error: ConflictError) -> Response:
@@ -225,7 +211,7 @@ def _conflict(ask: Ask, path: str, text: str, choice: SaveChoice, error: Conflic
         base = repository.digest(path) or _NEW
     both = merge(ask.field("base_text"), text, theirs)
     origin = {"at": at, "base": base, "base_text": theirs}
-    names = _saving(ask, f"edit {_key_of(path)}", origin["at"])
+    names = saving_names(ask, f"edit {_key_of(path)}", origin["at"])
     names["branch"] = choice.branch or names["branch"]
     return ask.page(
         "conflict.html",

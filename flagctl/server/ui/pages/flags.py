@@ -12,11 +12,11 @@ from flagctl.ops.usage import UsageOptions
 from flagctl.ops.usage import usage as count_usage
 from flagctl.review.words import instant
 from flagctl.server.ui.pages.page import Page
-from flagctl.server.ui.pictures import curve, graph_picture
+from flagctl.server.ui.pictures import graph_picture
+from flagctl.server.ui.rollouts import cards
 from flagctl.server.ui.search import STATES, Wanted
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
     from starlette.responses import Response
 
     from flagctl.model import Flag, FlagState
@@ -78,12 +78,10 @@ class Group(NamedTuple):
     Attributes:
         names: Of the environments.
         state: What it is there.
-        curves: By id of the rule, its share over time as SVG; None for one that does not change.
     """
 
     names: tuple[str, ...]
     state: FlagState
-    curves: dict[str, Markup | None]
 
 
 def flag(ask: Ask) -> Response:
@@ -94,12 +92,14 @@ def flag(ask: Ask) -> Response:
     shown = describe_flag(loaded, ask.path("key"))
     graph = ask.desk.graph(shown.summary.flag.key, revision)
     found = shown.summary.flag
+    environments = tuple(model.config.environments)
     return ask.page(
         "flag.html",
         shown=shown,
         flag=found,
         revision=revision,
-        groups=_groups(found, tuple(model.config.environments), ask.desk.now_ms),
+        groups=_groups(found, environments),
+        rollouts=cards(found, environments, ask.desk.now_ms),
         graph=graph_picture(graph, ask.url) if len(graph.nodes) > 1 else None,
         edges=graph.edges,
         findings=[one for one in loaded.diagnostics if one.path == found.path],
@@ -131,7 +131,7 @@ def code(ask: Ask) -> Response:
     return ask.page("part_code.html", places=places[:_MOST_PLACES], count=len(places), files=found.files, key=key)
 
 
-def _groups(found: Flag, environments: tuple[str, ...], now_ms: int) -> list[Group]:
+def _groups(found: Flag, environments: tuple[str, ...]) -> list[Group]:
     groups: list[Group] = []
     for name in environments:
         state = found.in_environment(name)
@@ -140,8 +140,7 @@ def _groups(found: Flag, environments: tuple[str, ...], now_ms: int) -> list[Gro
                 groups[number] = group._replace(names=(*group.names, name))
                 break
         else:
-            curves = {rule.id: curve(rule.percentage, now_ms) for rule in state.rules}
-            groups.append(Group((name,), state, curves))
+            groups.append(Group((name,), state))
     return groups
 
 
