@@ -170,6 +170,43 @@ def amend_experiment(draft: Draft, key: str, reason: str) -> None:
     draft.titles.append(f"Amend experiment {key}: {reason}")
 
 
+def set_holdout(draft: Draft, layer: str, percent: float) -> None:
+    """Hold out a share of a layer: while it grows nobody leaves it, and while it shrinks those who came last go first.
+
+    Raises:
+        NothingMatchedError: If there is no such layer.
+        UsageError: If the layer has no room.
+    """
+    path = draft.find(layer, "layer")
+    held = sorted((int(start), int(end)) for start, end in draft.data(path).get("holdout") or ())
+    missing = round(percent * 1000) - sum(end - start for start, end in held)
+    if missing > 0:
+        # From the end, so that the slots in front stay in one piece for experiments.
+        for start, end in reversed(_free(draft, layer, held)):
+            size = min(end - start, missing)
+            held.append((end - size, end))
+            missing -= size
+        if missing > 0:
+            raise UsageError(f"layer '{layer}' has only {percent - missing / 1000:g} % that no experiment takes")
+    while missing < 0:
+        start, end = held.pop(0)
+        size = min(end - start, -missing)
+        missing += size
+        if size < end - start:
+            held.insert(0, (start + size, end))
+    joined: list[list[int]] = []
+    for start, end in sorted(held):
+        if joined and joined[-1][1] == start:
+            joined[-1][1] = end
+        else:
+            joined.append([start, end])
+    if joined:
+        draft.edit(path, Set(("holdout",), joined))
+    elif exists(draft.data(path), ("holdout",)):
+        draft.edit(path, Delete(("holdout",)))
+    draft.titles.append(f"Hold out {percent:g} % of layer {layer}")
+
+
 def model_of(draft: Draft, path: str, key: str) -> Experiment:
     """Return the experiment that a draft's file would be.
 
@@ -245,14 +282,10 @@ def free_ranges(used: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _free_slots(draft: Draft, layer: str, percent: float) -> list[list[int]]:
     path = draft.find(layer, "layer")
-    used = [(int(a), int(b)) for a, b in draft.data(path).get("holdout") or ()]
-    repository = draft.workspace.loaded().repository
-    for experiment in repository.experiments.values() if repository is not None else ():
-        if experiment.layer == layer and experiment.status.value != "completed":
-            used += experiment.slots
+    held = [(int(start), int(end)) for start, end in draft.data(path).get("holdout") or ()]
     wanted = round(percent * 1000)
     taken = []
-    for start, end in free_ranges(used):
+    for start, end in _free(draft, layer, held):
         size = min(end - start, wanted)
         if size > 0:
             taken.append([start, start + size])
@@ -261,6 +294,16 @@ def _free_slots(draft: Draft, layer: str, percent: float) -> list[list[int]]:
         left = (round(percent * 1000) - wanted) / 1000
         raise UsageError(f"layer '{layer}' has only {left:g} % of its slots free", hint=f"--slots {left:g}")
     return taken
+
+
+def _free(draft: Draft, layer: str, held: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the slots of a layer that neither its holdout nor an experiment has that is not completed."""
+    repository = draft.workspace.loaded().repository
+    used = list(held)
+    for experiment in repository.experiments.values() if repository is not None else ():
+        if experiment.layer == layer and experiment.status.value != "completed":
+            used += experiment.slots
+    return free_ranges(used)
 
 
 def _instant(now_ms: int) -> str:
