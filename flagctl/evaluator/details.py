@@ -218,6 +218,7 @@ class Answer(list[Any]):
         experiment: Key of the experiment whose rule decided, or None.
         unit: Path of the attribute by which that experiment, if it is running, draws its units; else None.
         tally: What observed flags count this outcome in; not there until it first was.
+        quick: `kind` if a look at the top of the context tells the unit, else None; likewise.
     """
 
     __slots__ = (
@@ -229,6 +230,7 @@ class Answer(list[Any]):
         "frozen",
         "has_value",
         "kind",
+        "quick",
         "reason",
         "rule",
         "tally",
@@ -238,6 +240,7 @@ class Answer(list[Any]):
     )
 
     tally: Tally
+    quick: type | None
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]

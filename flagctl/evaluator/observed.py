@@ -1,8 +1,8 @@
 """Flags that are watched while they answer: every evaluation is counted, exposures and a log are handed to an observer.
 
 The answers are those of the `FlagSet` underneath, whose functions are shared. Counting is an addition to the outcome an
-evaluation came to. An outcome that was never counted has no tally yet: asking for it raises, which leads off the fast
-path to where the observer is asked for one; so the fast path never tests for it. The same holds for an experiment's
+evaluation came to. An outcome that was never counted has neither `quick` nor a tally yet: asking for them raises, which
+leads off the fast path to where the observer is asked for one; so the fast path never tests for it. The same holds for an experiment's
 units: those seen before are a look-up in a dict, only new ones reach the observer.
 
 What counts: `is_enabled`, `get_value`, `evaluate` and `get_variant` are evaluations, and exposures if the rule of a
@@ -90,15 +90,17 @@ class ObservedFlagSet(FlagSet):
             if type(context) is dict:
                 if answer:
                     answer = answer(context, None)
-                if answer.kind is bool:
+                if answer.quick is bool:
                     path = answer.unit
-                    if path is not None and (type(path) is tuple or context[path] not in answer.tally.seen):
+                    if path is not None and context[path] not in answer.tally.seen:
                         self._expose(key, answer, answer.tally, context)
                     answer.tally.count += 1
                     return answer.value  # type: ignore[no-any-return]
-                if answer.has_value:
+                if answer.has_value and answer.kind is not bool:
                     answer.tally.misfits += 1
                     return False
+                self._note(key, answer, context)
+                return answer.value is True
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -115,9 +117,9 @@ class ObservedFlagSet(FlagSet):
             if type(context) is dict:
                 if answer:
                     answer = answer(context, None)
-                if answer.kind is type(default):
+                if type(default) is answer.quick:
                     path = answer.unit
-                    if path is not None and (type(path) is tuple or context[path] not in answer.tally.seen):
+                    if path is not None and context[path] not in answer.tally.seen:
                         self._expose(key, answer, answer.tally, context)
                     answer.tally.count += 1
                     return answer.value
@@ -231,6 +233,7 @@ class ObservedFlagSet(FlagSet):
         try:
             return answer.tally
         except AttributeError:
+            answer.quick = None if type(answer.unit) is tuple else answer.kind
             answer.tally = tally = self._observer.tally(key, answer)
             return tally
 

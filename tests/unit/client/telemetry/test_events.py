@@ -89,6 +89,20 @@ def test_units_are_those_the_experiment_draws_by() -> None:
     assert (conversion.event, conversion.experiment) == ("order", "layer-test")
 
 
+@pytest.mark.parametrize("method", ["is_enabled", "get_value", "evaluate", "evaluate_typed"])
+def test_a_unit_that_lies_within_an_attribute_is_exposed_once_however_often_it_is_served(method: str) -> None:
+    sink = MemorySink()
+    client = client_of(sink)
+    arguments = (False,) if method == "get_value" else ()
+    for _ in range(5):
+        for number in range(3):
+            getattr(client, method)("layered", {"account": {"id": number}}, *arguments)
+    client.close()
+    assert sorted(exposure.unit_id for exposure in sink.of(Exposure)) == ["0", "1", "2"]
+    assert sum(counts(sink).values()) == 15
+    assert {reason for _, _, reason in counts(sink)} == {"SPLIT"}
+
+
 def test_clients_of_the_same_flags_count_apart() -> None:
     flags = load(bundle())
     sinks = [MemorySink(), MemorySink()]
