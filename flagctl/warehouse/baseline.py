@@ -80,3 +80,7 @@ class BaselineEngine:
     def rows(self, expression: Any) -> list[dict[str, Any]]:
         """Return the rows of a small result."""
         return self._engine.rows(expression)
+
+    def arrays(self, expression: Any) -> dict[str, Any]:
+        """Return the columns of a result that may be long."""
+        return self._engine.arrays(expression)

@@ -83,6 +83,11 @@ class DuckEngine:
         found: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
         return found
 
+    def arrays(self, expression: Any) -> dict[str, Any]:
+        """Return the columns of a result that may be long, each as an array of numbers."""
+        table = expression.to_pyarrow()
+        return {name: table.column(name).to_numpy() for name in table.column_names}
+
     def load(self, listing: Listing, kinds: tuple[str, ...] = EXPERIMENT_KINDS) -> None:
         """Make a table of each kind of events, and ``events`` of conversions and measurements.
 

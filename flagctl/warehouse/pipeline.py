@@ -38,6 +38,10 @@ class Engine(Protocol):
         """Return the rows of a small result."""
         ...
 
+    def arrays(self, expression: Any) -> dict[str, Any]:
+        """Return the columns of a result that may be long, each as an array of numbers."""
+        ...
+
 
 def metric_columns(metric: Metric, position: int) -> dict[str, str]:
     """Return the unit table's column of each part of a metric: ``value``, ``denominator`` and their covariates."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flagctl.errors import UsageError
 from flagctl.warehouse import usable
+from flagctl.warehouse.copies import Copies
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class SparkEngine:
             self.session.conf.set(name, value)
         self.backend: Any = ibis.pyspark.connect(self.session)
         self._cached: list[Any] = []
+        self._copies: Copies | None = None
         self.findings: list[DataFinding] = []
         self.lost: set[str] = set()
 
@@ -73,6 +75,8 @@ class SparkEngine:
         """Forget the tables, and end Spark if it was started here."""
         for frame in self._cached:
             frame.unpersist()
+        if self._copies is not None:
+            self._copies.close()
         if self._own:
             self.session.stop()
 
@@ -88,6 +92,12 @@ class SparkEngine:
     def rows(self, expression: Any) -> list[dict[str, Any]]:
         """Return the rows of a small result."""
         return [row.asDict() for row in self.session.sql(self.backend.compile(expression)).collect()]
+
+    def arrays(self, expression: Any) -> dict[str, Any]:
+        """Return the columns of a result that may be long, each as an array of numbers."""
+        # Not Ibis's own way, which goes through pandas.
+        table = self.session.sql(self.backend.compile(expression)).toArrow()
+        return {name: table.column(name).to_numpy() for name in table.column_names}
 
     def load(self, listing: Listing, kinds: tuple[str, ...] = EXPERIMENT_KINDS) -> None:
         """Make a view of each kind of events, and ``events`` of conversions and measurements.
@@ -110,6 +120,9 @@ class SparkEngine:
                 WHERE unit_id IS NOT NULL""").createOrReplaceTempView("events")
 
     def _load(self, kind: str, listing: Listing) -> None:
+        if listing.filesystem is not None and self._is_local:
+            self._copies = self._copies or Copies(listing.filesystem)
+            self._copies.fetch(file.path for file in listing.files if file.kind == kind)
         parts = []
         if lines := listing.of(kind, parquet=False):
             parts.append(self._json(kind, lines, listing))
@@ -156,16 +169,26 @@ class SparkEngine:
             )
         return parts
 
+    @property
+    def _is_local(self) -> bool:
+        """Whether all of Spark runs on this machine, and so reads what lies on its disk."""
+        return str(self.session.sparkContext.master).startswith("local")
+
     def _address(self, file: EventFile, listing: Listing) -> str:
-        """Return how Spark opens a file: by a pattern that matches only it."""
+        """Return how Spark opens a file: by a pattern that matches only it.
+
+        Files of a store are read from copies where Spark runs on this machine, and by the cluster's own reader elsewhere.
+        """
         if listing.filesystem is None:
             return _GLOB.sub(r"\\\1", Path(file.path).resolve().as_posix())
+        if self._copies is not None:
+            return _GLOB.sub(r"\\\1", self._copies.path_of(file.path).as_posix())
         try:
             self.session._jvm.java.lang.Class.forName("org.apache.hadoop.fs.s3a.S3AFileSystem")  # noqa: SLF001 - no public way
         except Exception as error:
             raise UsageError(
                 "this Spark cannot read S3: hadoop-aws is not among its jars",
-                hint="give spark-submit --packages org.apache.hadoop:hadoop-aws, mount the store, or use --engine duckdb",
+                hint="add org.apache.hadoop:hadoop-aws to the cluster, or use --master local[*] or --engine duckdb",
             ) from error
         return "s3a://" + _GLOB.sub(r"\\\1", file.path)
 

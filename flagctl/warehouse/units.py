@@ -80,8 +80,7 @@ def unit_values(run: Run, metric: Metric) -> dict[str, Any]:
     kept = complete(units, run, metric)
     parts = pipeline.metric_columns(metric, position)
     chosen = {part: pipeline.capped(kept, c, cut) if part == "value" else kept[c] for part, c in parts.items()}
-    table = kept.order_by("unit_id").select(**chosen).to_pyarrow()
-    return {part: table.column(part).to_numpy() for part in parts}
+    return run.engine.arrays(kept.order_by("unit_id").select(**chosen))
 
 
 def crossed(run: Run, other: Experiment) -> dict[tuple[str, str], ArmMetric]:

@@ -29,20 +29,12 @@ from tests.unit.warehouse.test_aggregation import (
     write_parquet,
 )
 
-pytestmark = [
-    pytest.mark.spark,
+QUIET = [
     # What py4j leaves behind: it closes none of its sockets.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def running():
-    """One Spark for all tests: starting it takes longer than they do."""
-    engine = SparkEngine("local[2]", memory_limit="1GB")
-    yield
-    engine.close()
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("running"), *QUIET]
 
 
 def both(root, setup, *, details=False):
