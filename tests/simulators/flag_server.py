@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -20,49 +19,31 @@ import httpx
 
 from flagctl.server.ofrep.app import AppOptions
 from flagctl.server.serve import Origin, ServeOptions, _checked, build, open_source
-from flagctl.server.web.serving import Listen, address_of, bind, make_server
+from flagctl.server.web.serving import Listen
+from tests.simulators.thread_server import ThreadServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class ThreadServer:
-    """A server in a thread; `source` and `server` may be looked at."""
+class FlagServer(ThreadServer):
+    """A server in a thread; `source` may be looked at."""
 
     def __init__(self, options: ServeOptions) -> None:
-        self.options = _checked(options)
+        options = _checked(options)
         self.source = open_source(options.origin)
-        self._socket = bind(options.listen)
-        self.url = address_of(self._socket)
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._started.wait(20)
-
-    async def _serve(self) -> None:
-        self.server = make_server(partial(build, self.options, self.source), self.options.listen)
-        task = asyncio.create_task(self.server.serve(sockets=[self._socket]))
-        while not self.server.started and not task.done():  # noqa: ASYNC110 - uvicorn only has a flag
-            await asyncio.sleep(0.005)
-        self._started.set()
-        await task
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        self._socket.close()
+        super().__init__(partial(build, options, self.source), options.listen)
 
 
 @contextlib.contextmanager
 def serving(
     origin: Origin, *, app: AppOptions | None = None, token_file: Path | None = None, **listen
-) -> Iterator[ThreadServer]:
+) -> Iterator[FlagServer]:
     """Serve on a free port; settings of `Listen` may be given."""
     settings = {"port": 0, "drain_seconds": 0.0, "grace_seconds": 5, **listen}
     options = ServeOptions(
         origin=origin, listen=Listen(**settings), app=app or AppOptions(), token_file=token_file, allow_anonymous=False
     )
-    server = ThreadServer(options)
+    server = FlagServer(options)
     try:
         yield server
     finally:

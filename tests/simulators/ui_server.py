@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +20,8 @@ from flagctl.ops.demo_files import copy_example
 from flagctl.server.ui.app import make_app
 from flagctl.server.ui.desk import Desk
 from flagctl.server.ui.options import UiOptions
-from flagctl.server.web.serving import Listen, address_of, bind, make_server
+from flagctl.server.web.serving import Listen
+from tests.simulators.thread_server import ThreadServer
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "start-token-of-a-test"  # noqa: S105 - of servers in tests
@@ -129,35 +128,15 @@ def copy_shop(original: Path, folder: Path) -> Path:
     return folder / "flags"
 
 
-class UiServer:
+class UiServer(ThreadServer):
     """The UI in a thread; `url` opens it, `entrance` with the token."""
 
     def __init__(self, options: UiOptions) -> None:
         self.options = options
         self.desk = Desk(options.root)
-        self._socket = bind(Listen(port=0))
-        self.url = address_of(self._socket)
+        listen = Listen(port=0, drain_seconds=0.0, grace_seconds=2)
+        super().__init__(partial(make_app, self.desk, options), listen)
         self.entrance = f"{self.url}/?token={options.token}"
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._started.wait(20)
-
-    async def _serve(self) -> None:
-        self.server = make_server(
-            partial(make_app, self.desk, self.options), Listen(port=0, drain_seconds=0.0, grace_seconds=2)
-        )
-        task = asyncio.create_task(self.server.serve(sockets=[self._socket]))
-        while not self.server.started and not task.done():  # noqa: ASYNC110 - uvicorn only has a flag
-            await asyncio.sleep(0.005)
-        self._started.set()
-        await task
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        self._socket.close()
 
 
 @contextlib.contextmanager
