@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from hypothesis import HealthCheck, settings
 
 from tests.scale import PROFILE
@@ -18,3 +20,9 @@ for name, examples in (("long", 400), ("thorough", 5_000)):
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 settings.load_profile(PROFILE)
+
+
+def pytest_sessionfinish() -> None:
+    """Keep what was measured: coverage writes when a process ends, and a worker that takes long to end is killed."""
+    if (coverage := sys.modules.get("coverage")) and (measured := coverage.Coverage.current()):
+        measured.save()
