@@ -132,24 +132,29 @@ def apply(document: Document, patch: Patch) -> Document:
         raise BundleFormatError("the delta is for another bundle", reason=_REASON)
     sections: dict[str, dict[str, bytes]] = {}
     for section in SECTIONS:
-        old = document.raw_lines(section)
         touched = {key: line for (name, key), line in patch.lines.items() if name == section}
-        new = dict(old)
-        for key, line in touched.items():
-            if line is None:
-                new.pop(key, None)
-            else:
-                new[key] = line + b","
-        if touched:
-            if new.keys() != old.keys():
-                new = {key: new[key] for key in sorted(new)}
-            _set_commas(new, next(reversed(old), None))
-        sections[section] = new
+        sections[section] = _patched(document.raw_lines(section), touched)
     first_line = document.first_line if patch.first_line is None else patch.first_line
     patched = with_lines(document, first_line, sections)
     if patched.sha256 != patch.result:
         raise BundleFormatError("the delta does not lead to the bundle in the manifest", reason=_REASON)
     return patched
+
+
+def _patched(old: dict[str, bytes], touched: dict[str, bytes | None]) -> dict[str, bytes]:
+    """Return a section's lines with these instead; the very same if there are none."""
+    if not touched:
+        return old
+    new = dict(old)
+    for key, line in touched.items():
+        if line is None:
+            new.pop(key, None)
+        else:
+            new[key] = line + b","
+    if new.keys() != old.keys():
+        new = {key: new[key] for key in sorted(new)}
+    _set_commas(new, next(reversed(old), None))
+    return new
 
 
 def _set_commas(lines: dict[str, bytes], last_before: str | None) -> None:
