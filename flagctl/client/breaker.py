@@ -32,6 +32,7 @@ threads; in a forked child call `renew`. No method waits for anything but a lock
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, final
 
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 State = Literal["closed", "open", "half-open"]
+
+uniform: Final = random.SystemRandom().random
+"""Returns a random number from 0 to 1, for spreading load. Not from the generator that all of the program shares: what an
+application draws after seeding that one must not depend on what threads of ours do meanwhile. It has no state to fork, either."""
 
 
 class Pauses(NamedTuple):

@@ -7,13 +7,13 @@ by one assignment. Everything else is on that thread.
 from __future__ import annotations
 
 import os
-import random
 import time
 from typing import TYPE_CHECKING, Any, Never, Self, final
 
 from flagctl.bundle.accept import Trusted, trusting
 from flagctl.bundle.trust import TrustRoot, read_trust
 from flagctl.client.background import Background
+from flagctl.client.breaker import uniform
 from flagctl.client.completable import LIST_SECONDS, Completable, ListSource
 from flagctl.client.dress import Parts, dress
 from flagctl.client.guardable import Guardable
@@ -94,7 +94,7 @@ class Client(Guardable, Completable):
         region: str | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        uniform: Callable[[], float] = random.random,
+        uniform: Callable[[], float] = uniform,
         fixed: FlagSet | None = None,
     ) -> None:
         if not 0 < poll_interval <= _LONGEST_INTERVAL:

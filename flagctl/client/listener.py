@@ -7,14 +7,13 @@ a processor busy. Whatever is missed while there is no connection is made up for
 
 from __future__ import annotations
 
-import random
 import re
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Final, final
 
-from flagctl.client.breaker import Pauses
+from flagctl.client.breaker import Pauses, uniform
 from flagctl.client.held import maybe_rotated
 from flagctl.errors import RemoteError, UntrustedError
 
@@ -148,7 +147,7 @@ def _run(reference: weakref.ref[Listener], stop: threading.Event) -> None:
                     listener.connected(None)
             failures = 1 if heard else failures + 1
         listener = None
-        if stop.wait(_PAUSES.draw(failures, random.random())):  # noqa: S311 - spreads load
+        if stop.wait(_PAUSES.draw(failures, uniform())):
             return
 
 

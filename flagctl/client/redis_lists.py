@@ -12,12 +12,12 @@ not signed. ``flagctl segment publish --redis URL`` fills it.
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, Any, final
 
 from flagctl.client.attribute_source import AttributeSource
 from flagctl.client.attributes import Attributes
+from flagctl.client.breaker import uniform
 from flagctl.storage.redis_lists import RedisListStore
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RedisLists:
     ) -> None:
         self._provider = _Memberships(RedisListStore(url, project, environment, timeout=max(timeout, 0.05)), lists)
         settings = Attributes(self._provider, ttl=ttl, negative_ttl=min(ttl, 5.0), timeout=timeout)
-        self._source = AttributeSource(settings, time.monotonic, random.random)
+        self._source = AttributeSource(settings, time.monotonic, uniform)
         self._stale_after = stale_after
         self._clock = clock
 
