@@ -87,6 +87,7 @@ def _post(url: str, entries: Sequence[AuditEntry], pause: Callable[[float], None
                 answer.read(1024)
                 return
         except HTTPError as error:
+            error.close()
             problem = f"it answered {error.code}"
             if error.code < 500 and error.code != 429:
                 break

@@ -135,6 +135,7 @@ def _with_token(request: PullRequest, name: str, environ: Mapping[str, str]) -> 
         with urlopen(call, timeout=_PATIENCE) as answer:  # noqa: S310 - the forge's address, from the environment
             data: dict[str, Any] = json.loads(answer.read(1_000_000))
     except HTTPError as error:
+        error.close()
         raise RemoteError(f"the forge did not open the pull request: {error.code} {error.reason}") from error
     except (URLError, OSError, ValueError) as error:
         raise RemoteError(f"the forge did not open the pull request: {error}") from error

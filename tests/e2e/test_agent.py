@@ -240,8 +240,9 @@ def test_the_command_runs_until_it_is_told_to_stop_and_answers_probes(tmp_path, 
         with urllib.request.urlopen(health, timeout=5) as answer:  # noqa: S310 - of the agent
             assert json.load(answer)["healthy"] is True
         assert json.loads((tmp_path / "state.json").read_text())["healthy"] is True
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(health.replace("healthz", "secrets"), timeout=5)  # noqa: S310
+        caught.value.close()
         place.publish(a=True, b=True)
         copied = json.loads(process.stdout.readline())
         assert (copied["event"], copied["seq"]) == ("copied", 2)
