@@ -7,6 +7,7 @@ harm but take time; so keys are looked for in bytes, and nobody asks whether a m
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ class Scope:
         self.before = before
         self.after = after
         self.changed = frozenset(changed)
-        self._stems: dict[str, list[str]] | None = None
 
     def paths(self) -> frozenset[str] | None:
         """Return the files to look at; None for all of them."""
@@ -68,16 +68,29 @@ class Scope:
     def _looked_at(self, path: str) -> Iterator[str]:
         for files in (self.before, self.after):
             for kind, key in _references(_data(files.get(path))):
-                yield from self._paths_of(key)
+                yield from self._paths_of(key) or self._nearest(kind, key)
                 if kind == "layer":
                     yield from _files_with({key}, self.after)
 
     def _paths_of(self, key: str) -> list[str]:
-        if self._stems is None:
-            self._stems = {}
-            for path in (*self.after, *self.before):
-                self._stems.setdefault(path.rpartition("/")[2].rpartition(".")[0], []).append(path)
         return self._stems.get(key, [])
+
+    @cached_property
+    def _stems(self) -> dict[str, list[str]]:
+        """Paths by name of the file, which is the key of what is in it."""
+        result: dict[str, list[str]] = {}
+        for path in {**self.after, **self.before}:
+            result.setdefault(path.rpartition("/")[2].rpartition(".")[0], []).append(path)
+        return result
+
+    def _nearest(self, kind: str, key: str) -> list[str]:
+        """Return the file of the key that was meant instead of one that does not exist, so that its name is suggested."""
+        from flagctl.diagnostics import did_you_mean
+
+        line = b"kind: %b" % kind.encode()
+        alike = (stem for stem, paths in self._stems.items() if any(line in self.after.get(p, b"") for p in paths))
+        near = did_you_mean(key, alike)
+        return [] if near is None else self._stems[near]
 
     def _seed_twins(self, salts: set[str]) -> set[str]:
         """Return the files whose salts have a seed of one of these: two of them in one environment are an error."""

@@ -350,3 +350,11 @@ def test_byte_order_mark_line_breaks_and_mode_stay(root: Path) -> None:
     assert content.count(b"\n") == content.count(b"\r\n")
     assert content.endswith(b"  production:\r\n    enabled: false\r\n")
     assert place.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_reference_that_leads_nowhere_is_refused_with_the_name_that_was_meant(repository: FlagRepository) -> None:
+    segment = next(iter(repository.model.segments))
+    rule = {"id": "typo", "when": [{"segment": segment[:-1]}], "serve": "on"}
+    plan = repository.plan_edit(KEY, Set(("rules",), [rule]))
+    helps = [error.help for error in plan.errors if error.code == "REF102"]
+    assert helps == [f"did you mean '{segment}'?"]
