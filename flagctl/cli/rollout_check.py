@@ -89,7 +89,8 @@ def _source(
     import shlex
 
     from flagctl.errors import UsageError
-    from flagctl.ops.guard_sources import CommandSource, FileSource, PrometheusSource, WarehouseSource
+    from flagctl.ops.guard_prometheus import PrometheusSource
+    from flagctl.ops.guard_sources import CommandSource, FileSource, WarehouseSource
 
     events, prometheus, command, data = given
     if sum(one is not None for one in given) != 1:

@@ -1,8 +1,9 @@
 """What metrics say about a rollout: sources of numbers, and the verdict that is drawn from them.
 
 Where numbers come from is said on the command line only, so that a change of flag files makes nobody run a command or ask a server.
-Each step of a rollout is judged by what came since it began, as a test of its own; the risk of a false alarm is split evenly over steps
-and metrics, and each test is a confidence sequence, which holds at every look.
+Where units can be told by their buckets, each step is compared with the units that are next in line, and all steps make one confidence
+sequence, which holds at every look of the whole rollout. Otherwise everybody who has the feature is compared with everybody else, each step
+by a sequence of its own, and the steps share the risk of a false alarm. Metrics share it always.
 """
 
 from __future__ import annotations
@@ -15,14 +16,20 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from flagctl.errors import FlagctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from flagctl.experiments.estimates import Reduced
     from flagctl.experiments.guardrail import GuardrailResult
     from flagctl.model.strategy import Guard, GuardMetric
+    from flagctl.ops.guard_arms import Arms
 
 CONTROL: Final = "control"
 TREATMENT: Final = "treatment"
+
+NEXT_IN_LINE: Final = "next_in_line"
+EVERYBODY_ELSE: Final = "everybody_else"
+COMPARED: Final = (NEXT_IN_LINE, EVERYBODY_ELSE, "experiment")
+"""Whom those who have the feature can be compared with."""
 
 
 class GuardDataError(FlagctlError):
@@ -41,6 +48,7 @@ class Question:
         control: Variant of the others; None if they have no certain one.
         since_ms: When the step that is served began, milliseconds since the epoch.
         now_ms: Numbers up to here count.
+        arms: Who is to be compared, by buckets; None if that is by variants only.
     """
 
     flag: str
@@ -50,6 +58,7 @@ class Question:
     control: str | None
     since_ms: int
     now_ms: int
+    arms: Arms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,8 @@ class GuardData:
         expected: Share of the units that each arm should have, if that is known.
         verdict: Results that somebody else has judged, such as an experiment's guardrails; None if `metrics` are to be.
         problems: Why the numbers cannot be believed.
+        control: ``next_in_line``: a stratum for each step of the rollout, the last one is served now. ``everybody_else``: of this
+            step only.
     """
 
     as_of_ms: int | None
@@ -82,6 +93,7 @@ class GuardData:
     expected: tuple[float, float] | None = None
     verdict: tuple[GuardrailResult, ...] | None = None
     problems: tuple[str, ...] = ()
+    control: str = EVERYBODY_ELSE
 
 
 class GuardSource(Protocol):
@@ -104,26 +116,41 @@ class GuardVerdict:
             nor that there is none; ``safe``: all metrics are within their margins.
         results: One for each metric.
         reason: In plain words.
+        control: Whom those who have the feature were compared with; None if with nobody.
     """
 
     state: str
     results: tuple[GuardrailResult, ...]
     reason: str
+    control: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        return {"state": self.state, "guardrails": [one.to_dict() for one in self.results], "reason": self.reason}
+        return {
+            "state": self.state,
+            "guardrails": [one.to_dict() for one in self.results],
+            "reason": self.reason,
+            "control": self.control,
+        }
 
 
-def judge(guard: Guard, data: GuardData, now_ms: int, *, tests: int = 1) -> GuardVerdict:
+def judge(guard: Guard, data: GuardData, now_ms: int, *, risk: float = 1.0) -> GuardVerdict:
     """Judge the metrics of a guard.
 
     Args:
         guard: Metrics with their margins.
         data: The numbers.
         now_ms: The instant, milliseconds since the epoch.
-        tests: How many tests share the risk with this one: the number of steps.
+        risk: Share of the guard's risk that this test may take.
     """
+    if data.verdict is not None:
+        control: str | None = "experiment"
+    else:
+        control = data.control if data.metrics else None
+    return replace(_judge(guard, data, now_ms, risk), control=control)
+
+
+def _judge(guard: Guard, data: GuardData, now_ms: int, risk: float) -> GuardVerdict:
     from flagctl.experiments.guardrail import overall
 
     if data.as_of_ms is None:
@@ -136,7 +163,7 @@ def judge(guard: Guard, data: GuardData, now_ms: int, *, tests: int = 1) -> Guar
         return GuardVerdict(state="no_data", results=(), reason=reason)
     if data.problems:
         return GuardVerdict(state="untrusted", results=data.verdict or (), reason="; ".join(data.problems))
-    results = data.verdict if data.verdict is not None else tuple(_results(guard, data, tests))
+    results = data.verdict if data.verdict is not None else tuple(_results(guard, data, risk))
     state = overall(results)
     if state == "no_data" and all(one.state != "no_data" or _came(one, data) for one in results):
         state = "too_few" if results else "no_data"
@@ -157,11 +184,11 @@ def healthy(guard: Guard, verdict: GuardVerdict) -> bool:
     return verdict.state == "safe" or (verdict.state == "open" and not guard.safe)
 
 
-def _results(guard: Guard, data: GuardData, tests: int) -> list[GuardrailResult]:
+def _results(guard: Guard, data: GuardData, risk: float) -> list[GuardrailResult]:
     from flagctl.experiments.guardrail import GuardrailResult, compare
     from flagctl.model import Metric
 
-    alpha = guard.risk / max(1, tests) / len(guard.metrics)
+    alpha = guard.risk * risk / len(guard.metrics)
     results = []
     for metric in guard.metrics:
         strata = data.metrics.get(metric.metric, ())
@@ -178,8 +205,20 @@ def _results(guard: Guard, data: GuardData, tests: int) -> list[GuardrailResult]
             alpha=alpha,
             least_units=guard.minimum_units,
         )
-        results.append(replace(result, reason=_numbers(metric, control, treatment, result)))
+        result = replace(result, reason=_numbers(metric, control, treatment, result))
+        results.append(_with_enough_now(result, guard, data, strata))
     return results
+
+
+def _with_enough_now(
+    result: GuardrailResult, guard: Guard, data: GuardData, strata: Sequence[Stratum]
+) -> GuardrailResult:
+    """Return a result that says nothing good as long as it hangs on earlier steps alone."""
+    fewest = min(arm.units for arm in strata[-1])
+    if data.control != NEXT_IN_LINE or result.state not in {"open", "safe"} or fewest >= guard.minimum_units:
+        return result
+    reason = f"{fewest} units on a side since the step began; {guard.minimum_units} are the least"
+    return replace(result, state="no_data", reason=reason)
 
 
 def pooled(strata: Sequence[Stratum]) -> tuple[Reduced, Reduced]:
@@ -230,6 +269,19 @@ def _numbers(metric: GuardMetric, control: Reduced, treatment: Reduced, result: 
     return f"{word}, {treatment.mean:.4g} against {control.mean:.4g} in {result.units} units{allowed}"
 
 
+def arm_names(question: Question, known: Container[str]) -> tuple[str, str]:
+    """Return what control and treatment are called in an answer.
+
+    Raises:
+        GuardDataError: If it is not clear who has the feature and who does not.
+    """
+    if CONTROL in known and TREATMENT in known:
+        return CONTROL, TREATMENT
+    if question.control is None:
+        raise GuardDataError("nobody knows which variant the others have: give the flag a `default`, or label arms")
+    return question.control, question.treatment
+
+
 def parse_answer(text: str) -> GuardData:
     """Read the JSON that a command or a file gives.
 
@@ -247,6 +299,7 @@ def parse_answer(text: str) -> GuardData:
             metrics=metrics,
             expected=None if expected is None else (float(expected[CONTROL]), float(expected[TREATMENT])),
             problems=tuple(map(str, data.get("problems", ()))),
+            control=_control(data.get("control", EVERYBODY_ELSE)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GuardDataError(f"the numbers cannot be read: {type(error).__name__}: {error}") from error
@@ -262,6 +315,12 @@ def _judged(data: dict[str, Any]) -> GuardData:
     return GuardData(
         as_of_ms=data["freshest_ms"], metrics={}, verdict=results, problems=tuple(map(str, data.get("problems", ())))
     )
+
+
+def _control(value: Any) -> str:
+    if value not in {NEXT_IN_LINE, EVERYBODY_ELSE}:
+        raise ValueError(f"`control` is {NEXT_IN_LINE} or {EVERYBODY_ELSE}")
+    return str(value)
 
 
 def _instant(value: Any) -> int:

@@ -1,24 +1,20 @@
-"""Where the numbers of a guarded rollout come from: a command's JSON, Prometheus, or the event warehouse."""
+"""Where the numbers of a guarded rollout come from: a command's JSON, a file of it, or the event warehouse."""
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from flagctl.ops.guard_data import GuardData, GuardDataError, parse_answer, proportion
+from flagctl.ops.guard_data import NEXT_IN_LINE, Arm, GuardData, GuardDataError, arm_names, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from flagctl.model.strategy import GuardMetric
+    from flagctl.ops.guard_arms import Arms
     from flagctl.ops.guard_data import Question, Stratum
-
-_MAX_BYTES: Final = 4_000_000
-_TIMEOUT: Final = 30.0
-_LABELS: Final = ("arm", "variant")
+    from flagctl.warehouse.duck import DuckEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +36,7 @@ class CommandSource:
             "CONTROL": question.control or "",
             "SINCE": str(question.since_ms // 1000),
             "UNTIL": str(question.now_ms // 1000),
+            "ARMS": "" if question.arms is None else json.dumps(_plain(question.arms)),
         }
         environment = {**os.environ, **{f"FLAGCTL_GUARD_{name}": value for name, value in facts.items()}}
         try:
@@ -66,79 +63,6 @@ class FileSource:
             return parse_answer(self.path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise GuardDataError(f"{self.path} cannot be read: {error}") from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrometheusSource:
-    """A Prometheus server, or one that speaks its HTTP API.
-
-    Attributes:
-        url: Of the server, without ``/api/v1/query``.
-        token: Sent as bearer token; None for none.
-    """
-
-    url: str
-    token: str | None = None
-
-    def read(self, question: Question) -> GuardData:
-        """Ask two queries for each metric, and one for how fresh they are."""
-        window = max(60, (question.now_ms - question.since_ms) // 1000)
-        recent = max(60, question.guard.max_age_ms // 1000)
-        metrics: dict[str, tuple[Stratum, ...]] = {}
-        fresh = bool(question.guard.metrics)
-        for metric in question.guard.metrics:
-            if metric.events is None or metric.units is None:
-                raise GuardDataError(f"the metric {metric.metric} has no `prometheus` queries")
-            metrics[metric.metric] = (self._stratum(metric, question, window),)
-            # a rate over a long window looks alive long after its target is gone
-            latest = self._by_arm(metric.units, question, recent)
-            fresh = fresh and all(latest.get(name, 0) > 0 for name in _names(question, latest))
-        return GuardData(as_of_ms=question.now_ms if fresh else None, metrics=metrics)
-
-    def _stratum(self, metric: GuardMetric, question: Question, window: int) -> Stratum:
-        units = self._by_arm(metric.units or "", question, window)
-        events = self._by_arm(metric.events or "", question, window)
-        try:
-            control, treatment = (
-                # increase() extrapolates, so a few more events than units may come out of exact counts
-                proportion(round(units[name]), min(events.get(name, 0.0), round(units[name])))
-                for name in _names(question, units)
-            )
-        except (KeyError, ValueError) as error:
-            raise GuardDataError(f"the metric {metric.metric} has no numbers for {error}") from error
-        return control, treatment
-
-    def _by_arm(self, query: str, question: Question, window: int) -> dict[str, float]:
-        text = query.replace("{window}", f"{window}s").replace("{environment}", question.environment or "")
-        result: dict[str, float] = {}
-        for series in self._ask(text.replace("{flag}", question.flag), question.now_ms):
-            labels, (_, value) = series["metric"], series["value"]
-            name = next((labels[label] for label in _LABELS if label in labels), None)
-            number = float(value)
-            if name is None or not math.isfinite(number) or number < 0:
-                raise GuardDataError(f"a result of {text[:80]} has no label `arm` or `variant`, or no usable value")
-            result[name] = result.get(name, 0.0) + number
-        return result
-
-    def _ask(self, query: str, now_ms: int) -> list[dict[str, Any]]:
-        from urllib.error import URLError
-        from urllib.parse import urlencode, urlsplit
-        from urllib.request import Request, urlopen
-
-        if urlsplit(self.url).scheme not in {"http", "https"}:
-            raise GuardDataError("the address of Prometheus begins with http:// or https://")
-        body = urlencode({"query": query, "time": f"{now_ms / 1000:.3f}"}).encode()
-        request = Request(f"{self.url.rstrip('/')}/api/v1/query", data=body)  # noqa: S310 - checked above
-        if self.token is not None:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
-        try:
-            with urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310 - checked above
-                answer = json.loads(response.read(_MAX_BYTES))
-            if answer["status"] != "success" or answer["data"]["resultType"] != "vector":
-                raise GuardDataError(f"Prometheus answered no vector to {query[:80]}")
-            return list(answer["data"]["result"])
-        except (URLError, OSError, ValueError, KeyError, TypeError) as error:
-            raise GuardDataError(f"Prometheus gave no numbers: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,43 +118,69 @@ class WarehouseSource:
         need_warehouse()
         from flagctl.warehouse.duck import DuckEngine
         from flagctl.warehouse.listing import list_events
-        from flagctl.warehouse.usage import measured, moments_by_variant
 
         listing = list_events(self.location, KINDS, endpoint_url=self.endpoint_url, region=self.region)
         engine = DuckEngine()
         try:
             engine.load(listing, KINDS)
-            window = (question.since_ms * 1000, question.now_ms * 1000)
-            table = measured(engine, question.flag, window=window, environment=question.environment)
-            moments = moments_by_variant(engine, table)
             newest = engine.rows(engine.table("measurements").aggregate(ts=engine.table("measurements").ts.max()))
+            as_of = None if not newest or newest[0]["ts"] is None else int(newest[0]["ts"]) // 1000
+            data = GuardData(as_of_ms=as_of, metrics={})
+            return self._by_bucket(engine, question, data) or self._by_variant(engine, question, data)
         finally:
             engine.close()
+
+    def _by_bucket(self, engine: DuckEngine, question: Question, data: GuardData) -> GuardData | None:
+        """Compare those of each step with those next in line; None if units that are drawn so were not measured."""
+        from flagctl.ops.guard_arms import expected_shares
+        from flagctl.warehouse.arms import Compared, Draw, moments_by_bucket
+
+        arms = question.arms
+        if arms is None:
+            return None
+        steps = [Compared(one.since_ms * 1000, one.until_ms * 1000, one.control, one.treatment) for one in arms.steps]
+        draw = Draw(arms.salt, ".".join(arms.unit))
+        moments = moments_by_bucket(engine, question.flag, draw, steps, environment=question.environment)
+        if not moments:
+            return None
+        metrics: dict[str, tuple[Stratum, ...]] = {}
+        for metric in question.guard.metrics:
+            pairs = moments.get(metric.measurement or metric.metric)
+            if pairs is not None:
+                metrics[metric.metric] = tuple(_pair(*pair) for pair in pairs)
+        most = max(metrics.values(), key=lambda strata: sum(a.units + b.units for a, b in strata), default=())
+        expected = expected_shares(arms.steps, most) if most else None
+        return replace(data, metrics=metrics, expected=expected, control=NEXT_IN_LINE)
+
+    def _by_variant(self, engine: DuckEngine, question: Question, data: GuardData) -> GuardData:
+        from flagctl.warehouse.usage import measured, moments_by_variant
+
+        window = (question.since_ms * 1000, question.now_ms * 1000)
+        table = measured(engine, question.flag, window=window, environment=question.environment)
+        moments = moments_by_variant(engine, table)
         metrics: dict[str, tuple[Stratum, ...]] = {}
         for metric in question.guard.metrics:
             arms = moments.get(metric.measurement or metric.metric, {})
-            names = _names(question, arms)
+            names = arm_names(question, arms)
             if all(name in arms for name in names):
                 metrics[metric.metric] = (_pair(arms[names[0]], arms[names[1]]),)
-        last = newest[0]["ts"] if newest else None
-        return GuardData(as_of_ms=None if last is None else int(last) // 1000, metrics=metrics)
+        return replace(data, metrics=metrics)
 
 
 def _pair(control: tuple[int, float, float], treatment: tuple[int, float, float]) -> Stratum:
-    from flagctl.ops.guard_data import Arm
-
     one, other = (Arm(units=n, mean=mean, variance=variance) for n, mean, variance in (control, treatment))
     return one, other
 
 
-def _names(question: Question, known: Any) -> tuple[str, str]:
-    """Return what the two arms are called in an answer.
-
-    Raises:
-        GuardDataError: If it is not clear who has the feature and who does not.
-    """
-    if {"control", "treatment"} <= set(known):
-        return "control", "treatment"
-    if question.control is None:
-        raise GuardDataError("nobody knows which variant the others have: give the flag a `default`, or label arms")
-    return question.control, question.treatment
+def _plain(arms: Arms) -> dict[str, Any]:
+    """Return what a command is told about buckets: instants are seconds since 1970, ranges end before their last number."""
+    steps = [
+        {
+            "since": step.since_ms // 1000,
+            "until": step.until_ms // 1000,
+            "treatment": list(step.treatment),
+            "control": list(step.control),
+        }
+        for step in arms.steps
+    ]
+    return {"salt": arms.salt, "unit": ".".join(arms.unit), "steps": steps}

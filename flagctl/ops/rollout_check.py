@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.errors import ConflictError, NothingMatchedError, UsageError
 from flagctl.model import FULL
-from flagctl.ops.guard_data import GuardDataError, GuardVerdict, Question, healthy, judge
+from flagctl.ops.guard_arms import arms_of
+from flagctl.ops.guard_data import NEXT_IN_LINE, GuardDataError, GuardVerdict, Question, healthy, judge
 from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.rollout import strategy_of
 from flagctl.ops.rollout_move import Which, abort, advance, find, hold
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from flagctl.ops.edit import Draft
     from flagctl.ops.edit_apply import ApplyOptions
     from flagctl.ops.edit_model import EditResult
-    from flagctl.ops.guard_data import GuardSource
+    from flagctl.ops.guard_data import GuardData, GuardSource
 
 ACTIONS: Final = ("none", "wait", "advance", "hold", "revert", "kill")
 
@@ -254,15 +255,23 @@ def _decide(options: CheckOptions, environment: str, place: tuple[Flag, Rule, St
         control=state.default if isinstance(state.default, str) else None,
         since_ms=current.begins_ms,
         now_ms=options.now_ms,
+        arms=arms_of(flag, rule, strategy, options.now_ms),
     )
     try:
         data = options.source.read(question)
-        verdict = judge(strategy.guard, data, options.now_ms, tests=len(strategy.steps))
+        verdict = judge(strategy.guard, data, options.now_ms, risk=_risk(data, question, strategy))
     except GuardDataError as error:
         verdict = GuardVerdict(state="no_data", results=(), reason=str(error))
     count = stale + 1 if verdict.state == "no_data" else 0
     action, reason = decide(strategy, verdict, options.now_ms, count)
     return replace(base, action=action, reason=reason, verdict=verdict, stale=count)
+
+
+def _risk(data: GuardData, question: Question, strategy: Strategy) -> float:
+    """Return the share of the risk of this test: one of the whole rollout, or one of as many as there are steps."""
+    if data.control == NEXT_IN_LINE:
+        return 1.0 if question.arms is None else question.arms.risk
+    return 1 / len(strategy.steps)
 
 
 def _is_over(strategy: Strategy, now_ms: int) -> bool:

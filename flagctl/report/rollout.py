@@ -114,6 +114,13 @@ _DONE: Final = {
 }
 
 
+_COMPARED: Final = {
+    "next_in_line": "compared with units that are next in line, over all steps so far",
+    "everybody_else": "compared with everybody else since the step began",
+    "experiment": "as its experiment says",
+}
+
+
 def render_check(result: CheckResult, style: Style) -> str:
     """Return what a check found and did, and the difference it wrote."""
     if not result.decisions:
@@ -124,6 +131,8 @@ def render_check(result: CheckResult, style: Style) -> str:
         name = style.paint(decision.key, "bold")
         lines.append(f"{name}  rule {decision.rule}, {decision.percent:g} %: {style.paint(word, colour)}")
         lines.append(f"  {decision.reason}")
+        if decision.verdict is not None and decision.verdict.control is not None:
+            lines.append(style.paint(f"  {_COMPARED[decision.verdict.control]}", "dim"))
     if result.edit is not None:
         lines += ["", render_edit(result.edit, style)]
     return "\n".join(lines)

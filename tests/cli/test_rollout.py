@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flagctl.evaluator import bucket
 from flagctl.events import Measurement, folder_of, to_json_line
 from tests.cli.conftest import git
 from tests.cli.test_experiment_results import obeys
@@ -191,38 +193,56 @@ def test_where_numbers_come_from_is_said_once(cli: Any, live: Path) -> None:
     assert "nothing in search is guarded" in cli(*missing, exit_code=3).stderr
 
 
-def test_measurements_of_the_warehouse_are_compared_by_variant(cli: Any, live: Path) -> None:
-    text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
-    Path("flags/engine.yaml").write_text(text, encoding="utf-8")
-    now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
+def write_events(place: Path, events: Iterable[Measurement]) -> str:
+    for event in events:
+        folder = place / folder_of(event)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "part.jsonl").open("ab") as file:
+            file.write(to_json_line(event))
+    return str(place)
 
-    def measured(slower: float) -> str:
-        place = Path(f"../events-{slower}")
-        generator = random.Random(5)
-        for number in range(1200):
-            variant = "on" if number % 2 else "off"
-            value = generator.gauss(100 * (slower if variant == "on" else 1), 10)
-            event = Measurement(
+
+def page_times(slower: float, unit_type: str = "targeting_key") -> Iterator[Measurement]:
+    """Yield times of units with the feature (the first percent of the buckets), of those next in line, and of a few others."""
+    now_us, generator = int(datetime.now(UTC).timestamp() * 1_000_000), random.Random(5)
+    for number in range(60_000):
+        unit = f"user-{number}"
+        place = bucket("engine", unit)
+        if place < 2000 or number < 1000:
+            treated = place < 1000
+            # those who are far from their turn are another crowd, and much slower
+            value = generator.gauss(100 * (slower if treated else 1) if place < 2000 else 500, 10)
+            yield Measurement(
                 ts=now_us - 60_000_000 + number,
                 event_id=f"m{number}",
                 environment="development",
-                unit_type="targeting_key",
-                unit_id=f"user-{number % 900}",
+                unit_type=unit_type,
+                unit_id=unit,
                 name="page_ms",
                 value=value,
-                attrs={"engine": variant},
+                attrs={"engine": "on" if treated else "off"},
             )
-            folder = place / folder_of(event)
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "part.jsonl").open("ab") as file:
-                file.write(to_json_line(event))
-        return str(place)
 
+
+def test_measurements_of_a_step_s_units_are_compared_with_those_next_in_line(cli: Any, live: Path) -> None:
+    text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
+    Path("flags/engine.yaml").write_text(text, encoding="utf-8")
     words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events")
-    (harmless,) = cli.json(*words, measured(1.0))["decisions"]
+    (harmless,) = cli.json(*words, write_events(Path("../good"), page_times(1.0)))["decisions"]
     assert (harmless["action"], harmless["verdict"]["state"]) == ("advance", "safe")
-    (harmed,) = cli.json(*words, measured(1.2), exit_code=1)["decisions"]
+    assert harmless["verdict"]["control"] == "next_in_line"
+    (harmed,) = cli.json(*words, write_events(Path("../bad"), page_times(1.2)), exit_code=1)["decisions"]
     assert (harmed["action"], harmed["verdict"]["state"]) == ("kill", "harmed")
+    assert "compared with units that are next in line" in cli(*words, "../bad", exit_code=1).stdout
     Path("../nothing").mkdir()
     (blind,) = cli.json(*words, "../nothing")["decisions"]
-    assert (blind["action"], blind["verdict"]["state"]) == ("wait", "no_data")
+    assert (blind["action"], blind["verdict"]["state"], blind["verdict"]["control"]) == ("wait", "no_data", None)
+
+
+def test_measurements_of_other_units_are_compared_by_variant(cli: Any, live: Path) -> None:
+    text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
+    Path("flags/engine.yaml").write_text(text, encoding="utf-8")
+    words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events")
+    (found,) = cli.json(*words, write_events(Path("../hosts"), page_times(1.0, "instance")))["decisions"]
+    assert (found["verdict"]["control"], found["verdict"]["state"]) == ("everybody_else", "safe")
+    assert "compared with everybody else" in cli(*words, "../hosts").stdout

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from flagctl.model.strategy import Guard, GuardMetric
 from flagctl.ops.edit import Draft
 from flagctl.ops.edit_apply import ApplyOptions
 from flagctl.ops.edit_flags import CopyDownError
+from flagctl.ops.guard_arms import Arms, StepArms
 from flagctl.ops.guard_data import GuardDataError, Question, judge, parse_answer
-from flagctl.ops.guard_sources import CommandSource, FileSource, PrometheusSource
+from flagctl.ops.guard_prometheus import PrometheusSource
+from flagctl.ops.guard_sources import CommandSource, FileSource
 from flagctl.ops.promote import promote
 from flagctl.ops.rollout import RolloutOptions, rollout_status, share_of
 from flagctl.ops.rollout_check import CheckOptions, CheckResult, act, check
@@ -512,6 +515,8 @@ class Prometheus:
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, str]] = {}
         self.asked: list[str] = []
+        self.times: list[float] = []
+        self.label = "variant"
         self.tokens: list[str | None] = []
         outer = self
 
@@ -522,7 +527,8 @@ class Prometheus:
                 outer.asked.append(query)
                 outer.tokens.append(self.headers["Authorization"])
                 values = next((v for name, v in outer.answers.items() if query.startswith(name)), {})
-                result = [{"metric": {"variant": arm}, "value": [1.0, value]} for arm, value in values.items()]
+                outer.times.append(float(form["time"][0]))
+                result = [{"metric": {outer.label: arm}, "value": [1.0, value]} for arm, value in values.items()]
                 body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -554,8 +560,33 @@ def test_prometheus_is_asked_since_the_step_began_and_whether_it_is_fresh(root: 
     assert (control.units, treatment.units) == (410, 400)
     assert treatment.mean == pytest.approx(7.2 / 400)
     assert data.as_of_ms == START + DAY
-    assert prometheus.asked == ["all[86400s]", 'bad{flag="engine"}[86400s]', "all[3600s]"]
+    assert prometheus.asked == ["all[3600s]", "all[86400s]", 'bad{flag="engine"}[86400s]']
     assert set(prometheus.tokens) == {f"Bearer {WORD}"}
+
+
+def test_prometheus_that_counts_by_bucket_is_asked_about_each_step(root: Path, prometheus: Prometheus) -> None:
+    prometheus.label = "bucket"
+    prometheus.answers = {
+        "bad": {"0": "3", "1": "2", "2": "5", "6": "1", "99": "70"},
+        "all": {"0": "200", "1": "210", "2": "100", "3": "101", "4": "90", "6": "300", "99": "900"},
+    }
+    steps = (
+        StepArms(since_ms=START, until_ms=START + 7200_000, treatment=(0, 1000), control=(1000, 2000)),
+        StepArms(since_ms=START + 7200_000, until_ms=START + DAY, treatment=(1000, 5000), control=(5000, 9000)),
+    )
+    by_bucket = replace(question(root), arms=Arms(salt="engine", unit=("targeting_key",), steps=steps))
+    data = PrometheusSource(url=prometheus.url).read(by_bucket)
+    first, second = data.metrics["errors"]
+    assert (data.control, data.as_of_ms) == ("next_in_line", START + DAY)
+    assert (first[0].units, first[1].units, second[0].units, second[1].units) == (210, 200, 300, 501)
+    assert second[1].mean == pytest.approx(7 / 501)
+    assert prometheus.asked[1:3] == ["all[7200s]", 'bad{flag="engine"}[7200s]']
+    assert prometheus.times[1] == START / 1000 + 7200
+    with pytest.raises(GuardDataError, match="next in line"):
+        PrometheusSource(url=prometheus.url).read(question(root))
+    prometheus.answers["all"] = {"few": "3"}
+    with pytest.raises(GuardDataError, match="counts percents"):
+        PrometheusSource(url=prometheus.url).read(by_bucket)
 
 
 @pytest.mark.parametrize(
