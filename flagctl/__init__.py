@@ -12,7 +12,9 @@ Importing this package costs next to nothing: each public name is imported on it
 never import anything of the author side (YAML, git, S3, terminal).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagctl.lazy_names import importer
 
 __version__ = "0.1.0"
 
@@ -34,27 +36,19 @@ __all__ = [
     "load",
 ]
 
-_HOMES = {
-    "Client": "flagctl.client",
-    "EvaluationDetails": "flagctl.evaluator",
-    "FlagProvider": "flagctl.client.openfeature",
-    "FlagRepository": "flagctl.ops.repository",
-    "FlagSet": "flagctl.evaluator",
-    "Variant": "flagctl.evaluator",
-    "bucket": "flagctl.evaluator",
-    "load": "flagctl.evaluator",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'flagctl' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(
+    __name__,
+    {
+        "Client": ".client",
+        "EvaluationDetails": ".evaluator",
+        "FlagProvider": ".client.openfeature",
+        "FlagRepository": ".ops.repository",
+        "FlagSet": ".evaluator",
+        "Variant": ".evaluator",
+        "bucket": ".evaluator",
+        "load": ".evaluator",
+    },
+)
 
 
 def __dir__() -> list[str]:

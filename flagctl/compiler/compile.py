@@ -7,9 +7,7 @@ make the bundle wrong is refused here with the first place found.
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +17,11 @@ from flagctl.compiler.flags import flag_document
 from flagctl.compiler.scope import Place, Scope
 from flagctl.diagnostics import did_you_mean
 from flagctl.errors import FindingsError, UsageError
+from flagctl.garbage import without_garbage_collection
 from flagctl.model import SegmentCondition, walk_conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from flagctl.model import Repository, Segment
 
@@ -67,7 +66,7 @@ def compile_environment(repository: Repository, environment: str) -> CompiledBun
         raise FindingsError(
             f"{kind} '{key}' could not be read", hint="flagctl validate shows every problem and its place"
         )
-    with _without_garbage_collection():
+    with without_garbage_collection():
         return _compile(repository, environment)
 
 
@@ -89,18 +88,6 @@ def _compile(repository: Repository, environment: str) -> CompiledBundle:
         flag_count=len(flags),
         capabilities=tuple(sorted(scope.capabilities)),
     )
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """A compilation makes many objects and no cycles; looking for some meanwhile doubles its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _write(scope: Scope, flags: dict[str, Any], segments: dict[str, Any]) -> bytes:

@@ -6,7 +6,9 @@ methods applications call). Names are imported on first use, so that authoring t
 the bucket recipe without the rest.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagctl.lazy_names import importer
 
 if TYPE_CHECKING:
     from flagctl.evaluator.buckets import bucket
@@ -15,23 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorCode", "EvaluationDetails", "FlagSet", "Reason", "Variant", "bucket", "load"]
 
-_HOMES = {
-    "ErrorCode": "details",
-    "EvaluationDetails": "details",
-    "FlagSet": "flagset",
-    "Reason": "details",
-    "Variant": "details",
-    "bucket": "buckets",
-    "load": "flagset",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'flagctl.evaluator' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only when a name is first asked for
-
-    value = getattr(import_module(f"flagctl.evaluator.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(
+    __name__,
+    {
+        "ErrorCode": ".details",
+        "EvaluationDetails": ".details",
+        "FlagSet": ".flagset",
+        "Reason": ".details",
+        "Variant": ".details",
+        "bucket": ".buckets",
+        "load": ".flagset",
+    },
+)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.diagnostics import Diagnostic, Related, Severity
+from flagctl.garbage import without_garbage_collection
 from flagctl.lint.context import LintContext
 from flagctl.lint.edits import span_of
 from flagctl.lint.policy import LintOptions, Policy
@@ -70,7 +69,7 @@ def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
         return LintResult(diagnostics=tuple(sorted(loaded.diagnostics, key=lambda found: found.sort_key)))
     context = LintContext(repository, documents=loaded.documents, tests=loaded.tests, now_ms=options.now_ms)
     rules = {code: rule for code, rule in load_rules().items() if code in policy.active}
-    with _without_garbage_collection():
+    with without_garbage_collection():
         found = [*loaded.diagnostics]
         for code, rule in rules.items():
             if not code.startswith(_LAST):
@@ -117,15 +116,3 @@ def _diagnostic(finding: Finding, rule: RuleModule, context: LintContext, policy
 
 def _sorted(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(found, key=lambda diagnostic: diagnostic.sort_key))
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Indexes over ten thousand flags are many objects and no garbage cycles; collecting meanwhile would double the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -71,9 +71,8 @@ def fmt(options: FmtOptions) -> FmtResult:
         ConflictError: If a file changes meanwhile.
         UsageError: If a file can't be written.
     """
-    import gc
-
     from flagctl.errors import NothingMatchedError
+    from flagctl.garbage import without_garbage_collection
     from flagctl.ops.validate import select_paths
     from flagctl.source import read_tree
 
@@ -87,16 +86,11 @@ def fmt(options: FmtOptions) -> FmtResult:
         raise NothingMatchedError(f"{options.root} has no flag files")
     changed: list[FileEdit] = []
     skipped: list[tuple[str, str]] = []
-    collects = gc.isenabled()
-    gc.disable()  # many objects and no cycles
-    try:
+    with without_garbage_collection():
         for path in sorted(paths):
             after = _formatted(path, files[path], skipped)
             if after != files[path]:
                 changed.append(FileEdit(path=path, before=files[path], after=after))
-    finally:
-        if collects:
-            gc.enable()
     written = bool(changed) and options.write and options.stdin is None
     if written:
         _write(options.root, changed)

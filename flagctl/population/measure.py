@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flagctl.bundle.canonical import canonical_json
-from flagctl.population.collection import without_garbage_collection
+from flagctl.garbage import without_garbage_collection
 from flagctl.population.counting import Grouping, Tally
 from flagctl.population.engine import ColumnFlags
 from flagctl.population.nesting import heading

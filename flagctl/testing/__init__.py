@@ -13,7 +13,9 @@ With pytest, the plugin brings the fixture ``flags``; see ``docs/testing-your-ap
 nothing: each name is imported on its first use.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flagctl.lazy_names import importer
 
 if TYPE_CHECKING:
     from flagctl.testing.choices import value, variant
@@ -23,23 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Flags", "Recorder", "client_from", "flags_from", "override", "value", "variant"]
 
-_HOMES = {
-    "Recorder": "recorder",
-    "Flags": "recorder",
-    "client_from": "loading",
-    "flags_from": "loading",
-    "override": "overrides",
-    "value": "choices",
-    "variant": "choices",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'flagctl.testing' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only when a name is first asked for
-
-    found = getattr(import_module(f"flagctl.testing.{home}"), name)
-    globals()[name] = found
-    return found
+__getattr__ = importer(
+    __name__,
+    {
+        "Recorder": ".recorder",
+        "Flags": ".recorder",
+        "client_from": ".loading",
+        "flags_from": ".loading",
+        "override": ".overrides",
+        "value": ".choices",
+        "variant": ".choices",
+    },
+)

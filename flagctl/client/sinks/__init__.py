@@ -1,8 +1,9 @@
 """Where events go. Each sink is a module of its own, which is imported when its name is first used."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flagctl.client.sinks.protocol import Sink
+from flagctl.lazy_names import importer
 
 if TYPE_CHECKING:
     from flagctl.client.sinks.blobs import Sizes
@@ -28,25 +29,17 @@ __all__ = [
     "Sizes",
 ]
 
-_HOMES = {
-    "JsonlSink": "jsonl",
-    "LoggingSink": "logs",
-    "MemorySink": "memory",
-    "OpenTelemetrySink": "otel",
-    "ParquetSink": "parquet",
-    "PrometheusSink": "prometheus",
-    "RedisStreamSink": "redis",
-    "S3Sink": "s3",
-    "Sizes": "blobs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'flagctl.client.sinks' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - names are looked up once
-
-    value = getattr(import_module(f"flagctl.client.sinks.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(
+    __name__,
+    {
+        "JsonlSink": ".jsonl",
+        "LoggingSink": ".logs",
+        "MemorySink": ".memory",
+        "OpenTelemetrySink": ".otel",
+        "ParquetSink": ".parquet",
+        "PrometheusSink": ".prometheus",
+        "RedisStreamSink": ".redis",
+        "S3Sink": ".s3",
+        "Sizes": ".blobs",
+    },
+)
