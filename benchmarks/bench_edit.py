@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bench_toolchain import child_cpu, cpu
+from repositories import add_arguments, repository
 
 
 def measure(root: Path, rounds: int) -> dict[str, tuple[float, float]]:
@@ -51,19 +51,12 @@ def measure(root: Path, rounds: int) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure edits.")
-    parser.add_argument("--folder", type=Path, help="an existing flag repository, which is edited")
-    parser.add_argument("--flags", type=int, default=10_000, help="number of flags to generate without --folder")
+    add_arguments(parser, "an existing flag repository, which is edited")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        root = arguments.folder
-        if root is None:
-            from generate import Options, generate, write
-
-            root = Path(scratch) / "flags"
-            write(root, generate(Options(flags=arguments.flags)))
+    with repository(arguments) as root:
         rows = measure(root, arguments.rounds)
     if arguments.json:
         print(json.dumps({name: {"seconds": seconds, "at_most": most} for name, (seconds, most) in rows.items()}))

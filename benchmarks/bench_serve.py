@@ -23,49 +23,21 @@ from pathlib import Path
 
 import psutil
 
-from flagctl.bundle.envelope import Role
-from flagctl.bundle.trust import TrustRoot, read_trust, write_trust
-from flagctl.evaluator.document import open_bundle
-from flagctl.ops.bench_flags import large_bundle
-from flagctl.ops.publish import publish
-from flagctl.ops.publish_model import PublishOptions
-from flagctl.ops.target import Target
-from flagctl.signing import LocalSigner
-from flagctl.storage import open_remote
+sys.path.insert(0, str(Path(__file__).parent))
+
+from repositories import publish_flags
 
 BULK = "/ofrep/v1/evaluate/flags"
 CONNECTIONS = 8
 
 
-def publish_flags(folder: Path, flags: int) -> tuple[str, str]:
-    """Publish generated flags to a folder; return its URL and the environment."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    data = large_bundle(flags, 1)
-    header = open_bundle(data).header
-    root, publisher = (LocalSigner(Ed25519PrivateKey.generate()) for _ in range(2))
-    content = TrustRoot(
-        project=header.project,
-        version=1,
-        epoch=1,
-        expires=int(time.time()) + 10**8,
-        root=Role((root.public_key,), 1),
-        publish={header.env: Role((publisher.public_key,), 1)},
-        kill={},
-    )
-    trust = write_trust(content, [root])
-    (folder / "trust.json").write_bytes(trust)
-    remote = open_remote(f"file://{folder}/remote")
-    target = Target(remote=remote, environment=header.env, trust=read_trust(trust))
-    publish(target, data, [publisher], PublishOptions())
-    return remote.url, header.env
-
-
 @contextlib.contextmanager
 def running(folder: Path, flags: int, workers: int):  # noqa: ANN201
     """Run the server; yield its port and its processes."""
-    url, environment = publish_flags(folder, flags)
-    words = ["--remote", url, "--env", environment, "--trust", str(folder / "trust.json"), "--port", "0"]
+    published = publish_flags(folder, flags)
+    (folder / "trust.json").write_bytes(published.trust)
+    words = ["--remote", published.target.remote.url, "--env", published.target.environment]
+    words += ["--trust", str(folder / "trust.json"), "--port", "0"]
     words += ["--workers", str(workers), "--no-access-log", "--log-format", "json", "--drain", "0"]
     server = subprocess.Popen([sys.executable, "-m", "flagctl", "serve", *words], stderr=subprocess.PIPE, text=True)
     try:

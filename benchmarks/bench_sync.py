@@ -8,16 +8,15 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from pathlib import Path
 
-from flagctl.bundle.envelope import Role
-from flagctl.bundle.trust import TrustRoot, read_trust, write_trust
 from flagctl.client.client import Client
-from flagctl.evaluator.document import open_bundle
-from flagctl.ops.bench_flags import large_bundle
 from flagctl.ops.publish import publish
 from flagctl.ops.publish_model import PublishOptions
-from flagctl.ops.target import Target
-from flagctl.storage import open_remote
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from repositories import publish_flags
 
 ROUNDS = 12
 
@@ -35,14 +34,6 @@ class Meter:
         return found
 
 
-def signer():  # noqa: ANN201
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    from flagctl.signing import LocalSigner
-
-    return LocalSigner(Ed25519PrivateKey.generate())
-
-
 def changed(data: bytes, number: int) -> bytes:
     lines = data.split(b"\n")
     at = next(index for index, line in enumerate(lines) if line.startswith(b'"flag-00005"'))
@@ -51,24 +42,10 @@ def changed(data: bytes, number: int) -> bytes:
 
 
 def main(flags: int) -> None:
-    base = large_bundle(flags, 1)
-    header = open_bundle(base).header
-    root, publisher = signer(), signer()
-    content = TrustRoot(
-        project=header.project,
-        version=1,
-        epoch=1,
-        expires=int(time.time()) + 10**8,
-        root=Role((root.public_key,), 1),
-        publish={header.env: Role((publisher.public_key,), 1)},
-        kill={},
-    )
-    trust = write_trust(content, [root])
     with tempfile.TemporaryDirectory() as folder:
-        remote = open_remote(f"file://{folder}")
-        target = Target(remote=remote, environment=header.env, trust=read_trust(trust))
-        publish(target, base, [publisher], PublishOptions())
-        with Client(remote.url, environment=header.env, trust=trust, poll_interval=86_400) as client:
+        base, target, trust, publisher = publish_flags(Path(folder), flags)
+        remote = target.remote
+        with Client(remote.url, environment=target.environment, trust=trust, poll_interval=86_400) as client:
             client.wait_until_ready(60)
             client.refresh()
             for warm in (0, flags):

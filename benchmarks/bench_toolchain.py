@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from repositories import add_arguments, repository
+
 NOW_MS = 1_795_000_000_000
 IMPORT = "import time; began = time.process_time(); import flagctl; flagctl.Client; print(time.process_time() - began)"
 
@@ -135,20 +137,13 @@ def _rounds(actions: dict[str, Callable[[], float]], rounds: int) -> dict[str, l
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the author's side.")
-    parser.add_argument("--folder", type=Path, help="an existing flag repository")
-    parser.add_argument("--flags", type=int, default=10_000, help="number of flags to generate without --folder")
+    add_arguments(parser, "an existing flag repository")
     parser.add_argument("--env", default="production")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        root = arguments.folder
-        if root is None:
-            from generate import Options, generate, write
-
-            root = Path(scratch) / "flags"
-            write(root, generate(Options(flags=arguments.flags)))
+    with repository(arguments) as root:
         rows = measure(root, arguments.env, arguments.rounds)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
