@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flagctl.source.loading import LoadedRepository, _Loader, _without_garbage_collection
+from flagctl.garbage import without_garbage_collection
+from flagctl.source.loading import LoadedRepository, _Loader
 from flagctl.source.schemas import KINDS
 from flagctl.source.selection import CONFIG_NAME, select_files
 
@@ -44,7 +45,7 @@ class IncrementalLoader:
             files: As for `load_tree`.
             only: Load just these files (and `flagctl.yaml`), as if there were no others.
         """
-        with _without_garbage_collection():
+        with without_garbage_collection():
             return self._load(files if only is None else {p: files[p] for p in {CONFIG_NAME, *only} if p in files})
 
     def _load(self, files: Mapping[str, bytes]) -> LoadedRepository:

@@ -5,13 +5,12 @@ Everything here is a function of the files' bytes, so that a working tree, a git
 
 from __future__ import annotations
 
-import gc
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Diagnostic, Related, Severity
+from flagctl.garbage import without_garbage_collection
 from flagctl.model import Repository
 from flagctl.source.builder.config import build_config
 from flagctl.source.builder.flags import build_flag
@@ -25,7 +24,7 @@ from flagctl.source.schemas import KINDS, fast_validator
 from flagctl.source.selection import CONFIG_NAME, is_test_file, select_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from flagctl.diagnostics import Route
     from flagctl.model import Experiment, Flag, Layer, RepositoryConfig, Segment
@@ -45,9 +44,6 @@ MOST_FINDINGS: Final = 100
 _KIND_LINE: Final = re.compile(r"^kind[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _KEY_LINE: Final = re.compile(r"^key[ \t]*:[ \t]*[\"']?([a-z0-9][a-z0-9._-]*)", re.MULTILINE)
-
-_FROZEN_AT_START: Final = gc.get_freeze_count()
-"""Python 3.12 starts with a few frozen objects of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,27 +71,8 @@ def load_tree(files: Mapping[str, bytes]) -> LoadedRepository:
         files: Content by path relative to the repository's root, with forward slashes. What `flagctl.yaml` excludes, and
             what is no YAML, may be among them.
     """
-    with _without_garbage_collection():
+    with without_garbage_collection():
         return _Loader(files).load()
-
-
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Loading makes many objects and no garbage cycles; collecting meanwhile costs up to as much time again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            # Through the permanent generation all new objects get into the oldest one without being looked at. What a
-            # caller has frozen for good must stay there.
-            movable = gc.get_freeze_count() <= _FROZEN_AT_START
-            if movable:
-                gc.freeze()
-            gc.enable()
-            if movable:
-                gc.unfreeze()
 
 
 class _Loader:
