@@ -184,8 +184,9 @@ def set_holdout(draft: Draft, layer: str, percent: float) -> None:
         # From the end, so that the slots in front stay in one piece for experiments.
         for start, end in reversed(_free(draft, layer, held)):
             size = min(end - start, missing)
-            held.append((end - size, end))
-            missing -= size
+            if size:
+                held.append((end - size, end))
+                missing -= size
         if missing > 0:
             raise UsageError(f"layer '{layer}' has only {percent - missing / 1000:g} % that no experiment takes")
     while missing < 0:

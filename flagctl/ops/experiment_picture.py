@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from flagctl.experiments.analysis import MetricResult, Results
     from flagctl.ops.experiment_power import PowerResult
 
+_WIDEST = 5.0
+"""Where an interval is cut off, as a relative difference: the first hours know so little that nothing else could be seen."""
+
 
 def effects_svg(results: Results, show: Callable[[float], str]) -> str:
     """Return the relative effect on each metric; empty if none is known.
@@ -30,8 +33,8 @@ def effects_svg(results: Results, show: Callable[[float], str]) -> str:
                 plots.Interval(
                     label=f"{metric.metric.key} · {one.variant}" if many else metric.metric.key,
                     middle=one.relative,
-                    low=one.relative_low,
-                    high=one.relative_high,
+                    low=max(one.relative_low, -_WIDEST),
+                    high=min(one.relative_high, _WIDEST),
                     tone=_tone(metric, one.relative_low, one.relative_high),
                 )
             )

@@ -37,6 +37,7 @@ class Change:
         path: File that nobody may have changed meanwhile; empty for one that is made.
         typed: What is to be typed to confirm; empty for nothing.
         back: Address and name of the page that it belongs to.
+        needs_input: Whether a form that nobody has filled in yet is no mistake.
         names: What else the page shows.
     """
 
@@ -48,6 +49,7 @@ class Change:
     path: str = ""
     typed: str = ""
     back: tuple[str, str] = ("/", "Flags")
+    needs_input: bool = True
     names: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -65,8 +67,14 @@ def look(ask: Ask, change: Change) -> Response:
     return _show(ask, change, (plan, base, trouble))
 
 
-def go(ask: Ask, change: Change) -> Response:
-    """Save a change, or show why not."""
+def go(ask: Ask, make: Callable[[Ask], Change]) -> Response:
+    """Save a change, or show why not.
+
+    Args:
+        ask: The request.
+        make: Returns the change; asked again where it is shown once more, because files may have changed since.
+    """
+    change = make(ask)
     branches = ask.desk.branches()
     try:
         choice = choice_of(ask, branches)
@@ -78,8 +86,9 @@ def go(ask: Ask, change: Change) -> Response:
     except NothingMatchedError:
         raise
     except FlagctlError as error:
-        plan, base, trouble = _try(ask, change)
-        return _show(ask, change, (plan, base, trouble or error), 409 if isinstance(error, ConflictError) else 422)
+        change = make(ask)
+        again, base, trouble = _try(ask, change)
+        return _show(ask, change, (again, base, trouble or error), 409 if isinstance(error, ConflictError) else 422)
     at = choice.branch if choice.branch is not None else ""
     path, name = change.back
     links = [(name, ask.url(path, at=at or None))]
@@ -97,7 +106,8 @@ def _check(ask: Ask, change: Change, repository: FlagRepository) -> None:
         raise UsageError(f"type {change.typed} to confirm")
     if change.path and (repository.digest(change.path) or "") != ask.field("base"):
         raise ConflictError(
-            f"{change.path} changed since this page was opened", hint="nothing was written; look at what it would do now"
+            f"{change.path} changed since this page was opened",
+            hint="nothing was written; look at what it would do now",
         )
 
 
@@ -123,15 +133,14 @@ def _show(
 ) -> Response:
     plan, base, trouble = tried
     at = revision_of(ask)
-    is_new = ask.request.method == "GET"
+    is_empty = change.needs_input and ask.request.method == "GET"
     return ask.page(
         change.template,
         status,
         change=change,
         plan=plan,
         base=base,
-        # an empty form is not wrong yet
-        trouble=None if is_new and isinstance(trouble, UsageError) else trouble,
+        trouble=None if is_empty and isinstance(trouble, UsageError) else trouble,
         origin={"at": at},
         form=ask.form,
         **saving_names(ask, change.title, at),

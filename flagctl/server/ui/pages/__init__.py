@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from flagctl.server.ui.pages import audit, documents, edit, flags, live, play, rollouts
+from flagctl.server.ui.pages import (
+    audit,
+    edit,
+    experiment_edits,
+    experiments,
+    flags,
+    layers,
+    live,
+    play,
+    rollouts,
+    segments,
+)
 from flagctl.server.ui.pages.page import Page
 
 __all__ = ["ROUTES", "Page"]
@@ -14,7 +25,10 @@ ROUTES: Final[tuple[Page, ...]] = (
     *rollouts.ROUTES,
     *play.ROUTES,
     *edit.ROUTES,
-    *documents.ROUTES,
+    *segments.ROUTES,
+    *experiments.ROUTES,
+    *experiment_edits.ROUTES,
+    *layers.ROUTES,
     *live.ROUTES,
     *audit.ROUTES,
 )
