@@ -169,7 +169,7 @@ class SharedCache:
         return pulled
 
     def hurry(self) -> None:
-        """Wait for the end of a patient pass of another thread, as long as a pass may take; then end it.
+        """Wait for the end of a patient pass, or of repairs, of another thread, as long as a pass may take; then end them.
 
         For whoever wants to make a pass that can ask the remote.
         """
@@ -226,7 +226,10 @@ class SharedCache:
         permit = self._writing.enter()
         if permit is None:
             return
+        self._hurried = False
+        self._calm.clear()
         try:
+            self._remote.ping()  # one that hangs is waited for no longer than by a read
             with self._remote.budget(_WRITE_SECONDS):
                 if lacking:
                     self._put_kills(state, sure=sure)
@@ -236,12 +239,14 @@ class SharedCache:
                     self._put_manifest(state, held.data, sure=sure)
         except FlagctlError as error:
             self.last_error = error.message
-            self._writing.failed(permit)
+            (self._writing.gave_up if self._hurried else self._writing.failed)(permit)
         except BaseException:
             self._writing.gave_up(permit)
             raise
         else:
             self._writing.succeeded(permit)
+        finally:
+            self._calm.set()
 
     def subscribe(self) -> Subscription:
         """Return the channel of hints and kill lists, over a connection of its own.

@@ -141,6 +141,14 @@ class RedisRemote:
         """Return what `put` takes as `if_match` to replace an object that was refused as longer than this."""
         return f"{_LONGER}{max_bytes}"
 
+    def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises:
+            RemoteError: If Redis cannot be reached.
+        """
+        self._run(lambda client: client.ping())
+
     def claim(self, name: str, seconds: float) -> bool:
         """Return whether nobody has claimed `name` within the last `seconds`, and claim it.
 

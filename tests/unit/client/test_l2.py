@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -286,6 +287,40 @@ def test_a_pass_after_a_hint_is_patient_only_while_nobody_waits_for_it(
     project.put(remote, TWO, seq=2, expires=FAR)
     assert timed(client) < 5.0
     assert client.is_enabled("c")
+    valkey_proxy.set("pass")
+
+
+def test_whoever_asks_the_remote_does_not_wait_for_repairs_of_a_cache_that_hangs(
+    project, remote, make, valkey_proxy, monkeypatch
+):
+    monkeypatch.setattr("flagctl.client.l2._WRITE_SECONDS", 30.0)
+    project.put(remote, ONE, expires=FAR)
+    client = ready(make(l2=f"redis://127.0.0.1:{valkey_proxy.port}/0"))
+    valkey_proxy.set("silent")
+    project.put(remote, TWO, seq=2, expires=FAR)
+    begin = time.monotonic()
+    assert client.refresh() is True
+    assert time.monotonic() - begin < 5.0
+    assert client.is_enabled("c")
+    assert "did not answer" in client.status().l2["last_error"]
+    valkey_proxy.set("pass")
+
+
+def test_repairs_that_hang_end_when_somebody_waits_for_a_pass(project, remote, make, valkey_proxy, monkeypatch):
+    monkeypatch.setattr("flagctl.client.l2._WRITE_SECONDS", 30.0)
+    monkeypatch.setattr(RedisRemote, "ping", lambda _: None)  # it hangs a moment later
+    project.put(remote, ONE, expires=FAR)
+    client = ready(make(l2=f"redis://127.0.0.1:{valkey_proxy.port}/0"))
+    valkey_proxy.set("silent")
+    project.put(remote, TWO, seq=2, expires=FAR)
+    hanging = threading.Thread(target=client.refresh)
+    hanging.start()
+    assert eventually(lambda: not client._updater.shared._calm.is_set())
+    begin = time.monotonic()
+    client._updater.shared.hurry()
+    hanging.join(20)
+    assert time.monotonic() - begin < 5.0
+    assert client._updater.shared._writing.state == "closed"
     valkey_proxy.set("pass")
 
 
