@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 
 import pytest
 
@@ -22,6 +21,7 @@ from flagctl.source import load_tree, read_tree
 from flagctl.storage import RemoteOptions, open_remote
 from flagctl.vcs import GitRepository
 from tests.scale import scaled
+from tests.simulators.at_once import at_once
 from tests.simulators.project import Project, bundle_of
 
 CONFIG = """
@@ -174,24 +174,16 @@ def test_an_older_pipeline_that_finishes_late_is_refused(place, tmp_path):
 def test_eight_publishers_at_one_bucket_lose_and_repeat_no_number(s3_bucket):
     project = Project()
     rounds = scaled(1, 6)
-    results, errors = [], []
+    results = []
 
     def work(index: int) -> None:
         options = RemoteOptions(endpoint_url=s3_bucket.endpoint_url)
         target = project.target(open_remote(s3_bucket.url, options=options))
-        try:
-            for turn in range(rounds):
-                data = bundle_of(**{f"flag_{index}": True, f"turn_{turn}": True})
-                results.append(publish(target, data, project.publishers))
-        except Exception as error:  # noqa: BLE001 - shown by the assertion below
-            errors.append(error)
+        for turn in range(rounds):
+            data = bundle_of(**{f"flag_{index}": True, f"turn_{turn}": True})
+            results.append(publish(target, data, project.publishers))
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(8, work)
     assert sorted(result.seq for result in results) == list(range(1, 8 * rounds + 1))
     target = project.target(open_remote(s3_bucket.url, options=RemoteOptions(endpoint_url=s3_bucket.endpoint_url)))
     assert [entry.seq for entry in history(target)] == list(range(8 * rounds, 0, -1))

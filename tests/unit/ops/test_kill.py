@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 
 import pytest
 
@@ -17,21 +16,12 @@ from flagctl.ops.rollback import rollback
 from flagctl.ops.target import Target
 from flagctl.storage import RemoteOptions, open_remote
 from tests.scale import scaled
+from tests.simulators.at_once import at_once
 from tests.simulators.memory_remote import MemoryRemote, PowerCutError, dies_at, fails_once
-from tests.simulators.project import NOW, Clock, Project, bundle_of, ed25519_signer
+from tests.simulators.project import NOW, Clock, bundle_of, ed25519_signer
 
 FLAGS, OTHER = bundle_of(a=True, b=True, c=True), bundle_of(a=True, b=True)
 KILLS = kill_key("production")
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def remote():
-    return MemoryRemote()
 
 
 @pytest.fixture
@@ -353,23 +343,15 @@ def test_eight_at_once_lose_no_kill_and_repeat_no_number(project, kind, tmp_path
     make = remotes[kind]
     project.put(make(), FLAGS)
     rounds = scaled(1, 5)
-    results, errors = [], []
+    results = []
 
     def work(index: int) -> None:
         mine = project.target(make())
-        try:
-            for turn in range(rounds):
-                wanted = KillRequest(f"flag-{index}-{turn}", "test", "ada")
-                results.append(kill(mine, [project.kill_signer], wanted, KillOptions(clock=Clock(), any_flag=True)))
-        except Exception as error:  # noqa: BLE001 - shown by the assertion below
-            errors.append(error)
+        for turn in range(rounds):
+            wanted = KillRequest(f"flag-{index}-{turn}", "test", "ada")
+            results.append(kill(mine, [project.kill_signer], wanted, KillOptions(clock=Clock(), any_flag=True)))
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(8, work)
     assert sorted(result.seq for result in results) == list(range(1, 8 * rounds + 1))
     assert len(killed(project.target(make()))) == 8 * rounds
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
@@ -16,6 +15,7 @@ from flagctl.ops.publish import heartbeat, publish
 from flagctl.ops.publish_model import PublishOptions
 from flagctl.storage import open_remote
 from tests.scale import scaled
+from tests.simulators.at_once import at_once
 from tests.simulators.memory_remote import MemoryRemote, PowerCutError, dies_at, fails_once
 from tests.simulators.project import NOW, Clock, Project, bundle_of, ed25519_signer
 
@@ -33,21 +33,6 @@ class Line:
 def options(**changes) -> PublishOptions:
     defaults = {"clock": Clock(), "sleep": lambda _: None, "commit": C1, "ref": "refs/heads/main", "history": Line()}
     return PublishOptions(**{**defaults, **changes})
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def remote():
-    return MemoryRemote()
-
-
-@pytest.fixture
-def target(project, remote):
-    return project.target(remote)
 
 
 def live(target):
@@ -421,22 +406,14 @@ def test_dying_at_any_operation_leaves_a_valid_manifest_and_the_next_publish_rep
 
 def publish_at_once(targets, project, *, rounds: int):
     """Publish different bundles from one thread per target; return the results."""
-    results, errors = [], []
+    results = []
 
-    def work(index, target):
-        try:
-            for turn in range(rounds):
-                data = bundle_of(**{f"flag_{index}": True, f"turn_{turn}": True})
-                results.append(publish(target, data, project.publishers, PublishOptions(clock=Clock())))
-        except Exception as error:  # noqa: BLE001 - shown by the assertion below
-            errors.append(error)
+    def work(index):
+        for turn in range(rounds):
+            data = bundle_of(**{f"flag_{index}": True, f"turn_{turn}": True})
+            results.append(publish(targets[index], data, project.publishers, PublishOptions(clock=Clock())))
 
-    threads = [threading.Thread(target=work, args=item) for item in enumerate(targets)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    at_once(len(targets), work)
     return results
 
 

@@ -11,26 +11,11 @@ from flagctl.ops.publish import publish
 from flagctl.ops.publish_model import PublishOptions
 from flagctl.ops.rollback import history, rollback
 from flagctl.ops.status import status
-from tests.simulators.memory_remote import MemoryRemote, fails_once
-from tests.simulators.project import NOW, Clock, Project, bundle_of
+from tests.simulators.memory_remote import fails_once
+from tests.simulators.project import NOW, Clock, bundle_of
 
 DATA = [bundle_of(a=True), bundle_of(a=False), bundle_of(a=True, b=True)]
 DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def project():
-    return Project()
-
-
-@pytest.fixture
-def remote():
-    return MemoryRemote()
-
-
-@pytest.fixture
-def target(project, remote):
-    return project.target(remote)
 
 
 def options(**changes) -> PublishOptions:

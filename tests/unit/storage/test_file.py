@@ -8,6 +8,7 @@ import pytest
 
 from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
 from flagctl.storage import Fetched, NotModified, open_remote
+from tests.simulators.at_once import at_once
 
 KEY = "production/manifest.json"
 
@@ -134,11 +135,7 @@ def test_only_one_of_many_conditional_writers_wins(remote, tmp_path):
         else:
             outcomes.append(b"%d" % number)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(16, write)
     winners = [outcome for outcome in outcomes if outcome is not None]
     assert winners == [remote.get(KEY, max_bytes=100).data]
 

@@ -13,6 +13,7 @@ from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageErro
 from flagctl.storage import Fetched, NotModified, RemoteOptions, open_remote
 from flagctl.storage.redis import RedisRemote
 from flagctl.storage.redis_server import parse_redis_url
+from tests.simulators.at_once import at_once
 from tests.simulators.valkey import Valkey
 
 KEY = "production/manifest.json"
@@ -49,11 +50,10 @@ def test_a_write_on_condition_needs_exactly_the_bytes_that_were_read(remote):
 
 def test_of_twenty_writers_who_read_the_same_bytes_one_wins(valkey, remote):
     tag = remote.put(KEY, b"start")
-    won, start = [], threading.Barrier(20)
+    won = []
 
     def work(number):
         mine = RedisRemote(valkey.url, "acme", timeout=10.0)
-        start.wait()
         try:
             mine.put(KEY, b"%d" % number, if_match=tag)
             won.append(number)
@@ -61,11 +61,7 @@ def test_of_twenty_writers_who_read_the_same_bytes_one_wins(valkey, remote):
             pass
         mine.close()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(20, work)
     assert len(won) == 1
     assert remote.get(KEY, max_bytes=10).data == b"%d" % won[0]
 

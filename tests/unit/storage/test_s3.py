@@ -9,6 +9,7 @@ import pytest
 from flagctl.errors import ConflictError, RemoteError, UntrustedError, UsageError
 from flagctl.storage import Fetched, NotModified, RemoteOptions, open_remote
 from tests.simulators import seaweed
+from tests.simulators.at_once import at_once
 
 KEY = "production/manifest.json"
 
@@ -74,11 +75,7 @@ def test_only_one_of_many_conditional_writers_wins(remote, s3_bucket):
             return
         winners.append(b"%d" % number)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(8, write)
     assert winners == [remote.get(KEY, max_bytes=100).data]
 
 
