@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from flagctl.bundle.blob import unpack
 from flagctl.bundle.envelope import parse_envelope, verify_signatures
 from flagctl.bundle.manifest import PAYLOAD_TYPE, Manifest, parse_manifest
+from flagctl.bundle.newer import check_newer
 from flagctl.bundle.trust import TrustRoot, next_trust
 from flagctl.errors import BundleFormatError, RemoteError, UntrustedError
 
@@ -124,20 +125,8 @@ def check_manifest(state: Trusted, data: bytes, *, now: float, terms: Terms = ST
         UntrustedError: With the first reason in the order of this module's table.
     """
     manifest = read_manifest(state, data)
-    held = state.manifest
-    if held is not None and held.epoch == manifest.epoch:
-        if manifest.seq < held.seq:
-            raise UntrustedError(
-                f"manifest {manifest.seq} is older than manifest {held.seq}, which was seen already", reason="rollback"
-            )
-        if manifest.seq == held.seq:
-            if manifest.digest == held.digest:
-                return None
-            raise UntrustedError(
-                f"there are two different manifests with number {manifest.seq}: somebody who holds the publishing key "
-                "has signed both",
-                reason="equivocation",
-            )
+    if not check_newer(state.manifest, manifest, "manifest", "publishing key"):
+        return None
     if not terms.expired and is_expired(manifest, now):
         renewal = f"renew it: flagctl publish {manifest.environment} --heartbeat"
         raise UntrustedError("the manifest has expired", reason="expired", hint=renewal)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flagctl.bundle.accept import check_place
 from flagctl.bundle.envelope import parse_envelope, verify_signatures
 from flagctl.bundle.kill import PAYLOAD_TYPE, KillList, parse_kill_list
+from flagctl.bundle.newer import check_newer
 from flagctl.errors import UntrustedError
 
 if TYPE_CHECKING:
@@ -48,20 +49,8 @@ def check_kill_list(state: Trusted, data: bytes) -> KillList | None:
             older than the one which the held manifest pins.
     """
     kills = read_kill_list(state, data)
-    held = state.kills
-    if held is not None and held.epoch == kills.epoch:
-        if kills.seq < held.seq:
-            raise UntrustedError(
-                f"kill list {kills.seq} is older than kill list {held.seq}, which was seen already", reason="rollback"
-            )
-        if kills.seq == held.seq:
-            if kills.digest == held.digest:
-                return None
-            raise UntrustedError(
-                f"there are two different kill lists with number {kills.seq}: somebody who holds the kill key has "
-                "signed both",
-                reason="equivocation",
-            )
+    if not check_newer(state.kills, kills, "kill list", "kill key"):
+        return None
     manifest = state.manifest
     floor = manifest.kill_floor if manifest is not None and manifest.epoch == kills.epoch else None
     if floor is not None and kills.seq < floor.seq:

@@ -22,6 +22,7 @@ from flagctl.bundle.canonical import canonical_json
 from flagctl.bundle.envelope import parse_envelope, verify_signatures
 from flagctl.bundle.fields import NAME, SHA256, format_instant, parse_object
 from flagctl.bundle.manifest import MIN_VERSION, check_kind
+from flagctl.bundle.newer import check_newer
 from flagctl.errors import UntrustedError
 from flagctl.evaluator.lists import HASH_SIZE, HEADER_SIZE, MAX_UNITS
 
@@ -132,21 +133,13 @@ def read_pointer(state: Trusted, data: bytes, name: str) -> ListPointer:
     return pointer
 
 
-def check_newer(held: ListPointer | None, pointer: ListPointer) -> bool:
+def is_newer(held: ListPointer | None, pointer: ListPointer) -> bool:
     """Return whether a pointer is another one than the held one.
 
     Raises:
         UntrustedError: ``rollback`` if it is older, ``equivocation`` if it is another one of the same number.
     """
-    if held is None or held.epoch != pointer.epoch or pointer.seq > held.seq:
-        return True
-    if pointer.seq < held.seq:
-        raise UntrustedError(
-            f"version {pointer.seq} is older than {held.seq}, which was seen already", reason="rollback"
-        )
-    if pointer.digest != held.digest:
-        raise UntrustedError(f"there are two different versions {pointer.seq} of the list", reason="equivocation")
-    return False
+    return check_newer(held, pointer, "version", "publishing key")
 
 
 def check_file(pointer: ListPointer, data: Any) -> None:

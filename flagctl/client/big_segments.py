@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.fields import format_instant
-from flagctl.bundle.unit_list import ListPointer, check_file, check_newer, list_file_key, list_key, read_pointer
+from flagctl.bundle.unit_list import ListPointer, check_file, is_newer, list_file_key, list_key, read_pointer
 from flagctl.client.listed import ListedFlags, list_names
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 from flagctl.evaluator.lists import HashList, ListFormatError
@@ -188,7 +188,7 @@ class BigSegments:
         if not isinstance(fetched, Fetched):
             return
         pointer = read_pointer(state, fetched.data, name)
-        if not check_newer(None if held is None else held.pointer, pointer):
+        if not is_newer(None if held is None else held.pointer, pointer):
             if held is not None:
                 self._held[name] = held._replace(etag=fetched.etag)
             return

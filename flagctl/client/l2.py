@@ -23,10 +23,10 @@ from flagctl.bundle.accept import is_expired
 from flagctl.bundle.names import blob_key, kill_key, manifest_key
 from flagctl.client.breaker import Breaker, Pauses
 from flagctl.client.mirror import put_kills, put_manifest, put_object, put_root
+from flagctl.client.noting import Noting
 from flagctl.client.sync import LackingError, Pulled, Source, Tags, follow_chain, look
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError, UsageError
 from flagctl.storage.redis import RedisRemote
-from flagctl.storage.remote import Fetched, NotModified
 
 if TYPE_CHECKING:
     from flagctl.bundle.accept import Trusted
@@ -139,7 +139,7 @@ class SharedCache:
         if permit is None:
             return None
         self.reads += 1
-        watched = _Watched(self._remote)
+        watched = Noting(self._remote)
         manifest, kills = state.manifest, state.kills
         tags = Tags(
             self._manifest.tag if manifest is not None and manifest.digest == self._manifest.digest else None,
@@ -301,7 +301,7 @@ class SharedCache:
             self._kills = Known(tag, kills.digest)
             self._remote.tell(self._environment, kills.data)
 
-    def _remember(self, pulled: Pulled, watched: _Watched) -> None:
+    def _remember(self, pulled: Pulled, watched: Noting) -> None:
         """Note which pointers lie there, if they are those that are held now."""
         manifest, kills = pulled.state.manifest, pulled.state.kills
         if pulled.problem is None and manifest is not None:
@@ -366,31 +366,3 @@ def _objects(pulled: Pulled | None) -> list[tuple[str, bytes]]:
         manifest = pulled.state.manifest
         objects.append((blob_key(manifest.environment, manifest.bundle.blob_sha256), pulled.blob))
     return objects
-
-
-class _Watched:
-    """The cache as a remote, noting the tag of what was read under each key."""
-
-    __slots__ = ("_remote", "tags")
-
-    def __init__(self, remote: RedisRemote) -> None:
-        self._remote = remote
-        self.tags: dict[str, str] = {}
-
-    @property
-    def url(self) -> str:
-        return self._remote.url
-
-    def get(self, key: str, *, etag: str | None = None, max_bytes: int) -> Fetched | NotModified | None:
-        found = self._remote.get(key, etag=etag, max_bytes=max_bytes)
-        if isinstance(found, Fetched):
-            self.tags[key] = found.etag
-        elif found is not None and etag is not None:
-            self.tags[key] = etag
-        return found
-
-    def put(self, key: str, data: bytes, *, if_match: str | None = None, if_none_match: bool = False) -> str:
-        return self._remote.put(key, data, if_match=if_match, if_none_match=if_none_match)
-
-    def list(self, prefix: str) -> list[str]:
-        return self._remote.list(prefix)

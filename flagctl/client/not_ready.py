@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 from flagctl.evaluator.details import ErrorCode, EvaluationDetails, Reason
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 _MESSAGE = "no bundle has been accepted yet"
 
 
-@final
 class NotReady:
     """Has the evaluation methods of `FlagSet`, and answers each with the caller's default."""
 

@@ -16,12 +16,13 @@ from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.names import blob_key, delta_key, kill_copy_key, kill_key, log_key, manifest_key, trust_key
 from flagctl.client.l2 import hint_of
 from flagctl.client.mirror import put_kills, put_manifest, put_object
+from flagctl.client.noting import Noting
 from flagctl.client.sync import NO_TAGS, Source, follow_chain, look, read_kill_copy, read_stored_bundle
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 from flagctl.ops.relay_lists import ListRelay
 from flagctl.storage.file import FileRemote
 from flagctl.storage.redis import RedisRemote
-from flagctl.storage.remote import Fetched, NotModified
+from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -116,7 +117,7 @@ class Relay:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source = _Recorded(source)
+        self._source = Noting(source)
         self._state = state
         self._shipped = state.root.version if state.root is not None else 0
         self.carries_lists = True
@@ -341,27 +342,3 @@ def _has(remote: Remote, key: str, data: bytes) -> bool:
     except UntrustedError:
         return False
     return isinstance(found, Fetched) and found.data == data
-
-
-class _Recorded:
-    """A remote that notes what was read from it in a pass."""
-
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
-        self.objects: dict[str, bytes] = {}
-
-    @property
-    def url(self) -> str:
-        return self._remote.url
-
-    def get(self, key: str, *, etag: str | None = None, max_bytes: int) -> Fetched | NotModified | None:
-        found = self._remote.get(key, etag=etag, max_bytes=max_bytes)
-        if isinstance(found, Fetched):
-            self.objects[key] = found.data
-        return found
-
-    def put(self, key: str, data: bytes, *, if_match: str | None = None, if_none_match: bool = False) -> str:
-        return self._remote.put(key, data, if_match=if_match, if_none_match=if_none_match)
-
-    def list(self, prefix: str) -> list[str]:
-        return self._remote.list(prefix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, final
 
 from flagctl.bundle.envelope import MAX_POINTER
-from flagctl.bundle.unit_list import ListPointer, check_file, check_newer, list_file_key, list_key, read_pointer
+from flagctl.bundle.unit_list import ListPointer, check_file, is_newer, list_file_key, list_key, read_pointer
 from flagctl.client.listed import list_names
 from flagctl.client.mirror import put_list, put_object
 from flagctl.errors import FlagctlError, RemoteError
@@ -92,7 +92,7 @@ class ListRelay:
         if not isinstance(found, Fetched):
             return  # as before, or never published: then there is nothing to copy
         pointer = read_pointer(state, found.data, name)
-        if held is not None and not check_newer(held.pointer, pointer):
+        if held is not None and not is_newer(held.pointer, pointer):
             self._held[name] = held._replace(etag=found.etag)
             return
         file = self._source.get(list_file_key(state.environment, pointer.sha256), max_bytes=pointer.size)

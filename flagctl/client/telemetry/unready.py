@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, final
 
-from flagctl.client.not_ready import NOT_READY
+from flagctl.client.not_ready import NotReady
 from flagctl.evaluator.readings import text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _REASON = "ERROR:PROVIDER_NOT_READY"
 
 
 @final
-class Unready:
+class Unready(NotReady):
     """Answers as `NotReady`; evaluations are counted.
 
     Args:
@@ -29,34 +29,17 @@ class Unready:
     def __init__(self, book: Book) -> None:
         self._book = book
 
-    def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:  # noqa: ARG002
+    def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
         """Return False."""
         self._book.unknown(text(key), _REASON).count += 1
-        return False
+        return super().is_enabled(key, context)
 
-    def get_value(self, key: str, context: Mapping[str, Any] | None, default: Any) -> Any:  # noqa: ARG002
+    def get_value(self, key: str, context: Mapping[str, Any] | None, default: Any) -> Any:
         """Return the default."""
         self._book.unknown(text(key), _REASON).count += 1
-        return default
-
-    def get_variant(self, experiment_key: str, context: Mapping[str, Any] | None = None) -> None:
-        """Return None."""
+        return super().get_value(key, context, default)
 
     def evaluate(self, key: str, context: Mapping[str, Any] | None = None, default: Any = None) -> EvaluationDetails:
-        """Return details with the default and the error code ``PROVIDER_NOT_READY``."""
+        """Return details with the default and the error code ``PROVIDER_NOT_READY``; `evaluate_typed` asks this, too."""
         self._book.unknown(text(key), _REASON).count += 1
-        return NOT_READY.evaluate(key, context, default)
-
-    def evaluate_typed(
-        self,
-        key: str,
-        context: Mapping[str, Any] | None = None,
-        default: Any = None,
-        kind: type | None = None,  # noqa: ARG002
-    ) -> EvaluationDetails:
-        """As `evaluate`."""
-        return self.evaluate(key, context, default)
-
-    def evaluate_all(self, context: Mapping[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Return nothing."""
-        return {}
+        return super().evaluate(key, context, default)

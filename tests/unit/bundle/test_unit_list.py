@@ -14,7 +14,7 @@ from flagctl.bundle.unit_list import (
     PAYLOAD_TYPE,
     ListPointer,
     check_file,
-    check_newer,
+    is_newer,
     list_file_key,
     list_key,
     parse_pointer,
@@ -94,11 +94,11 @@ def test_what_is_foreign_forged_or_malformed_is_refused(project, state, make, re
 
 def test_an_older_version_and_another_one_of_the_same_number_are_refused(project, state):
     held = read_pointer(state, sealed(project), "vip")
-    assert check_newer(None, held)
-    assert not check_newer(held, held)
-    assert check_newer(held, read_pointer(state, sealed(project, seq=4), "vip"))
-    assert refused(lambda: check_newer(held, pointer(seq=2))) == "rollback"
-    assert refused(lambda: check_newer(held, read_pointer(state, sealed(project, units=6), "vip"))) == "equivocation"
+    assert is_newer(None, held)
+    assert not is_newer(held, held)
+    assert is_newer(held, read_pointer(state, sealed(project, seq=4), "vip"))
+    assert refused(lambda: is_newer(held, pointer(seq=2))) == "rollback"
+    assert refused(lambda: is_newer(held, read_pointer(state, sealed(project, units=6), "vip"))) == "equivocation"
 
 
 def test_a_file_must_be_the_signed_one():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -137,14 +138,19 @@ def test_provider_hooks_run(make):
     assert calls == [("a", "flagctl", True)]
 
 
+@contextlib.contextmanager
+def answering_with(sink):
+    bundle = compile_environment(load_tree(read_tree(data_path("flags"))).repository, "production").data
+    with client_from(bundle, sinks=[sink]) as client, override(client, {"ranking-test": "neural"}):
+        api.set_provider_and_wait(flagctl.FlagProvider(client))
+        yield api.get_client()
+
+
 def test_tracked_events_and_exposures_reach_the_sinks():
     from openfeature.track import TrackingEventDetails
 
-    bundle = compile_environment(load_tree(read_tree(data_path("flags"))).repository, "production").data
     sink = MemorySink()
-    with client_from(bundle, sinks=[sink]) as client, override(client, {"ranking-test": "neural"}):
-        api.set_provider_and_wait(flagctl.FlagProvider(client))
-        openfeature = api.get_client()
+    with answering_with(sink) as openfeature:
         user = EvaluationContext("user-1", {"country": "DE"})
         assert openfeature.get_string_value("search-ranking", "", user) == "v3"
         openfeature.track("order", user, TrackingEventDetails(49.9, {"currency": "EUR"}))
@@ -158,11 +164,8 @@ def test_tracked_events_and_exposures_reach_the_sinks():
 
 
 def test_a_value_of_another_type_counts_as_an_error_and_is_no_exposure():
-    bundle = compile_environment(load_tree(read_tree(data_path("flags"))).repository, "production").data
     sink = MemorySink()
-    with client_from(bundle, sinks=[sink]) as client, override(client, {"ranking-test": "neural"}):
-        api.set_provider_and_wait(flagctl.FlagProvider(client))
-        openfeature = api.get_client()
+    with answering_with(sink) as openfeature:
         user = EvaluationContext("user-1", {"country": "DE"})
         details = openfeature.get_boolean_details("search-ranking", False, user)
         assert (details.value, details.variant, details.error_code) == (False, None, ErrorCode.TYPE_MISMATCH)
