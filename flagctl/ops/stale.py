@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import UsageError
 from flagctl.ops.code import Code, read_code
 from flagctl.ops.loading import load, readable
+from flagctl.ops.stale_counts import counts_of
 from flagctl.ops.stale_history import FlagPast, read_past
 from flagctl.ops.stale_rules import Facts, about_code, about_documents, about_flags, about_usage
 
@@ -147,11 +148,11 @@ def stale(options: StaleOptions) -> StaleResult:
         code = _code(options, loaded, notes)
         if code is not None:
             found += about_code(facts, code)
-    counts = _counts(options)
+    if options.usage is None and options.events is None and "never-evaluated" in options.reasons:
+        raise UsageError("who asks for what is not known", hint="give --usage FILE or --events LOCATION")
+    counts = counts_of(options, notes) if {"never-evaluated", "unknown-key"} & set(wanted) else None
     if counts is not None:
         found += about_usage(facts, counts)
-    elif "never-evaluated" in options.reasons:
-        raise UsageError("who asks for what is not known", hint="give --usage FILE or --events LOCATION")
     kept = [
         _aged(one, options.now_ms)
         for one in found
@@ -203,50 +204,3 @@ def _code(options: StaleOptions, loaded: LoadedRepository, notes: list[str]) -> 
         notes.append("no code was found that names any flag; --code DIR looks into other repositories")
         return None
     return code
-
-
-def _counts(options: StaleOptions) -> dict[str, int] | None:
-    """Return how often each key was asked for, with 0 for flags that were not, or None if nobody knows."""
-    if options.events is not None:
-        from flagctl.ops.usage import UsageOptions, usage
-
-        result = usage(
-            UsageOptions(
-                root=options.root,
-                events=options.events,
-                now_ms=options.now_ms,
-                days=options.days,
-                endpoint_url=options.endpoint_url,
-                region=options.region,
-            )
-        )
-        return {one.key: one.count for one in result.flags}
-    return None if options.usage is None else read_counts(options.usage)
-
-
-def read_counts(path: Path) -> dict[str, int]:
-    """Return how often each key was asked for, as a file has it.
-
-    Raises:
-        UsageError: If it can't be read.
-    """
-    import json
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-            pairs = [(row["flag"], row.get("count", 1)) for row in rows]
-        else:
-            data = json.loads(text)
-            rows = data["flags"] if "flags" in data else [{"key": key, "count": n} for key, n in data.items()]
-            pairs = [(row["key"], row["count"]) for row in rows]
-        counts: dict[str, int] = {}
-        for key, number in pairs:
-            counts[str(key)] = counts.get(str(key), 0) + int(number)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "it wants `flagctl usage --output-format json`, or JSON lines with `flag` and `count`"
-        raise UsageError(f"{path} has no counts: {error}", hint=hint) from error
-    return counts

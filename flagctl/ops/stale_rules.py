@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
     from flagctl.model import Flag, Repository
     from flagctl.ops.code import Code
     from flagctl.ops.stale import StaleFinding, StaleOptions
+    from flagctl.ops.stale_counts import Counts
     from flagctl.ops.stale_history import FlagPast
     from flagctl.source import LoadedRepository
 
 _DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What is known.
 
@@ -40,6 +42,13 @@ class Facts:
         """Return whether a flag has only just come."""
         past = self.past.get(key)
         return past is not None and self.now_ms - past.created_ms < self.days * _DAY_MS
+
+    @cached_property
+    def needed(self) -> frozenset[str]:
+        """Flags that others have as prerequisites: nobody has to ask for them."""
+        flags = self.repository.flags.values()
+        places = (place for flag in flags for place in (flag, *flag.environments.values()))
+        return frozenset(one.flag for place in places for one in place.prerequisites)
 
     def line(self, path: str, route: tuple[str | int, ...]) -> int:
         """Return the line of a place in a document."""
@@ -158,7 +167,7 @@ def about_code(facts: Facts, code: Code) -> Iterator[StaleFinding]:
     for flag in facts.repository.flags.values():
         past = facts.past.get(flag.key)
         places = [one for one in found.get(flag.key, ()) if one.kind.value not in {"comment", "config"}]
-        if not places and not facts.is_new(flag.key):
+        if not places and not facts.is_new(flag.key) and flag.key not in facts.needed:
             yield facts.finding(
                 flag,
                 "no-references",
@@ -186,31 +195,36 @@ def about_code(facts: Facts, code: Code) -> Iterator[StaleFinding]:
         )
 
 
-def about_usage(facts: Facts, counts: Mapping[str, int]) -> Iterator[StaleFinding]:
+def about_usage(facts: Facts, counts: Counts) -> Iterator[StaleFinding]:
     """Yield flags that nobody asked for, and keys that applications asked for and nobody made."""
+    from flagctl.diagnostics import did_you_mean
     from flagctl.ops.stale import StaleFinding
 
     for flag in facts.repository.flags.values():
         past = facts.past.get(flag.key)
-        if not counts.get(flag.key) and not facts.is_new(flag.key):
+        if not counts.by_key.get(flag.key) and not facts.is_new(flag.key) and flag.key not in facts.needed:
             yield facts.finding(
                 flag,
                 "never-evaluated",
                 ("key",),
                 since=date_of(past.changed_ms) if past else None,
-                evidence="no application asked for it" + (f"; last changed {date_of(past.changed_ms)}" if past else ""),
+                evidence=f"no application asked for it{counts.words}"
+                + (f"; last changed {date_of(past.changed_ms)}" if past else ""),
                 suggestion=f"flagctl refs {flag.key} shows what code is left; then flagctl delete {flag.key} --with-tests",
             )
     known = {*facts.repository.flags, *facts.repository.experiments}
-    for key in sorted(set(counts) - known):
+    unanswered = counts.by_key if counts.unanswered is None else counts.unanswered
+    for key in sorted(key for key, number in unanswered.items() if number and key not in known):
+        near, last = did_you_mean(key, known), counts.last.get(key)
         yield StaleFinding(
             reason="unknown-key",
             kind="key",
             key=key,
             owner=None,
             path="flagctl.yaml",
-            evidence=f"applications asked for it {counts[key]:,} times, and there is no such flag",
-            suggestion=f"flagctl refs {key} shows who does",
+            evidence=f"applications asked for it {unanswered[key]:,} times{counts.words}, and there is no such flag"
+            + (f"; last on {last}" if last else ""),
+            suggestion=f"flagctl refs {key} shows who does" + (f"; did they mean '{near}'?" if near else ""),
         )
 
 
