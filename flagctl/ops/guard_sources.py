@@ -131,21 +131,21 @@ class WarehouseSource:
             engine.close()
 
     def _by_bucket(self, engine: DuckEngine, question: Question, data: GuardData) -> GuardData | None:
-        """Compare those of each step with those next in line; None if units that are drawn so were not measured."""
+        """Compare those of each step with those next in line; None if that can't be told by these units' buckets."""
         from flagctl.ops.guard_arms import expected_shares
-        from flagctl.warehouse.arms import Compared, Draw, moments_by_bucket
+        from flagctl.warehouse.arms import Compared, Draw, Served, sides_by_bucket
 
         arms = question.arms
         if arms is None:
             return None
         steps = [Compared(one.since_ms * 1000, one.until_ms * 1000, one.control, one.treatment) for one in arms.steps]
-        draw = Draw(arms.salt, ".".join(arms.unit))
-        moments = moments_by_bucket(engine, question.flag, draw, steps, environment=question.environment)
-        if not moments:
+        draw, flag = Draw(arms.salt, ".".join(arms.unit)), Served(question.flag, question.treatment)
+        sides = sides_by_bucket(engine, flag, draw, steps, environment=question.environment)
+        if not sides.differ():
             return None
         metrics: dict[str, tuple[Stratum, ...]] = {}
         for metric in question.guard.metrics:
-            pairs = moments.get(metric.measurement or metric.metric)
+            pairs = sides.moments.get(metric.measurement or metric.metric)
             if pairs is not None:
                 metrics[metric.metric] = tuple(_pair(*pair) for pair in pairs)
         most = max(metrics.values(), key=lambda strata: sum(a.units + b.units for a, b in strata), default=())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,12 @@ def page_times(slower: float, unit_type: str = "targeting_key") -> Iterator[Meas
             )
 
 
+def found_times(drawn_by: str) -> Iterator[Measurement]:
+    """Yield the same of hosts, or of users whose ids were hashed on their way."""
+    for event in page_times(1.0, "instance" if drawn_by == "instance" else "targeting_key"):
+        yield event if drawn_by == "instance" else replace(event, unit_id=f"hash-of-{event.unit_id}")
+
+
 def test_measurements_of_a_step_s_units_are_compared_with_those_next_in_line(cli: Any, live: Path) -> None:
     text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
     Path("flags/engine.yaml").write_text(text, encoding="utf-8")
@@ -239,10 +246,11 @@ def test_measurements_of_a_step_s_units_are_compared_with_those_next_in_line(cli
     assert (blind["action"], blind["verdict"]["state"], blind["verdict"]["control"]) == ("wait", "no_data", None)
 
 
-def test_measurements_of_other_units_are_compared_by_variant(cli: Any, live: Path) -> None:
+@pytest.mark.parametrize("drawn_by", ["instance", "hashed"])
+def test_measurements_of_units_with_other_buckets_are_compared_by_variant(cli: Any, live: Path, drawn_by: str) -> None:
     text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
     Path("flags/engine.yaml").write_text(text, encoding="utf-8")
     words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events")
-    (found,) = cli.json(*words, write_events(Path("../hosts"), page_times(1.0, "instance")))["decisions"]
+    (found,) = cli.json(*words, write_events(Path("../hosts"), found_times(drawn_by)))["decisions"]
     assert (found["verdict"]["control"], found["verdict"]["state"]) == ("everybody_else", "safe")
     assert "compared with everybody else" in cli(*words, "../hosts").stdout
