@@ -7,10 +7,9 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from flagctl.diagnostics import did_you_mean
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.lint.words import listed
-from flagctl.ops.edit_draft import BaseDraft
+from flagctl.ops.edit_variants import VariantEdits
 from flagctl.source.editing import Delete, Insert, Set
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class CopyDownError(UsageError):
         self.environment = environment
 
 
-class FlagEdits(BaseDraft):
+class FlagEdits(VariantEdits):
     """Edits of flags. `env` names the environment whose part is edited; None edits what holds where nothing else is said."""
 
     # --- on and off ---
@@ -149,59 +148,6 @@ class FlagEdits(BaseDraft):
             present = self.value(path, ("lifecycle",)) or {}
             self.edit(path, Set(("lifecycle",), {**present, "temporary": True, "expires": expires}))
         self.titles.append(f"Set the expiry of {key}")
-
-    # --- variants ---
-
-    def set_variant(self, key: str, name: str, value: Any) -> None:
-        """Give a variant another value."""
-        self._known_variant(key, name)
-        path = self._with_variants(key)
-        self.edit(path, Set(("variants", name), value))
-        self.titles.append(f"Set variant {name} of {key}")
-
-    def add_variant(self, key: str, name: str, value: Any) -> None:
-        """Add a variant behind the others.
-
-        Raises:
-            UsageError: If there is one of that name.
-        """
-        if name in self.variants(key):
-            raise UsageError(f"{key} has a variant '{name}' already", hint=f"flagctl set-variant {key} {name} VALUE")
-        path = self._with_variants(key)
-        self.edit(path, Set(("variants", name), value))
-        self.titles.append(f"Add variant {name} to {key}")
-
-    def remove_variant(self, key: str, name: str) -> None:
-        """Remove a variant; whoever still serves it makes the edit invalid."""
-        self._known_variant(key, name)
-        path = self._with_variants(key)
-        self.edit(path, Delete(("variants", name)))
-        self.titles.append(f"Remove variant {name} of {key}")
-
-    def variants(self, key: str) -> list[str]:
-        """Return the names of a flag's variants, also of those that go without saying."""
-        data = self.data(self.find(key))
-        if isinstance(data.get("variants"), dict):
-            return list(data["variants"])
-        return ["default"] if "value" in data else ["on", "off"] if data.get("type") == "boolean" else []
-
-    def _with_variants(self, key: str) -> str:
-        path = self.find(key)
-        data = self.data(path)
-        if "value" in data:
-            raise UsageError(f"{key} has one value, no variants", hint=f"flagctl set-value {key} VALUE")
-        if "variants" not in data:
-            self.edit(path, Set(("variants",), {"on": True, "off": False}))
-        return path
-
-    def _known_variant(self, key: str, name: str) -> None:
-        known = self.variants(key)
-        if name not in known:
-            close = did_you_mean(name, known)
-            raise UsageError(
-                f"{key} has no variant '{name}'",
-                hint=f"did you mean '{close}'?" if close else f"there are: {', '.join(known)}",
-            )
 
     # --- targets and prerequisites ---
 

@@ -350,6 +350,7 @@ class FlagRepository:
     remove_tags = _verb(Draft.remove_tags)
     set_variant = _verb(Draft.set_variant)
     add_variant = _verb(Draft.add_variant)
+    rename_variant = _verb(Draft.rename_variant)
     remove_variant = _verb(Draft.remove_variant)
     add_targets = _verb(Draft.add_targets)
     remove_targets = _verb(Draft.remove_targets)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.browser.looking import check_accessibility, excess, settled, step, typed
 from tests.simulators.ui_server import run
 
 pytestmark = pytest.mark.browser
@@ -32,24 +33,6 @@ LOOKS = [("laptop", False), ("laptop", True), ("phone", False), ("phone", True)]
 PATH = "checkout/gift-wrapping.yaml"
 
 
-def settled(page):
-    """Wait until nothing is asked of the server any more."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_function("() => !document.querySelector('.htmx-request')")
-
-
-def check_accessibility(page, axe):
-    page.evaluate(f"() => {{ {axe}; window.axe = axe; }}")
-    found = page.evaluate("async () => (await window.axe.run()).violations")
-    grave = [
-        f"{one['id']} ({one['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"][:3]
-    ]
-    assert not grave, "\n".join(grave)
-
-
 @pytest.mark.parametrize(("size", "dark"), LOOKS, ids=["laptop", "laptop-dark", "phone", "phone-dark"])
 def test_every_page_opens_without_complaints_and_can_be_used_by_everybody(
     shared_server, open_page, axe, pictures, size, dark
@@ -59,8 +42,7 @@ def test_every_page_opens_without_complaints_and_can_be_used_by_everybody(
         page.goto(shared_server.url + path)
         settled(page)
         check_accessibility(page, axe)
-        wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{name} is {wide} pixels too wide"
+        assert excess(page) <= 0, f"{name} is {excess(page)} pixels too wide"
         pictures(page, name)
     open_page.said[:] = [text for text in open_page.said if "404" not in text]  # the page that is missing
 
@@ -128,13 +110,6 @@ def test_the_playground_answers_as_one_types(shared_server, open_page, pictures)
     page.wait_for_selector("#answer .trace")
 
 
-def step(page, selector):
-    """Press a button of the editor and wait for the text it makes."""
-    with page.expect_response("**/edit/step"):
-        page.click(selector)
-    settled(page)
-
-
 def test_a_flag_is_edited_and_saved_as_a_commit_on_a_branch(server, shop, open_page, axe, pictures):
     page = open_page(server)
     page.goto(f"{server.url}/flags/new-checkout-flow")
@@ -143,11 +118,12 @@ def test_a_flag_is_edited_and_saved_as_a_commit_on_a_branch(server, shop, open_p
     with page.expect_response("**/edit/step"):
         page.select_option("#env", "staging")
     settled(page)
-    page.fill("input[name='percentage:half']", "75")
-    step(page, "button[aria-label='Set the percentage of half']")
+    typed(page, "input[name='f:percentage:half']", "75")
     step(page, "button[aria-label='Move half up']")
     assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Move half up"
-    step(page, "text=Turn off")
+    with page.expect_response("**/edit/step"):
+        page.select_option("select[name='f:enabled:staging']", "off")
+    settled(page)
     assert "percentage: 75" in page.input_value("#text")
     assert "enabled: false" in page.input_value("#text")
     page.wait_for_selector("#checked >> text=Meaning")

@@ -1,4 +1,4 @@
-"""The common edits of a flag as steps on its text: every button of the editor makes another text, which is then looked at.
+"""The form beside the text of the editor: its fields, and its buttons as steps on the text.
 
 The text in the editor is all that there is: a step reads it, edits it as the command line does, and gives it back with its comments
 and layout.
@@ -6,105 +6,144 @@ and layout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.errors import UsageError
 from flagctl.evaluator.operators import OPERATORS, ValueKind
-from flagctl.ops.edit_draft import readable_data
-from flagctl.ops.edit_paths import parse_value
-from flagctl.source.editing import EditError
+from flagctl.ops.edit_paths import parse_percentage, parse_value
+from flagctl.ops.edit_rules import DEFAULT
+from flagctl.server.ui import fields
+from flagctl.server.ui.field_edits import Taken, even_split, take_over, value_of
+from flagctl.server.ui.fields import Field, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from flagctl.diagnostics import Diagnostic
+    from flagctl.model import Repository
     from flagctl.ops.edit import Draft
     from flagctl.ops.repository import FlagRepository
     from flagctl.server.ui.rendering import Ask
 
 _LISTS: Final = frozenset({ValueKind.SCALARS, ValueKind.STRINGS, ValueKind.NETWORKS})
+_MOST_TAGS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleView:
-    """A rule as the panel shows it.
+    """A rule as the form shows it.
 
     Attributes:
         id: Of the rule.
-        percentage: As written, if it is one number; None if there is none.
-        ramp: Whether its percentage changes with time.
-        gets: What it serves, in few words.
+        gets: What it serves where that is no field, in few words.
+        over_time: Whether its percentage changes with time.
     """
 
     id: str
-    percentage: float | int | None
-    ramp: bool
     gets: str
+    over_time: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """What the buttons of the editor are about: a flag as its text says, in one environment or in all.
+    """What the form is about: a flag as its text says, in one environment or in all.
 
     Attributes:
         key: Of the flag.
+        type: Of its values.
         environment: Empty for what holds where nothing else is said.
-        enabled: Whether it is on there.
-        default: Its default there; None if that is a rollout or nothing.
-        variants: Names.
+        sections: Fields of each part of the form.
+        fields: All of them by name.
+        variants: Names of the variants.
+        implied: Whether the variants go without saying.
         rules: In order.
         targets: Units by variant.
-        own: Whether the environment has rules of its own.
+        own: Lists that the environment has of its own.
+        operators: For conditions of a new rule.
     """
 
     key: str
+    type: str
     environment: str
-    enabled: bool
-    default: str | None
+    sections: Mapping[str, tuple[Field, ...]]
+    fields: Mapping[str, Field]
     variants: tuple[str, ...]
+    implied: bool
     rules: tuple[RuleView, ...] = ()
     targets: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    own: bool = False
-    operators: tuple[str, ...] = field(default=tuple(OPERATORS))
+    own: frozenset[str] = frozenset()
+    operators: tuple[str, ...] = tuple(OPERATORS)
+
+    def marks(self, findings: Iterable[Diagnostic], troubles: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with each field, by its name."""
+        found: dict[str, list[str]] = {}
+        for one in findings:
+            for each in self.fields.values():
+                if any(route and one.route[: len(route)] == route for route in each.routes):
+                    found.setdefault(each.name, []).append(one.message)
+        return {name: "; ".join(messages) for name, messages in found.items()} | dict(troubles)
 
 
-def panel_of(path: str, text: str, environment: str) -> Panel | None:
+def panel_of(path: str, text: str, environment: str, model: Repository) -> Panel | None:
     """Return what the text says, or None if it is no flag or can't be read now."""
-    try:
-        data = readable_data(path, text)
-    except EditError:
+    scope = Scope.of(path, text, environment)
+    if scope is None:
         return None
-    if data.get("kind") != "flag" or not isinstance(data.get("key"), str):
-        return None
-    part = (data.get("environments") or {}).get(environment) if isinstance(data.get("environments"), dict) else None
-    state = {**data, **(part if isinstance(part, dict) else {})}
-    variants = data.get("variants")
-    names = tuple(map(str, variants)) if isinstance(variants, dict) else ("default",) if "value" in data else ()
-    rules = state.get("rules")
-    targets = state.get("targets")
+
+    def variants_of(key: str) -> tuple[str, ...]:
+        other = model.flags.get(key)
+        return tuple(one.name for one in other.variants) if other is not None else ()
+
+    sections = {
+        "about": tuple(fields.about(scope)),
+        "switches": tuple(fields.switches(scope, tuple(model.config.environments))),
+        "variants": tuple(fields.variants(scope)),
+        "serving": tuple(fields.serving(scope)),
+        "needs": tuple(fields.needs(scope, variants_of)),
+    }
+    targets = scope.value("targets")
     return Panel(
-        key=data["key"],
+        key=scope.data["key"],
+        type=str(scope.data.get("type", "")),
         environment=environment,
-        enabled=state.get("enabled") is not False,
-        default=state["default"] if isinstance(state.get("default"), str) else None,
-        variants=names or (("on", "off") if data.get("type") == "boolean" else ()),
-        rules=tuple(_rule(item) for item in rules if isinstance(item, dict)) if isinstance(rules, list) else (),
+        sections=sections,
+        fields={one.name: one for section in sections.values() for one in section},
+        variants=scope.variants(),
+        implied=not isinstance(scope.data.get("variants"), dict) and "value" not in scope.data,
+        rules=tuple(_rule(item) for _, item in scope.mappings("rules")),
         targets=tuple((str(name), tuple(map(str, units or ()))) for name, units in targets.items())
         if isinstance(targets, dict)
         else (),
-        own=isinstance(part, dict) and "rules" in part,
+        own=frozenset({"rules", "targets", "prerequisites"} & set(scope.part)),
     )
 
 
-def _rule(item: dict[str, Any]) -> RuleView:
-    percentage = item.get("percentage")
-    number = percentage if isinstance(percentage, (int, float)) and not isinstance(percentage, bool) else None
-    gets = str(item.get("serve") or item.get("experiment") or ("split" if "rollout" in item else item.get("value", "")))
-    return RuleView(id=str(item.get("id", "")), percentage=number, ramp=isinstance(percentage, dict), gets=gets)
+def _rule(item: Mapping[str, Any]) -> RuleView:
+    gets = str(item.get("experiment") or item.get("value", ""))
+    timed = isinstance(item.get("percentage"), dict) or "strategy" in item
+    return RuleView(id=str(item.get("id", "")), gets=gets, over_time=timed)
 
 
-def step(ask: Ask, repository: FlagRepository, path: str, text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text after the step that was asked for, and what somebody should know about it.
+def suggestions(model: Repository, tags: str) -> dict[str, list[str]]:
+    """Return names that fields may have; tags stand behind those that are there already."""
+    flags = model.flags.values()
+    counts: dict[str, int] = {}
+    for flag in flags:
+        for tag in flag.tags:
+            counts[tag] = counts.get(tag, 0) + 1
+    given = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    usual = sorted(counts, key=lambda tag: (-counts[tag], tag))[:_MOST_TAGS]
+    return {
+        "owners": sorted({flag.owner for flag in flags if flag.owner}),
+        "segments": sorted(model.segments),
+        "attributes": [".".join(one.path) for one in model.config.context.attributes.values()],
+        "tags": [", ".join([*given, tag]) for tag in sorted(usual) if tag not in given],
+    }
+
+
+def step(ask: Ask, repository: FlagRepository, path: str, text: str) -> tuple[str, tuple[str, ...], Taken]:
+    """Return the text after its changed fields and the step that was asked for, what somebody should know, and the fields.
 
     Raises:
         EditError: If the text can't be read.
@@ -112,33 +151,37 @@ def step(ask: Ask, repository: FlagRepository, path: str, text: str) -> tuple[st
         NothingMatchedError: If what it is about is not there.
     """
     name, _, what = ask.field("op").partition(":")
-    draft = repository.draft()
-    draft.write(path, text)
-    key = str(draft.data(path).get("key", ""))
     work = _STEPS.get(name)
     if work is None:
         raise UsageError("there is no such step")
-    if ask.field("env"):
-        draft.check_environment(ask.field("env"))
-    work(draft, key, what, ask)
-    return draft.text(path), tuple(draft.notes)
+    draft, taken = taken_over(ask, repository, path, text)
+    work(draft, str(draft.data(path).get("key", "")), what, ask)
+    return draft.text(path), tuple(draft.notes), taken
+
+
+def taken_over(ask: Ask, repository: FlagRepository, path: str, text: str) -> tuple[Draft, Taken]:
+    """Return a draft of the text with what was typed into fields.
+
+    Raises:
+        EditError: If the text can't be read.
+        UsageError: If there is no such environment.
+    """
+    draft = repository.draft()
+    draft.write(path, text)
+    key = str(draft.data(path).get("key", ""))
+    # the fields are about the environment that was chosen when they were shown
+    shown = ask.field("shown-env", ask.field("env")) or None
+    for name in (shown, _env(ask)):
+        draft.check_environment(name)
+    return draft, take_over(draft, path, key, ask.form, shown)
 
 
 def _env(ask: Ask) -> str | None:
     return ask.field("env") or None
 
 
-def _enable(draft: Draft, key: str, what: str, ask: Ask) -> None:
-    draft.set_enabled(key, what == "on", env=_env(ask))
-
-
-def _default(draft: Draft, key: str, _what: str, ask: Ask) -> None:
-    draft.set_default(key, ask.field("default"), env=_env(ask))
-
-
-def _percentage(draft: Draft, key: str, what: str, ask: Ask) -> None:
-    text = ask.field(f"percentage:{what}").strip().rstrip("%").strip()
-    draft.set_percentage(key, _number(text), rule=what, env=_env(ask), copy_down=True)
+def _split(draft: Draft, key: str, what: str, ask: Ask) -> None:
+    draft.set_rollout(key, even_split(draft.variants(key)), rule=what or DEFAULT, env=_env(ask), copy_down=True)
 
 
 def _move(by: int) -> Callable[[Draft, str, str, Ask], None]:
@@ -162,10 +205,14 @@ def _add_rule(draft: Draft, key: str, _what: str, ask: Ask) -> None:
         rule["when"] = [{"segment": ask.field("rule-segment").strip()}]
     elif ask.field("rule-attribute").strip():
         rule["when"] = [_condition(ask)]
-    rule["serve"] = ask.field("rule-serve")
+    if ask.field("rule-serve") == fields.SPLIT:
+        rule["rollout"] = even_split(draft.variants(key))
+    else:
+        rule["serve"] = ask.field("rule-serve")
     if ask.field("rule-percentage").strip():
-        rule["percentage"] = _number(ask.field("rule-percentage").strip().rstrip("%").strip())
+        rule["percentage"] = parse_percentage(ask.field("rule-percentage"))
     draft.add_rule(key, rule, env=_env(ask), copy_down=True)
+    ask.form.pop("rule-id", None)
 
 
 def _condition(ask: Ask) -> dict[str, Any]:
@@ -194,29 +241,56 @@ def _remove_target(draft: Draft, key: str, what: str, ask: Ask) -> None:
     draft.remove_targets(key, [what], env=_env(ask), copy_down=True)
 
 
+def _add_variant(draft: Draft, key: str, _what: str, ask: Ask) -> None:
+    name = ask.field("variant-name").strip()
+    if not name:
+        raise UsageError("the new variant needs a name", hint="such as treatment")
+    kind = str(draft.data(draft.find(key)).get("type"))
+    draft.add_variant(key, name, value_of(ask.field("variant-value"), kind))
+    ask.form.pop("variant-name", None)
+    ask.form.pop("variant-value", None)
+
+
+def _remove_variant(draft: Draft, key: str, what: str, _ask: Ask) -> None:
+    draft.remove_variant(key, what)
+
+
+def _add_need(draft: Draft, key: str, _what: str, ask: Ask) -> None:
+    flag, chosen = ask.field("need-flag").strip(), ask.form.get("need-variants", [])
+    if not flag:
+        raise UsageError("which flag is needed?")
+    if not chosen:
+        raise UsageError(f"which variants of {flag} will do?", hint=f"it has: {', '.join(draft.variants(flag))}")
+    draft.add_prerequisite(key, flag, chosen, env=_env(ask), copy_down=True)
+    ask.form.pop("need-flag", None)
+
+
+def _remove_need(draft: Draft, key: str, what: str, ask: Ask) -> None:
+    draft.remove_prerequisite(key, what, env=_env(ask), copy_down=True)
+
+
+def _inherit(draft: Draft, key: str, what: str, ask: Ask) -> None:
+    if not ask.field("env"):
+        raise UsageError("choose an environment first")
+    draft.inherit(key, what, ask.field("env"))
+
+
 def _look(_draft: Draft, _key: str, _what: str, _ask: Ask) -> None:
-    """Change nothing: another environment is looked at."""
-
-
-def _number(text: str) -> int | float:
-    try:
-        number = float(text)
-    except ValueError as error:
-        raise UsageError("a percentage is a number from 0 to 100") from error
-    if not 0 <= number <= 100:
-        raise UsageError("a percentage is a number from 0 to 100")
-    return int(number) if number == int(number) else number
+    """Change nothing more: what was typed is taken over, or another environment is looked at."""
 
 
 _STEPS: Final[dict[str, Callable[[Draft, str, str, Ask], None]]] = {
     "look": _look,
-    "enable": _enable,
-    "default": _default,
-    "percentage": _percentage,
+    "split": _split,
     "up": _move(-1),
     "down": _move(1),
     "remove-rule": _remove_rule,
     "add-rule": _add_rule,
     "add-targets": _add_targets,
     "remove-target": _remove_target,
+    "add-variant": _add_variant,
+    "remove-variant": _remove_variant,
+    "add-need": _add_need,
+    "remove-need": _remove_need,
+    "inherit": _inherit,
 }

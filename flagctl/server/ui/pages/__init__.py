@@ -6,6 +6,7 @@ from typing import Final
 
 from flagctl.server.ui.pages import (
     audit,
+    create,
     edit,
     experiment_edits,
     experiments,
@@ -25,6 +26,7 @@ ROUTES: Final[tuple[Page, ...]] = (
     *rollouts.ROUTES,
     *play.ROUTES,
     *edit.ROUTES,
+    *create.ROUTES,
     *segments.ROUTES,
     *experiments.ROUTES,
     *experiment_edits.ROUTES,

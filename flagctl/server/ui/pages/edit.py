@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
-from flagctl.ops.edit import NewFlag
 from flagctl.ops.edit_model import EditRefusedError
-from flagctl.ops.edit_templates import template_names
+from flagctl.server.ui.field_edits import Taken
 from flagctl.server.ui.merge import merge
 from flagctl.server.ui.pages.page import Page
-from flagctl.server.ui.quick import panel_of, step
+from flagctl.server.ui.quick import panel_of, step, suggestions, taken_over
 from flagctl.server.ui.saving import OTHER, choice_of, save, saving_names
 
 if TYPE_CHECKING:
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
     from flagctl.server.ui.rendering import Ask
     from flagctl.server.ui.saving import SaveChoice
 
-_NEW: Final = "new"
+NEW: Final = "new"
 """Stands for the digest of a file that is not there."""
+_MOST_KEYS: Final = 20
 
 
 class Sheet(NamedTuple):
@@ -40,41 +40,48 @@ class Sheet(NamedTuple):
     origin: dict[str, str]
 
 
+class Outcome(NamedTuple):
+    """What became of a wish: what somebody should know, what went wrong, and what was typed into fields."""
+
+    notes: tuple[str, ...] = ()
+    trouble: FlagctlError | None = None
+    taken: Taken = Taken()
+
+
 def edit(ask: Ask) -> Response:
     """Show the editor of one file."""
     path = _yaml(ask.query("path"))
     with ask.desk.alone():
         repository = ask.desk.repository(ask.query("at"), fresh=True)
         text = repository.text(path)
-        base = repository.digest(path) or _NEW
-    return _editor(ask, Sheet(path, text, {"at": ask.query("at"), "base": base, "base_text": text}))
+        base = repository.digest(path) or NEW
+    return editor(ask, Sheet(path, text, {"at": ask.query("at"), "base": base, "base_text": text}))
 
 
 def step_on(ask: Ask) -> Response:
-    """Apply one button to the text."""
+    """Take over what was typed into fields, and apply one button to the text."""
     path, text = _yaml(ask.field("path")), ask.field("text")
     notes: tuple[str, ...] = ()
-    trouble = None
+    trouble, taken = None, Taken()
     try:
         with ask.desk.alone():
             repository = ask.desk.repository(ask.field("at"))
-            text, notes = step(ask, repository, path, text)
+            text, notes, taken = step(ask, repository, path, text)
     except FlagctlError as error:
         trouble = error
-    return _editor(ask, Sheet(path, text, _origin(ask)), notes=notes, trouble=trouble)
+        text, notes, taken = _fields(ask, path, text)
+    return editor(ask, Sheet(path, text, _origin(ask)), Outcome(notes, trouble, taken))
 
 
 def check(ask: Ask) -> Response:
-    """Say what the text would mean, as somebody types."""
-    path, text = _yaml(ask.field("path")), ask.field("text")
-    plan = _plan(ask, path, text)
-    names: dict[str, Any] = {
-        "panel": panel_of(path, text, ask.field("env")),
-        "environments": _environments(ask),
-        "path": path,
-    }
-    findings = _findings(ask, path, plan)
-    return ask.page("part_checked.html", plan=plan, findings=findings, oob=True, form=ask.form, **names)
+    """Say what text and fields would mean, as somebody types."""
+    path, before = _yaml(ask.field("path")), ask.field("text")
+    text, notes, taken = _fields(ask, path, before)
+    names = _names(ask, Sheet(path, text, _origin(ask)), taken)
+    # sections are put in the place of those that are on the page
+    oob = "sections" if "shown-env" in ask.form else "all"
+    came = text if text != before else None
+    return ask.page("part_checked.html", oob=oob, came=came, notes=notes, **names)
 
 
 def save_text(ask: Ask) -> Response:
@@ -82,6 +89,11 @@ def save_text(ask: Ask) -> Response:
     path, text = _yaml(ask.field("path")), ask.field("text")
     branches = ask.desk.branches()
     choice = choice_of(ask, branches)
+    come, notes, taken = _fields(ask, path, text)
+    if taken.troubles or come != text:
+        message = "a field is not right yet" if taken.troubles else "what was typed last came into the text only now"
+        late = UsageError(f"nothing was saved: {message}", hint="look at the difference, then save")
+        return editor(ask, Sheet(path, come, _origin(ask)), Outcome(notes, late, taken), status=422)
     try:
         with ask.desk.alone():
             repository = ask.desk.repository(ask.field("at"), fresh=True)
@@ -90,46 +102,22 @@ def save_text(ask: Ask) -> Response:
     except ConflictError as error:
         return _conflict(ask, path, text, choice, error)
     except EditRefusedError as error:
-        return _editor(ask, Sheet(path, text, _origin(ask)), trouble=error, status=422)
+        return editor(ask, Sheet(path, text, _origin(ask)), Outcome(trouble=error), status=422)
     except UsageError as error:
-        return _editor(ask, Sheet(path, text, _origin(ask)), trouble=error, status=400)
+        return editor(ask, Sheet(path, text, _origin(ask)), Outcome(trouble=error), status=400)
     return ask.page("saved.html", saved=saved, path=path, key=_key_of(path), plan=plan)
 
 
-def new(ask: Ask) -> Response:
-    """Show the form for a new flag."""
-    model = ask.desk.model()
-    owners = sorted({one.owner for one in model.flags.values() if one.owner})
-    templates = template_names(ask.desk.root)
-    return ask.page("new.html", owners=owners, templates=templates, form=ask.form, trouble=None)
-
-
-def create(ask: Ask) -> Response:
-    """Make the text of a new flag, and show it in the editor; nothing is written yet."""
-    wanted = NewFlag(
-        key=ask.field("key").strip(),
-        template=ask.field("template") or None,
-        type=ask.field("type") or "boolean",
-        owner=ask.field("owner").strip() or None,
-        name=ask.field("name").strip() or None,
-        description=ask.field("description").strip() or None,
-        tags=tuple(tag.strip() for tag in ask.field("tags").split(",") if tag.strip()),
-        expires=ask.field("expires").strip() or None,
-    )
-    try:
-        if not wanted.key:
-            raise UsageError("the flag needs a key", hint="such as new-checkout")
-        with ask.desk.alone():
-            draft = ask.desk.repository(fresh=True).draft()
-            draft.create(wanted)
-            path = draft.find(wanted.key)
-            text = draft.text(path)
-    except FlagctlError as error:
-        model = ask.desk.model()
-        owners = sorted({one.owner for one in model.flags.values() if one.owner})
-        templates = template_names(ask.desk.root)
-        return ask.page("new.html", 422, owners=owners, templates=templates, form=ask.form, trouble=error)
-    return _editor(ask, Sheet(path, text, {"at": "", "base": _NEW, "base_text": ""}))
+def suggest(ask: Ask) -> Response:
+    """Show flags whose keys fit what is typed, and the variants of one whose key is that."""
+    text = ask.query("need-flag").strip()
+    flags = ask.desk.model().flags
+    found = flags.get(text)
+    starting = [key for key in flags if key.startswith(text)]
+    inside = (key for key in flags if text in key and not key.startswith(text))
+    keys = [*starting[:_MOST_KEYS], *inside][:_MOST_KEYS]
+    variants = [one.name for one in found.variants] if found is not None else []
+    return ask.page("part_suggest.html", text=text, keys=keys, variants=variants)
 
 
 def remove(ask: Ask) -> Response:
@@ -167,35 +155,58 @@ def _removal(repository: FlagRepository, ask: Ask, kind: str, key: str) -> EditP
     return draft.plan()
 
 
-def _editor(
-    ask: Ask,
-    sheet: Sheet,
-    *,
-    notes: tuple[str, ...] = (),
-    trouble: FlagctlError | None = None,
-    status: int = 200,
-) -> Response:
+def _fields(ask: Ask, path: str, text: str) -> tuple[str, tuple[str, ...], Taken]:
+    """Return the text with what was typed into fields, what somebody should know of it, and the fields."""
+    try:
+        with ask.desk.alone():
+            draft, taken = taken_over(ask, ask.desk.repository(ask.field("at")), path, text)
+            return draft.text(path) if taken.done else text, tuple(draft.notes), taken
+    except FlagctlError:
+        return text, (), Taken()
+
+
+def editor(ask: Ask, sheet: Sheet, outcome: Outcome | None = None, *, status: int = 200) -> Response:
     """Return the editor with a text: as a page, or for htmx as its inside."""
-    path, text, origin = sheet
-    plan = _plan(ask, path, text, origin["at"])
+    outcome = outcome or Outcome()
     names: dict[str, Any] = {
-        "path": path,
-        "text": text,
-        "origin": origin,
-        "plan": plan,
-        "findings": _findings(ask, path, plan),
-        "panel": panel_of(path, text, ask.field("env")),
-        "environments": _environments(ask),
-        "notes": notes,
-        "trouble": trouble,
-        "form": ask.form,
-        "oob": False,
-        "key": _key_of(path),
-        **saving_names(ask, f"edit {_key_of(path)}", origin["at"]),
+        **_names(ask, sheet, outcome.taken),
+        "text": sheet.text,
+        "origin": sheet.origin,
+        "notes": outcome.notes,
+        "trouble": outcome.trouble,
+        "oob": "",
+        "came": None,
+        "key": _key_of(sheet.path),
+        **saving_names(ask, f"edit {_key_of(sheet.path)}", sheet.origin["at"]),
     }
     if ask.is_fragment:
         return ask.page("part_editor.html", **names)
     return ask.page("edit.html", status, **names)
+
+
+def _names(ask: Ask, sheet: Sheet, taken: Taken) -> dict[str, Any]:
+    """Return what the form and the part about findings, meaning and difference show."""
+    at = sheet.origin["at"]
+    plan = _plan(ask, sheet.path, sheet.text, at)
+    findings = _findings(ask, sheet.path, plan)
+    model = ask.desk.model(at)
+    panel = panel_of(sheet.path, sheet.text, ask.field("env"), model)
+    marks = panel.marks(findings, taken.troubles) if panel is not None else {}
+    tags = panel.fields["tags"].value if panel is not None else ""
+    return {
+        "path": sheet.path,
+        "plan": plan,
+        "findings": findings,
+        "panel": panel,
+        "marks": marks,
+        "marks_by_id": {panel.fields[name].id: text for name, text in marks.items() if panel and name in panel.fields},
+        "typed": taken.typed,
+        "was": taken.was,
+        "done": taken.done,
+        "suggest": suggestions(model, tags),
+        "environments": tuple(model.config.environments),
+        "form": ask.form,
+    }
 
 
 def _conflict(ask: Ask, path: str, text: str, choice: SaveChoice, error: ConflictError) -> Response:
@@ -203,12 +214,12 @@ def _conflict(ask: Ask, path: str, text: str, choice: SaveChoice, error: Conflic
     with ask.desk.alone():
         at = ask.field("at")
         repository = ask.desk.repository(at, fresh=True)
-        is_as_read = (repository.digest(path) or _NEW) == ask.field("base")
+        is_as_read = (repository.digest(path) or NEW) == ask.field("base")
         if is_as_read and choice.where == OTHER and choice.branch is not None:  # then it is the branch that differs
             at = choice.branch if _exists(ask, choice.branch) else at or "HEAD"
             repository = ask.desk.repository(at)
         theirs = repository.text(path) if repository.digest(path) is not None else ""
-        base = repository.digest(path) or _NEW
+        base = repository.digest(path) or NEW
     both = merge(ask.field("base_text"), text, theirs)
     origin = {"at": at, "base": base, "base_text": theirs}
     names = saving_names(ask, f"edit {_key_of(path)}", origin["at"])
@@ -244,7 +255,7 @@ def _plan(ask: Ask, path: str, text: str, at: str | None = None) -> EditPlan:
 def _based(repository: FlagRepository, ask: Ask, path: str, text: str) -> EditPlan:
     base = ask.field("base")
     text = _with_line_ends(repository, path, text)
-    if base == _NEW:
+    if base == NEW:
         if repository.digest(path) is not None:
             raise ConflictError(f"somebody has made {path} meanwhile")
         return repository.plan_text(path, text)
@@ -271,10 +282,6 @@ def _findings(ask: Ask, path: str, plan: EditPlan) -> tuple[Diagnostic, ...]:
     return tuple(one for one in ask.desk.loaded(ask.field("at") or ask.query("at")).diagnostics if one.path == path)
 
 
-def _environments(ask: Ask) -> tuple[str, ...]:
-    return tuple(ask.desk.model().config.environments)
-
-
 def _key_of(path: str) -> str:
     return path.rpartition("/")[2].partition(".")[0]
 
@@ -296,8 +303,7 @@ ROUTES: Final = (
     Page("POST", "/edit/step", step_on),
     Page("POST", "/edit/check", check),
     Page("POST", "/edit/save", save_text, changes=True),
-    Page("GET", "/new", new),
-    Page("POST", "/new", create),
+    Page("GET", "/edit/suggest", suggest),
     Page("GET", "/remove/{kind}/{key}", remove),
     Page("POST", "/remove/{kind}/{key}", removed, changes=True),
 )

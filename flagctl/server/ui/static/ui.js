@@ -54,6 +54,71 @@
     } catch { /* what is there is no JSON; leave it to its author */ }
   });
 
+  // The editor has a form beside a text. An answer about what was typed must not undo what was typed since: a part of the form with
+  // the cursor in it, or that was changed since, stays as it is and only learns which of its fields are in the text by now.
+  const fieldsOf = (part) => [...part.querySelectorAll("[name^='f:'], #env")];
+  const stateOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
+  let sent = null;
+  let stayed = [];
+  const remember = () => {
+    const form = document.getElementById("edit");
+    sent = form ? { text: document.getElementById("text")?.value, fields: new Map(fieldsOf(form).map((one) => [one.id, stateOf(one)])) } : null;
+    stayed = [];
+  };
+  const isCheck = (event) => event.detail.requestConfig?.path.endsWith("/edit/check");
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.path.includes("/edit/")) remember(); });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (isCheck(event) && sent && document.getElementById("text")?.value !== sent.text) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const part = event.detail.target;
+    if (!part.matches("#edit fieldset") || !sent) return;
+    const typedSince = fieldsOf(part).some((one) => sent.fields.has(one.id) && sent.fields.get(one.id) !== stateOf(one));
+    if (part.contains(document.activeElement) || typedSince) {
+      event.detail.shouldSwap = false;
+      stayed.push(part);
+    }
+  });
+  const sums = () => {
+    for (const group of document.querySelectorAll("[data-weights]")) {
+      const numbers = [...group.querySelectorAll("input.percent")].map((one) => Number(one.value.replace("%", "") || 0));
+      const sum = Math.round(numbers.reduce((one, other) => one + other, 0) * 1000) / 1000;
+      const text = Number.isNaN(sum) ? "no numbers" : sum === 100 ? "Sum: 100 %" : `Sum: ${sum} %, not 100 %`;
+      const place = group.querySelector(".sum");
+      if (place.textContent !== text) place.textContent = text;
+      place.classList.toggle("wrong", sum !== 100);
+    }
+  };
+  const settle = () => {
+    const came = document.getElementById("came");
+    if (!came) return;
+    const marks = JSON.parse(came.dataset.marks), done = JSON.parse(came.dataset.done);
+    for (const place of document.querySelectorAll("#edit .field-error")) {
+      const id = place.id.replace(/-error$/, "");
+      if (place.textContent !== (marks[id] ?? "")) place.textContent = marks[id] ?? "";
+      for (const field of document.querySelectorAll(`[aria-describedby~="${place.id}"]:is(input, select, textarea)`)) {
+        if (marks[id]) field.setAttribute("aria-invalid", "true"); else field.removeAttribute("aria-invalid");
+      }
+    }
+    for (const part of stayed.splice(0)) {
+      for (const was of part.querySelectorAll("[name^='was:']")) {
+        const name = was.name.slice(4);
+        if (name in done) was.value = done[name];
+      }
+    }
+    const text = document.getElementById("text"), fresh = came.querySelector("textarea");
+    if (text && fresh && text.value !== fresh.value) {
+      const { scrollTop, scrollLeft } = text;
+      text.value = fresh.value;
+      text.scrollTo(scrollLeft, scrollTop);
+      fresh.remove();
+    }
+    sums();
+  };
+  document.addEventListener("htmx:afterSwap", settle);
+  document.addEventListener("input", sums);
+  sums();
+
   // Text that was not saved is not lost by a slip.
   let submitted = false;
   document.addEventListener("submit", () => { submitted = true; });

@@ -139,7 +139,7 @@ def test_a_text_that_cannot_be_read_is_told_and_kept(visitor, text):
     answer = visitor.post("/edit/save", form)
     assert answer.status_code == 422
     assert text_in(answer.text) == text
-    stepped = visitor.post("/edit/step", form | {"op": "enable:off", "env": ""})
+    stepped = visitor.post("/edit/step", form | {"op": "up:half", "env": ""})
     assert stepped.status_code == 200
     assert text_in(stepped.text) == text
 
@@ -155,11 +155,6 @@ def test_the_preview_says_what_an_edit_means_and_for_how_many(visitor):
 
 
 STEPS = (
-    ({"op": "enable:off", "env": "production"}, "enabled: false"),
-    ({"op": "enable:off", "env": ""}, "enabled: false"),
-    ({"op": "default", "default": "on", "env": ""}, "default: on"),
-    ({"op": "percentage:half", "percentage:half": "12.5", "env": "staging"}, "percentage: 12.5"),
-    ({"op": "percentage:half", "percentage:half": "60 %", "env": "staging"}, "percentage: 60"),
     ({"op": "up:half", "env": "staging"}, None),
     ({"op": "down:testers", "env": "staging"}, None),
     (
@@ -212,13 +207,11 @@ def test_a_rule_that_tests_name_goes_and_what_that_breaks_is_told(visitor):
         {"op": "nonsense"},
         {"op": ""},
         {"op": "remove-rule:none"},
-        {"op": "percentage:ramp", "percentage:ramp": "x"},
-        {"op": "percentage:ramp", "percentage:ramp": "101"},
-        {"op": "percentage:ramp", "percentage:ramp": "nan"},
+        {"op": "add-rule", "rule-id": "x", "rule-serve": "on", "rule-percentage": "nan"},
+        {"op": "add-rule", "rule-id": "x", "rule-serve": "on", "rule-percentage": "101"},
         {"op": "add-rule"},
         {"op": "add-targets", "target-units": " , ", "target-variant": "on"},
-        {"op": "default", "default": "none"},
-        {"op": "enable:off", "env": "moon"},
+        {"op": "look", "env": "moon"},
         {"op": "remove-target:nobody"},
     ],
 )

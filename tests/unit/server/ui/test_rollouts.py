@@ -7,17 +7,35 @@ import re
 
 import pytest
 
-from tests.simulators.ui_server import ROLLOUTS, run
+from tests.simulators.ui_server import ROLLOUTS, Visitor, copy_shop, run, showing
+
+
+def grown(root):
+    """Let something grow in a shop in every way."""
+    for name, text in ROLLOUTS.items():
+        (root / f"{name}.yaml").write_text(text)
+    run(root, "git", "add", ".")
+    run(root, "git", "commit", "--quiet", "-m", "Grow")
+    return root
 
 
 @pytest.fixture
 def shop(shop):
-    """A shop in which something grows in every way."""
-    for name, text in ROLLOUTS.items():
-        (shop / f"{name}.yaml").write_text(text)
-    run(shop, "git", "add", ".")
-    run(shop, "git", "commit", "--quiet", "-m", "Grow")
-    return shop
+    return grown(shop)
+
+
+@pytest.fixture(scope="module")
+def looked_at(shop_original, tmp_path_factory):
+    """The UI of such a shop that tests only look at."""
+    with showing(grown(copy_shop(shop_original, tmp_path_factory.mktemp("rollouts") / "shop"))) as server:
+        yield server
+
+
+@pytest.fixture
+def guest(looked_at):
+    visitor = Visitor.enter(looked_at)
+    yield visitor
+    visitor.client.close()
 
 
 def form_of(visitor, key: str, move: str, **query: str) -> dict[str, str]:
@@ -33,8 +51,8 @@ def saved_text(shop, key: str) -> str:
     return run(shop, "git", "show", f"flags/moved:flags/{key}.yaml")
 
 
-def test_a_flag_page_draws_what_grows_and_writes_its_calendar_beside(visitor):
-    page = html.unescape(visitor.get("/flags/new-recommender").text)
+def test_a_flag_page_draws_what_grows_and_writes_its_calendar_beside(guest):
+    page = html.unescape(guest.get("/flags/new-recommender").text)
     assert '<svg class="picture rollout"' in page
     assert "25 %: waits for approval" in page
     assert 'class="waits"' in page
@@ -45,24 +63,24 @@ def test_a_flag_page_draws_what_grows_and_writes_its_calendar_beside(visitor):
     assert "Abort" in page
 
 
-def test_every_strategy_has_its_card(visitor):
-    assert "first to" in visitor.get("/flags/new-ranking").text
-    assert "Guarded, rule engine" in visitor.get("/flags/basket-engine").text
-    colours = html.unescape(visitor.get("/flags/image-cluster").text)
+def test_every_strategy_has_its_card(guest):
+    assert "first to" in guest.get("/flags/new-ranking").text
+    assert "Guarded, rule engine" in guest.get("/flags/basket-engine").text
+    colours = html.unescape(guest.get("/flags/image-cluster").text)
     assert "blue</strong> is active, green to flip back to" in colours
     assert "Flip production to green" in colours
     assert "Flip staging to blue" in colours
 
 
-def test_a_line_offers_no_step(visitor):
-    page = visitor.get("/flags/new-checkout-flow").text
+def test_a_line_offers_no_step(guest):
+    page = guest.get("/flags/new-checkout-flow").text
     assert "Linear, rule ramp" in page
     assert "/move/abort" in page
     assert "/move/advance" not in page
 
 
-def test_nothing_is_offered_where_nothing_can_be_saved(visitor):
-    assert "/move/" not in visitor.get("/flags/new-recommender?at=HEAD").text
+def test_nothing_is_offered_where_nothing_can_be_saved(guest):
+    assert "/move/" not in guest.get("/flags/new-recommender?at=HEAD").text
 
 
 def test_advancing_is_shown_first_and_saved_as_a_commit_on_a_branch(visitor, shop):
@@ -131,12 +149,12 @@ def test_a_move_is_never_written_to_the_default_branch_of_a_protected_environmen
     assert run(shop, "git", "rev-parse", "main") == before
 
 
-def test_what_cannot_be_done_says_why(visitor):
-    page = html.unescape(visitor.get("/flags/new-recommender/move/resume?rule=ramp").text)
+def test_what_cannot_be_done_says_why(guest):
+    page = html.unescape(guest.get("/flags/new-recommender/move/resume?rule=ramp").text)
     assert "is not held" in page
-    assert "nothing grows" in visitor.get("/flags/gift-wrapping/move/hold").text
-    assert "has no two colours" in visitor.get("/flags/gift-wrapping/move/flip?env=production").text
-    assert "in which environment" in visitor.get("/flags/image-cluster/move/flip").text
-    assert visitor.get("/flags/new-recommender/move/dance").status_code == 404
-    assert visitor.get("/flags/none/move/hold").status_code == 404
-    assert visitor.post("/flags/new-recommender/move/dance", {"branch": "b"}).status_code == 404
+    assert "nothing grows" in guest.get("/flags/gift-wrapping/move/hold").text
+    assert "has no two colours" in guest.get("/flags/gift-wrapping/move/flip?env=production").text
+    assert "in which environment" in guest.get("/flags/image-cluster/move/flip").text
+    assert guest.get("/flags/new-recommender/move/dance").status_code == 404
+    assert guest.get("/flags/none/move/hold").status_code == 404
+    assert guest.post("/flags/new-recommender/move/dance", {"branch": "b"}).status_code == 404
