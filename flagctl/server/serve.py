@@ -156,6 +156,10 @@ def open_source(origin: Origin) -> FlagSource:
         return FolderSource(origin.root, origin.environment, lists=origin.lists)
     from flagctl.client.client import Client  # noqa: PLC0415
 
+    if origin.trust is None and not origin.insecure:
+        raise UsageError(
+            "a remote needs a root of trust", hint="--trust trust.json; for a try-out on this machine: --insecure"
+        )
     settings: dict[str, Any] = {
         name: value
         for name in ("trust", "l2", "cache_dir", "bootstrap", "endpoint_url", "region")

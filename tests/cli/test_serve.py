@@ -27,7 +27,7 @@ def _logs() -> Iterator[None]:
         (("--env", "nowhere"), "there is no environment 'nowhere'"),
         (("--env", "production", "--trust", "x.json"), "--trust goes with --remote"),
         (("--env", "production", "--cache-dir", "x"), "--cache-dir goes with --remote"),
-        (("--env", "production", "--remote", "file:///nowhere"), "a client needs a root of trust"),
+        (("--env", "production", "--remote", "file:///nowhere"), "--trust trust.json"),
         (("--env", "production", "--remote", "file:///nowhere", "--trust", "no.json"), "cannot be read"),
         (("--env", "production", "--host", "0.0.0.0"), "there are no tokens"),  # noqa: S104 - refused
         (("--env", "production", "--token-file", "none"), "the token file none cannot be read"),
