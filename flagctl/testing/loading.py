@@ -103,5 +103,6 @@ def _environment(known: Mapping[str, object], wanted: str | None) -> str:
         return str(wanted)
     if wanted is None and len(known) == 1:
         return next(iter(known))
-    what = "several environments: give environment=" if wanted is None else f"no environment '{wanted}'"
+    several = "several environments: give environment=, or flagctl_environment in pytest's settings"
+    what = several if wanted is None else f"no environment '{wanted}'"
     raise UsageError(f"the repository has {what}; {advice(wanted, known)}")
