@@ -11,7 +11,7 @@ from flagctl.ops.loading import check_environment, errors_of, find_flag, load, r
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flagctl.model import Flag, FlagState, Repository, Rollout
+    from flagctl.model import EnvironmentOverride, Flag, FlagState, Repository, Rollout
     from flagctl.source import LoadedRepository
 
 
@@ -251,15 +251,15 @@ def describe_flag(loaded: LoadedRepository, key: str) -> ShowResult:
 
 
 def _used_by(repository: Repository, key: str, environments: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        other.key
-        for other in repository.flags.values()
-        if any(
-            prerequisite.flag == key
-            for name in environments
-            for prerequisite in other.in_environment(name).prerequisites
-        )
-    )
+    found = []
+    for other in repository.flags.values():
+        parts: tuple[Flag | EnvironmentOverride, ...] = (other, *other.environments.values())
+        # Most flags name it nowhere, and putting an environment's state together takes time.
+        if any(one.flag == key for part in parts for one in part.prerequisites) and any(
+            one.flag == key for name in environments for one in other.in_environment(name).prerequisites
+        ):
+            found.append(other.key)
+    return tuple(found)
 
 
 def _segments(states: list[FlagState]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _CONFIG = "flagctl.yaml"
 _NO_ENVIRONMENTS = b"version: 1\nproject: unknown\nenvironments: {none: {}}\n"
 _BATCH = 200
+_LEAST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class PastOptions:
         environment: Only changes that hold there.
         revision: Where to start.
         limit: At most so many commits that changed a meaning.
+        most_files: Commits that touch more files are named, and not compared; None compares all.
     """
 
     root: Path
@@ -39,14 +41,22 @@ class PastOptions:
     environment: str | None = None
     revision: str = "HEAD"
     limit: int | None = None
+    most_files: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastEntry:
-    """A commit with what it changed in meaning."""
+    """A commit with what it changed in meaning.
+
+    Attributes:
+        commit: The commit.
+        changes: What it changed.
+        files: How many files it touches, if they were too many to compare; else 0.
+    """
 
     commit: CommitInfo
     changes: tuple[Change, ...]
+    files: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry as the JSON output has it."""
@@ -109,10 +119,18 @@ class BlameResult:
         }
 
 
-def past(options: PastOptions) -> PastResult:
+Known = dict[tuple[str, str | None], tuple["Change", ...]]
+"""What commits changed, by their id and the key that was asked about: it never changes."""
+
+
+def past(options: PastOptions, known: Known | None = None) -> PastResult:
     """Return the commits that changed a meaning, newest first.
 
     Merges are left out when what they brought is in the history by itself.
+
+    Args:
+        options: Which part of the history.
+        known: What was compared before, and where what is compared now is added.
 
     Raises:
         UsageError: If the folder is in no git repository or the revision does not exist.
@@ -124,9 +142,10 @@ def past(options: PastOptions) -> PastResult:
     vcs = GitRepository(options.root)
     entries: list[PastEntry] = []
     commits = 0
-    for entry in _entries(vcs, log(vcs, stem=options.key, revision=options.revision), options):
+    seen: Known = {} if known is None else known
+    for entry in _entries(vcs, log(vcs, stem=options.key, revision=options.revision), options, seen):
         commits += 1
-        if entry.changes:
+        if entry.changes or entry.files:
             entries.append(entry)
             if options.limit is not None and len(entries) >= options.limit:
                 break
@@ -143,22 +162,40 @@ def _without_merges(entries: list[PastEntry]) -> list[PastEntry]:
     for index, entry in enumerate(entries):
         older = {(c.key, c.message) for other in entries[index + 1 :] for c in other.changes}
         is_merge = entry.commit.subject.startswith("Merge ")
-        if not (is_merge and all((c.key, c.message) in older for c in entry.changes)):
+        if not (is_merge and not entry.files and all((c.key, c.message) in older for c in entry.changes)):
             result.append(entry)
     return result
 
 
-def _entries(vcs: GitRepository, commits: Iterator[LoggedCommit], options: PastOptions) -> Iterator[PastEntry]:
+def _entries(
+    vcs: GitRepository, commits: Iterator[LoggedCommit], options: PastOptions, known: Known
+) -> Iterator[PastEntry]:
+    size = _BATCH if options.limit is None else min(_BATCH, max(_LEAST, options.limit))
     batch: list[LoggedCommit] = []
     for commit in commits:
         batch.append(commit)
-        if len(batch) == _BATCH:
-            yield from _compare(vcs, batch, options)
+        if len(batch) == size:
+            yield from _compare(vcs, batch, options, known)
             batch = []
-    yield from _compare(vcs, batch, options)
+    yield from _compare(vcs, batch, options, known)
 
 
-def _compare(vcs: GitRepository, commits: list[LoggedCommit], options: PastOptions) -> Iterator[PastEntry]:
+def _compare(
+    vcs: GitRepository, commits: list[LoggedCommit], options: PastOptions, known: Known
+) -> Iterator[PastEntry]:
+    large = {one.info.commit for one in commits if options.most_files and len(one.changes) > options.most_files}
+    fresh = [one for one in commits if (one.info.commit, options.key) not in known and one.info.commit not in large]
+    for commit, changes in _changes(vcs, fresh):
+        known[commit.info.commit, options.key] = changes
+    for commit in commits:
+        if commit.info.commit in large:
+            yield PastEntry(commit=commit.info, changes=(), files=len(commit.changes))
+            continue
+        found = known[commit.info.commit, options.key]
+        yield PastEntry(commit=commit.info, changes=tuple(change for change in found if _concerns(change, options)))
+
+
+def _changes(vcs: GitRepository, commits: list[LoggedCommit]) -> Iterator[tuple[LoggedCommit, tuple[Change, ...]]]:
     from flagctl.review import diff_repositories
 
     wanted: list[tuple[str, str]] = []
@@ -171,8 +208,7 @@ def _compare(vcs: GitRepository, commits: list[LoggedCommit], options: PastOptio
         touched = {_CONFIG, *(change.path for change in commit.changes)}
         before = _load(contents, commit.parent, touched, commit.info.commit)
         after = _load(contents, commit.info.commit, touched, commit.parent)
-        changes = tuple(change for change in diff_repositories(before, after).changes if _concerns(change, options))
-        yield PastEntry(commit=commit.info, changes=changes)
+        yield commit, tuple(diff_repositories(before, after).changes)
 
 
 def _load(

@@ -119,31 +119,39 @@ class Proposal:
     commit: str | None
 
 
-def read_live(target: Target, now_ms: int) -> tuple[Manifest, Document] | None:
+def read_live(target: Target, now_ms: int, *, accepted: set[str] | None = None) -> tuple[Manifest, Document] | None:
     """Return the verified manifest and bundle of a target, or None before the first publication.
 
-    An expired manifest counts: it is what clients go on serving.
+    An expired manifest counts: it is what clients go on serving. `accepted` is as for `flagctl.ops.status.status`.
 
     Raises:
         RemoteError: If the remote cannot be reached or lacks the bundle.
         UntrustedError: If what is there is not to be trusted.
     """
-    from flagctl.bundle.accept import Terms
     from flagctl.bundle.envelope import MAX_POINTER
     from flagctl.bundle.names import manifest_key
-    from flagctl.client.sync import Source, pull
+    from flagctl.ops.looking import pull_live
     from flagctl.ops.target import with_newest_root
+    from flagctl.storage.remote import Fetched
 
     target = with_newest_root(target)
-    if target.remote.get(manifest_key(target.environment), max_bytes=MAX_POINTER) is None:
+    fetched = target.remote.get(manifest_key(target.environment), max_bytes=MAX_POINTER)
+    if not isinstance(fetched, Fetched):
         return None
-    state = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now_ms / 1000).state
+    state = pull_live(target, fetched.data, accepted, now_ms / 1000).state
     if state.manifest is None or state.document is None:  # pragma: no cover  pull raises or has both
         return None
     return state.manifest, state.document
 
 
-def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | None = None) -> PlanResult:
+def plan(
+    target: Target,
+    proposal: Proposal,
+    now_ms: int,
+    *,
+    origin: Origin | None = None,
+    accepted: set[str] | None = None,
+) -> PlanResult:
     """Compare what is live with what is proposed.
 
     Args:
@@ -152,6 +160,7 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | No
         now_ms: Instant at which ramps and schedules are looked at, milliseconds since the epoch.
         origin: Where to look for the commit of the live bundle, whose files give the places of what is gone; without it
             they are entries of the bundle.
+        accepted: As for `flagctl.ops.status.status`.
 
     Raises:
         RemoteError: If the remote cannot be reached.
@@ -162,7 +171,7 @@ def plan(target: Target, proposal: Proposal, now_ms: int, *, origin: Origin | No
     from flagctl.review.reach import affected_edges
     from flagctl.review.side import BundleSide, concerned_flags
 
-    live = read_live(target, now_ms)
+    live = read_live(target, now_ms, accepted=accepted)
     planned = open_bundle(proposal.bundle.data)
     document = open_bundle(nothing(target)) if live is None else live[1]
     keys = concerned_flags(document, planned)

@@ -6,14 +6,14 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from flagctl.bundle.accept import Terms, is_expired, read_manifest
+from flagctl.bundle.accept import is_expired, read_manifest
 from flagctl.bundle.envelope import MAX_POINTER
 from flagctl.bundle.fields import format_instant
 from flagctl.bundle.names import manifest_key
-from flagctl.client.sync import Source, pull
 from flagctl.errors import FlagctlError, RemoteError, UntrustedError
 from flagctl.evaluator.document import MalformedEntryError
 from flagctl.ops.kill_model import entry_of
+from flagctl.ops.looking import pull_live
 from flagctl.ops.publish_model import DAY, result_document
 from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
@@ -121,7 +121,11 @@ class EnvironmentStatus:
 
 
 def status(
-    target: Target, *, local_sha256: str | None = None, clock: Callable[[], float] = time.time
+    target: Target,
+    *,
+    local_sha256: str | None = None,
+    clock: Callable[[], float] = time.time,
+    accepted: set[str] | None = None,
 ) -> EnvironmentStatus:
     """Return what is live in an environment, as a client would accept it.
 
@@ -129,6 +133,8 @@ def status(
         target: Environment and remote.
         local_sha256: Digest of the bundle that the flags at hand compile to, for `drift`.
         clock: Seconds since 1970.
+        accepted: Digests of bundles whose insides whoever asks has seen to be sound, and where the one that is live is added:
+            somebody who looks again and again need not wait for that each time. Digests and signatures are checked always.
 
     Returns:
         The status; trouble with the remote or with trust is part of it, not an exception.
@@ -144,7 +150,7 @@ def status(
             return replace(result, error=f"nothing is published to '{target.environment}' yet", hint=hint)
         manifest = read_manifest(target.reader(), fetched.data)
         result = _with_manifest(result, manifest, now, local_sha256)
-        pulled = pull(Source(target.remote, Terms(expired=True)), target.reader(), now=now)
+        pulled = pull_live(target, fetched.data, accepted, now)
     except UntrustedError as error:
         return _failed(result, "untrusted", error, reason=error.reason)
     except RemoteError as error:

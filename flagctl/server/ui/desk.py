@@ -16,6 +16,7 @@ from flagctl.errors import FlagctlError, UsageError
 from flagctl.ops.graph import graph_of
 from flagctl.ops.repository import FlagRepository
 from flagctl.ops.workspace import Workspace
+from flagctl.server.ui.memory import Memory
 from flagctl.server.ui.search import FlagIndex
 from flagctl.source.incremental import IncrementalLoader
 
@@ -84,6 +85,7 @@ class Desk:
         self._index: tuple[LoadedRepository, FlagIndex] | None = None
         self._edges: tuple[LoadedRepository, tuple[Edge, ...]] | None = None
         self.root = self._repository.root
+        self.memory = Memory()
 
     @property
     def now_ms(self) -> int:

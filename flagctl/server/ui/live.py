@@ -70,11 +70,12 @@ def plan_for(ask: Ask, environment: str) -> Planned:
         FlagctlError: As `flagctl.ops.plan.plan`.
     """
     origin, loaded = _proposed(ask)
-    repository = checked(loaded, ask.desk.now_ms)
-    bundle = compile_environment(repository, environment)
+    memory = ask.desk.memory
+    repository = memory.checked(loaded, ask.desk.now_ms)
+    bundle = memory.compiled(loaded, repository, environment)
     target = open_target(ask.desk.root, repository.config, environment)
     proposal = Proposal(loaded=loaded, bundle=bundle, commit=origin.commit)
-    result = plan(target, proposal, ask.desk.now_ms, origin=origin)
+    result = plan(target, proposal, ask.desk.now_ms, origin=origin, accepted=memory.accepted)
     return Planned(result=result, origin=origin, uncommitted=find_origin(ask.desk.root).uncommitted)
 
 

@@ -116,3 +116,25 @@ def test_bisect_refuses_an_unknown_environment(repo: Path) -> None:
     options = BisectOptions(root=repo, key="f", environment="prod", context={}, now_ms=0)
     with pytest.raises(UsageError, match="no environment 'prod'"):
         bisect(options)
+
+
+def test_what_was_compared_before_is_not_compared_again_and_says_the_same(repo: Path, monkeypatch) -> None:
+    known: dict = {}
+    first = past(PastOptions(root=repo), known)
+    assert known
+    compared = len(known)
+    monkeypatch.setattr("flagctl.ops.past._load", None)  # whoever loads files again fails
+    assert past(PastOptions(root=repo), known) == first
+    assert len(known) == compared
+    staging = past(PastOptions(root=repo, environment="staging"), known)
+    assert [entry.commit.subject for entry in staging.entries] == ["More beta", "Grow", "Start"]
+
+
+def test_a_commit_of_too_many_files_is_named_and_not_compared(repo: Path) -> None:
+    result = past(PastOptions(root=repo, most_files=2))
+    assert [(entry.commit.subject, entry.files, bool(entry.changes)) for entry in result.entries] == [
+        ("Off in production", 0, True),
+        ("More beta", 0, True),
+        ("Grow", 0, True),
+        ("Start", 3, False),
+    ]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _COMMITS: Final = 60
 _PUBLICATIONS: Final = 30
+_MOST_FILES: Final = 300
+"""A commit that touches more, such as the first one of a large repository, would keep everybody waiting."""
 
 
 class Event(NamedTuple):
@@ -32,6 +34,7 @@ class Event(NamedTuple):
         who: Who, as far as is known.
         detail: Commit, number, or reason.
         changes: What a commit changed in meaning.
+        files: How many files it touches, if they were too many to compare.
     """
 
     time_ms: int
@@ -40,6 +43,7 @@ class Event(NamedTuple):
     who: str
     detail: str
     changes: tuple[Change, ...] = ()
+    files: int = 0
 
 
 def audit(ask: Ask) -> Response:
@@ -54,7 +58,9 @@ def events(ask: Ask) -> Response:
     found: list[Event] = []
     troubles: list[str] = []
     if ask.desk.git() is not None:
-        options = PastOptions(root=ask.desk.root, key=key, environment=environment, limit=_COMMITS)
+        options = PastOptions(
+            root=ask.desk.root, key=key, environment=environment, limit=_COMMITS, most_files=_MOST_FILES
+        )
         try:
             found += [
                 Event(
@@ -64,8 +70,9 @@ def events(ask: Ask) -> Response:
                     entry.commit.author,
                     entry.commit.commit[:7],
                     entry.changes,
+                    entry.files,
                 )
-                for entry in past(options).entries
+                for entry in past(options, ask.desk.memory.commits).entries
             ]
         except NothingMatchedError as error:
             troubles.append(error.message)
@@ -84,7 +91,7 @@ def flag_history(ask: Ask) -> Response:
     """Show what happened to one flag."""
     options = PastOptions(root=ask.desk.root, key=ask.path("key"), limit=_COMMITS)
     try:
-        entries = past(options).entries
+        entries = past(options, ask.desk.memory.commits).entries
     except NothingMatchedError:
         entries = ()
     return ask.page("part_history.html", entries=entries)
@@ -101,7 +108,7 @@ def _of_remote(ask: Ask, environment: str) -> list[Event]:
         found.append(Event(_ms(entry.issued), "publication", title, who, detail))
     found += [
         Event(_ms(one.time), "kill", f"{one.flag} forced off in {environment}", one.actor, one.reason)
-        for one in status(target, clock=ask.desk.clock).kills
+        for one in status(target, clock=ask.desk.clock, accepted=ask.desk.memory.accepted).kills
     ]
     return found
 

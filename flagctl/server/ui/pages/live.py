@@ -38,7 +38,7 @@ def live(ask: Ask) -> Response:
     """Show what is live, in short or with the kill list."""
     name = ask.path("env")
     target = target_of(ask, name)
-    found = status(target, clock=ask.desk.clock)
+    found = status(target, clock=ask.desk.clock, accepted=ask.desk.memory.accepted)
     return ask.page("part_status.html", found=found, name=name, full=ask.query("full") == "yes")
 
 
