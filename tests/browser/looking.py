@@ -34,8 +34,8 @@ def step(page, selector):
     settled(page)
 
 
-def typed(page, selector, text):
+def typed(page, selector, text, asks="**/edit/check"):
     """Fill in a field of the editor and wait for what it says then."""
-    with page.expect_response("**/edit/check"):
+    with page.expect_response(asks):
         page.fill(selector, text)
     settled(page)

@@ -181,6 +181,40 @@ def test_choosing_a_split_shows_its_weights(server, open_page):
 
 
 @pytest.mark.parametrize(("size", "dark"), LOOKS, ids=NAMES)
+def test_a_new_flag_is_described_and_mended_as_one_types(server, shop, open_page, axe, pictures, size, dark):
+    page = open_page(server, size=size, dark=dark)
+    page.goto(f"{server.url}/new")
+    check_accessibility(page, axe)
+    typed(page, "#key", "gift-wrapping", "**/new/check")
+    assert "already" in page.inner_text("#n-key-error")
+    assert page.get_attribute("#key", "aria-invalid") == "true"
+    typed(page, "#key", "gift-cards", "**/new/check")
+    typed(page, "#owner", "team-checkout", "**/new/check")
+    assert page.get_attribute("#key", "aria-invalid") is None
+    page.select_option("#type", "number")
+    typed(page, "#variants", "few = 3\nmany = lots", "**/new/check")
+    assert "is a number" in page.inner_text("#n-variants-error")
+    check_accessibility(page, axe)
+    assert excess(page) <= 0
+    pictures(page, "wrong")
+    typed(page, "#variants", "few = 3\nmany = 30", "**/new/check")
+    page.fill("#need-flag", "payments-v2")
+    page.get_by_role("group", name="Variants that will do").get_by_label("on").wait_for()
+    page.get_by_role("group", name="Off in").get_by_label("production").check()
+    page.wait_for_selector("#would >> text=enabled: false")
+    settled(page)
+    check_accessibility(page, axe)
+    pictures(page)
+    page.click("text=Go on in the editor")
+    page.wait_for_selector("#text")
+    assert '{flag: payments-v2, variants: ["on"]}' in text_of(page)
+    page.fill("#branch", "flags/new")
+    page.click("#save")
+    page.wait_for_selector("h1 >> text=Saved")
+    assert "many: 30" in run(shop, "git", "show", "flags/new:flags/checkout/gift-cards.yaml")
+
+
+@pytest.mark.parametrize(("size", "dark"), LOOKS, ids=NAMES)
 def test_rollouts_are_drawn_with_the_steps_that_wait(server, open_page, axe, pictures, size, dark):
     page = open_page(server, size=size, dark=dark)
     for key in ROLLOUTS:

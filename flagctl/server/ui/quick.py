@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from flagctl.diagnostics import Severity
 from flagctl.errors import UsageError
 from flagctl.evaluator.operators import OPERATORS, ValueKind
 from flagctl.ops.edit_paths import parse_percentage, parse_value
@@ -76,9 +77,11 @@ class Panel:
     operators: tuple[str, ...] = tuple(OPERATORS)
 
     def marks(self, findings: Iterable[Diagnostic], troubles: Mapping[str, str]) -> dict[str, str]:
-        """Return what is wrong with each field, by its name."""
+        """Return what is wrong with each field, by its name; warnings stand with the findings alone."""
         found: dict[str, list[str]] = {}
         for one in findings:
+            if one.severity is not Severity.ERROR:
+                continue
             for each in self.fields.values():
                 if any(route and one.route[: len(route)] == route for route in each.routes):
                     found.setdefault(each.name, []).append(one.message)

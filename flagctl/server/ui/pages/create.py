@@ -1,64 +1,222 @@
-"""New flags: a form, and then the editor."""
+"""New flags: a form that says as one types what the file would be, and then the editor."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from flagctl.diagnostics import Severity
 from flagctl.errors import FlagctlError, UsageError
 from flagctl.ops.edit import NewFlag
-from flagctl.ops.edit_templates import template_names
-from flagctl.server.ui.field_edits import split_tags
+from flagctl.ops.edit_templates import template_names, template_text
+from flagctl.server.ui.field_edits import split_tags, value_of
+from flagctl.server.ui.fields import is_date
 from flagctl.server.ui.pages.edit import NEW, Sheet, editor
 from flagctl.server.ui.pages.page import Page
+from flagctl.server.ui.quick import suggestions
+from flagctl.source.editing import Delete, Set
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from starlette.responses import Response
 
+    from flagctl.ops.edit import Draft
+    from flagctl.ops.edit_model import EditPlan
     from flagctl.server.ui.rendering import Ask
+
+_ID: Final = "n-"
+"""Before the name of a field in the ids of the page."""
+_ROUTES: Final = {
+    "key": "key",
+    "name": "name",
+    "description": "description",
+    "owner": "owner",
+    "tags": "tags",
+    "lifecycle": "expires",
+    "variants": "variants",
+    "value": "variants",
+    "prerequisites": "need",
+}
+"""Which field a finding is about, by the place that it has in the file."""
+
+
+@dataclass(slots=True)
+class Made:
+    """A flag as a form describes it.
+
+    Attributes:
+        path: Of its file; empty if there is none yet.
+        text: Of that file.
+        plan: What writing it would do.
+        marks: What is wrong with each field, by its name.
+    """
+
+    path: str = ""
+    text: str = ""
+    plan: EditPlan | None = None
+    marks: dict[str, str] = field(default_factory=dict)
 
 
 def new(ask: Ask) -> Response:
     """Show the form for a new flag."""
-    return _form(ask, None, 200)
+    return _form(ask, Made(), 200)
+
+
+def check(ask: Ask) -> Response:
+    """Say what the form would make, as somebody types."""
+    made = _make(ask)
+    if not ask.field("key").strip():
+        made.marks.pop("key")  # nobody has come to it yet
+    return ask.page("part_new.html", made=made, oob=True, **_names(made))
 
 
 def create(ask: Ask) -> Response:
-    """Make the text of a new flag, and show it in the editor; nothing is written yet."""
-    try:
-        path, text = _made(ask)
-    except FlagctlError as error:
-        return _form(ask, error, 422)
-    return editor(ask, Sheet(path, text, {"at": "", "base": NEW, "base_text": ""}))
+    """Show the new flag's text in the editor, or what is wrong with the form; nothing is written yet."""
+    made = _make(ask)
+    if made.marks:
+        return _form(ask, made, 422)
+    return editor(ask, Sheet(made.path, made.text, {"at": "", "base": NEW, "base_text": ""}))
 
 
-def _form(ask: Ask, trouble: FlagctlError | None, status: int) -> Response:
+def _form(ask: Ask, made: Made, status: int) -> Response:
     model = ask.desk.model()
-    owners = sorted({one.owner for one in model.flags.values() if one.owner})
-    templates = template_names(ask.desk.root)
-    return ask.page("new.html", status, owners=owners, templates=templates, form=ask.form, trouble=trouble)
+    root = ask.desk.root
+    trouble = (
+        UsageError("the flag can't be made like this", hint="; ".join(made.marks.values())) if made.marks else None
+    )
+    return ask.page(
+        "new.html",
+        status,
+        templates={name: line for name, line in template_names(root).items() if _has_one_document(root, name)},
+        environments=tuple(model.config.environments),
+        suggest=suggestions(model, ask.field("tags")),
+        form=ask.form,
+        trouble=trouble,
+        made=made,
+        oob=False,
+        **_names(made),
+    )
 
 
-def _made(ask: Ask) -> tuple[str, str]:
+def _names(made: Made) -> dict[str, Any]:
+    return {
+        "marks": made.marks,
+        "marks_by_id": {_ID + name: text for name, text in made.marks.items()},
+        "done": {},
+        "came": None,
+    }
+
+
+def _has_one_document(root: Path, name: str) -> bool:
+    """Return whether a template is one flag: the editor shows one file, and experiments have a form of their own."""
+    try:
+        return "\n---" not in template_text(root, name)
+    except FlagctlError:
+        return False
+
+
+def _make(ask: Ask) -> Made:
+    with ask.desk.alone():
+        draft = ask.desk.repository(fresh=not ask.is_fragment).draft()
+        made = Made(marks=_obvious(ask, draft))
+        if not {"key", "owner"} & set(made.marks):
+            _fill(ask, draft, made)
+        return made
+
+
+def _obvious(ask: Ask, draft: Draft) -> dict[str, str]:
+    """Return what is wrong before anything is tried."""
+    key, owner, expires = (ask.field(name).strip() for name in ("key", "owner", "expires"))
+    marks = {}
+    if not key:
+        marks["key"] = "the flag needs a key, such as new-checkout"
+    elif "/" in key or key.startswith("."):
+        marks["key"] = "a key is the name of a file, such as new-checkout"
+    elif draft.has(key):
+        marks["key"] = f"there is a flag '{key}' already"
+    if not owner and not draft.value("flagctl.yaml", ("owner",)):
+        marks["owner"] = "who owns the flag? Name a team"
+    if expires and not is_date(expires):
+        marks["expires"] = "write a date like 2027-03-31"
+    return marks
+
+
+def _fill(ask: Ask, draft: Draft, made: Made) -> None:
+    """Make the text, field by field; one that does not fit is left out and marked."""
+    key = ask.field("key").strip()
     wanted = NewFlag(
-        key=ask.field("key").strip(),
+        key=key,
         template=ask.field("template") or None,
         type=ask.field("type") or "boolean",
         owner=ask.field("owner").strip() or None,
         name=ask.field("name").strip() or None,
         description=ask.field("description").strip() or None,
         tags=tuple(split_tags(ask.field("tags"))),
-        expires=ask.field("expires").strip() or None,
+        expires=None if "expires" in made.marks else ask.field("expires").strip() or None,
     )
-    if not wanted.key:
-        raise UsageError("the flag needs a key", hint="such as new-checkout")
-    with ask.desk.alone():
-        draft = ask.desk.repository(fresh=True).draft()
+    try:
         draft.create(wanted)
-        path = draft.find(wanted.key)
-        return path, draft.text(path)
+        made.path = draft.find(key)
+    except FlagctlError as error:
+        made.marks["template"] = error.message
+        return
+    for name, work in _PARTS.items():
+        before = draft.text(made.path)
+        try:
+            work(ask, draft, key)
+        except FlagctlError as error:
+            draft.write(made.path, before)
+            made.marks[name] = error.message + (f" ({error.hint})" if error.hint else "")
+    made.text = draft.text(made.path)
+    made.plan = draft.plan()
+    for found in made.plan.diagnostics:
+        place = _ROUTES.get(str(found.route[0])) if found.route else None
+        if found.severity is Severity.ERROR:
+            made.marks.setdefault(place or "key", found.message)
 
+
+def _variants(ask: Ask, draft: Draft, key: str) -> None:
+    lines = [line for line in ask.field("variants").splitlines() if line.strip()]
+    if not lines:
+        return
+    if ask.field("template"):
+        raise UsageError("the template brings what it serves; change that in the editor")
+    values = {}
+    for line in lines:
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if not name or not equals:
+            raise UsageError(f"'{line.strip()}' is no variant", hint="write name = value")
+        if name in values:
+            raise UsageError(f"there are two variants '{name}'")
+        values[name] = value_of(value, ask.field("type") or "boolean")
+    path = draft.find(key)
+    first = next(iter(values))
+    if "value" in draft.data(path):
+        draft.edit(path, Delete(("value",)))
+    draft.edit(path, Set(("variants",), values), Set(("default",), first), Set(("off",), first))
+
+
+def _need(ask: Ask, draft: Draft, key: str) -> None:
+    flag, chosen = ask.field("need-flag").strip(), ask.form.get("need-variants", [])
+    if not flag:
+        return
+    known = draft.variants(flag)
+    if not chosen:
+        raise UsageError(f"which variants of {flag} will do?", hint=f"it has: {', '.join(known)}")
+    draft.add_prerequisite(key, flag, chosen)
+
+
+def _off(ask: Ask, draft: Draft, key: str) -> None:
+    for name in ask.form.get("off-in", []):
+        draft.set_enabled(key, False, env=name)
+
+
+_PARTS: Final[dict[str, Callable[[Ask, Draft, str], None]]] = {"variants": _variants, "need": _need, "off": _off}
 
 ROUTES: Final = (
     Page("GET", "/new", new),
+    Page("POST", "/new/check", check),
     Page("POST", "/new", create),
 )

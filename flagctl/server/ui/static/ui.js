@@ -59,7 +59,7 @@
   const fieldsOf = (part) => [...part.querySelectorAll("[name^='f:'], #env")];
   const stateOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
   let sent = null;
-  let stayed = [];
+  let stayed = [], open = [];
   const remember = () => {
     const form = document.getElementById("edit");
     sent = form ? { text: document.getElementById("text")?.value, fields: new Map(fieldsOf(form).map((one) => [one.id, stateOf(one)])) } : null;
@@ -68,6 +68,7 @@
   const isCheck = (event) => event.detail.requestConfig?.path.endsWith("/edit/check");
   document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.path.includes("/edit/")) remember(); });
   document.addEventListener("htmx:beforeSwap", (event) => {
+    open = [...document.querySelectorAll("#quick details[open] > summary")].map((one) => one.textContent);
     if (isCheck(event) && sent && document.getElementById("text")?.value !== sent.text) event.detail.shouldSwap = false;
   });
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
@@ -92,8 +93,11 @@
   const settle = () => {
     const came = document.getElementById("came");
     if (!came) return;
+    for (const one of document.querySelectorAll("#quick details > summary")) {
+      if (open.includes(one.textContent)) one.parentElement.open = true;
+    }
     const marks = JSON.parse(came.dataset.marks), done = JSON.parse(came.dataset.done);
-    for (const place of document.querySelectorAll("#edit .field-error")) {
+    for (const place of document.querySelectorAll(".field-error")) {
       const id = place.id.replace(/-error$/, "");
       if (place.textContent !== (marks[id] ?? "")) place.textContent = marks[id] ?? "";
       for (const field of document.querySelectorAll(`[aria-describedby~="${place.id}"]:is(input, select, textarea)`)) {

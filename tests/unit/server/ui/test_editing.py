@@ -361,17 +361,17 @@ def test_a_new_flag_begins_in_the_editor_and_is_written_when_it_is_saved(visitor
 
 
 @pytest.mark.parametrize(
-    ("form", "status"),
+    "form",
     [
-        ({"key": ""}, 422),
-        ({"key": "gift-wrapping", "owner": "t"}, 422),
-        ({"key": "x y", "owner": "t"}, 200),
-        ({"key": "a", "template": "none"}, 422),
+        {"key": ""},
+        {"key": "gift-wrapping", "owner": "t"},
+        {"key": "x y", "owner": "t"},
+        {"key": "a", "template": "none"},
     ],
 )
-def test_a_new_flag_that_cannot_be_says_why(visitor, form, status):
+def test_a_new_flag_that_cannot_be_says_why(visitor, form):
     answer = visitor.post("/new", form)
-    assert answer.status_code == status
+    assert answer.status_code == 422
     assert 'class="note bad"' in answer.text
 
 

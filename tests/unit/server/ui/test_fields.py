@@ -376,3 +376,76 @@ def test_a_text_that_cannot_be_read_keeps_the_form_that_is_there(guest):
     answer = sheet.type("owner", "team-payments")
     assert came(answer) is None
     assert 'id="q-about"' not in answer
+
+
+# --- new flags ---
+
+NEW = {"key": "gift-cards", "type": "boolean", "owner": "team-checkout", "description": "Cards."}
+
+
+def made(visitor, **form: object) -> tuple[str, dict[str, str]]:
+    """Return what the form of a new flag says as somebody types, and what it marks."""
+    answer = visitor.post("/new/check", {**NEW, **form}, headers={"hx-request": "true"})
+    assert answer.status_code == 200, answer.text
+    text = html.unescape(answer.text)
+    return text, marks(text)
+
+
+def test_the_form_of_a_new_flag_shows_the_file_as_one_types(guest):
+    text, wrong = made(guest, tags="checkout, gifts", expires="2028-01-31", name="Gift cards")
+    assert not wrong
+    assert "tags: [checkout, gifts]" in text
+    assert 'lifecycle: {temporary: true, expires: "2028-01-31"}' in text
+    assert "checkout/gift-cards.yaml" in text
+
+
+def test_a_new_flag_has_variants_needs_another_one_and_is_off_somewhere(guest):
+    text, wrong = made(
+        guest,
+        type="string",
+        variants="red = #f00\nblue = #00f\n",
+        **{"need-flag": "payments-v2", "need-variants": ["on"], "off-in": ["staging", "production"]},
+    )
+    assert not wrong
+    assert 'red: "#f00"' in text
+    assert "default: red" in text
+    assert '"off": red' in text
+    assert '{flag: payments-v2, variants: ["on"]}' in text
+    assert text.count("enabled: false") == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "why"),
+    [
+        ({"key": "gift-wrapping"}, "key", "already"),
+        ({"key": "Gift Cards"}, "key", ""),
+        ({"key": "../gift"}, "key", "name of a file"),
+        ({"owner": ""}, "owner", "who owns"),
+        ({"expires": "soon"}, "expires", "2027-03-31"),
+        ({"template": "none"}, "template", "no template"),
+        ({"type": "string", "variants": "red"}, "variants", "no variant"),
+        ({"type": "number", "variants": "red = x"}, "variants", "is a number"),
+        ({"type": "number", "variants": "a = 1\na = 2"}, "variants", "two variants"),
+        ({"template": "release", "variants": "a = 1"}, "variants", "template"),
+        ({"need-flag": "payments-v9"}, "need", "did you mean"),
+        ({"need-flag": "payments-v2"}, "need", "which variants"),
+        ({"off-in": "moon"}, "off", "no environment"),
+    ],
+)
+def test_what_a_new_flag_cannot_be_is_told_at_its_field(guest, form, field, why):
+    _, wrong = made(guest, **form)
+    assert why in wrong[f"n-{field}"]
+    answer = guest.post("/new", {**NEW, **form})
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+
+
+def test_an_empty_form_is_not_wrong_yet(guest):
+    assert made(guest, key="")[1] == {}
+    assert guest.post("/new", {**NEW, "key": ""}).status_code == 422
+
+
+def test_templates_of_several_files_are_not_offered(guest):
+    page = guest.get("/new").text
+    assert 'value="release"' in page
+    assert 'value="experiment"' not in page
