@@ -109,7 +109,7 @@ def test_holding_keeps_the_reason_and_resuming_ends_it(visitor, shop):
 def test_aborting_asks_for_the_key(visitor, shop):
     form = form_of(visitor, "new-recommender", "abort", rule="ramp") | {"reason": "it broke"}
     refused = visitor.post("/flags/new-recommender/move/abort", form | {"confirm": "new-recommende"})
-    assert refused.status_code == 400
+    assert refused.status_code == 422
     assert "type new-recommender to confirm" in refused.text
     assert visitor.post("/flags/new-recommender/move/abort", form | {"confirm": "new-recommender"}).status_code == 200
     assert "reason: it broke" in saved_text(shop, "new-recommender")
@@ -137,7 +137,7 @@ def test_what_changed_meanwhile_is_looked_at_again(visitor, shop):
     file.write_text(file.read_text() + "# Theirs.\n")
     answer = visitor.post("/flags/new-recommender/move/advance", form)
     assert answer.status_code == 409
-    assert "changed since it was read" in answer.text
+    assert "changed since this page was opened" in answer.text
     assert run(shop, "git", "branch", "--list", "flags/*").strip() == ""
 
 
