@@ -24,6 +24,12 @@ PAGES = {
     "segment": "/segments/employees",
     "experiments": "/experiments",
     "experiment": "/experiments/ranking-test",
+    "experiment-new": "/experiment/new",
+    "experiment-start": "/experiments/winback-offer-test/start",
+    "experiment-stop": "/experiments/ranking-test/stop",
+    "experiment-amend": "/experiments/ranking-test/amend",
+    "layer": "/layers/homepage",
+    "holdout": "/layers/homepage/holdout",
     "environments": "/environments",
     "environment": "/environments/production",
     "audit": "/audit",
@@ -246,3 +252,26 @@ def test_a_broken_page_of_a_flag_runs_no_code_of_its_texts(server, shop, open_pa
         settled(page)
         assert page.title() != "owned"
         assert page.locator("img[src=x]").count() == 0
+
+
+def test_an_experiment_is_planned_and_stopped_with_a_winner(server, shop, open_page, axe, pictures):
+    page = open_page(server)
+    page.goto(f"{server.url}/experiments/ranking-test")
+    page.fill("#power-rate", "5")
+    page.wait_for_selector("#planned svg")
+    page.fill("#power-day", "4000")
+    page.wait_for_selector("#planned >> text=days at 4,000 units a day")
+    check_accessibility(page, axe)
+    pictures(page, "planned")
+    page.click("main >> text=Stop")
+    page.wait_for_url("**/stop")
+    page.check("input[value=neural]")
+    page.wait_for_selector("#would >> text=winner: neural")
+    check_accessibility(page, axe)
+    pictures(page, "stop")
+    page.fill("#branch", "flags/neural-won")
+    page.click("#save")
+    page.wait_for_selector("h1 >> text=Saved")
+    assert "winner: neural" in run(shop, "git", "show", "flags/neural-won:flags/experiments/ranking-test.yaml")
+    page.click("text=on this branch")
+    page.wait_for_selector("h1 >> text=completed")
