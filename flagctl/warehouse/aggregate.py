@@ -14,7 +14,7 @@ from flagctl.experiments.data import DayData, ExperimentData
 from flagctl.warehouse import series
 from flagctl.warehouse.counting import count_units
 from flagctl.warehouse.distribution import distributions
-from flagctl.warehouse.moments import all_metrics, caps_of, check_values, pooled_means
+from flagctl.warehouse.moments import all_metrics, caps_of, check_events, check_numbers, check_values, pooled_means
 from flagctl.warehouse.parts import parts_of
 from flagctl.warehouse.pipeline import DAY_US
 from flagctl.warehouse.quantiles import quantile_metric
@@ -46,9 +46,10 @@ def aggregate(
     seen = first_seen(run)
     counts = count_units(run, seen.first, seen.busy, seen.exposures)
     joined, units = summed_up(run, seen)
-    found = [*findings, *counts.findings, *check_values(run, units)]
+    found = [*findings, *counts.findings, *check_values(run, units), *check_numbers(run, joined)]
     caps = caps_of(run, units)
     metrics, immature = all_metrics(run, units, caps)
+    found += check_events(metrics, experiment.metrics)
     for position, metric in enumerate(experiment.metrics):
         if metric.kind == "quantile":
             run.say(f"reading {metric.key}")

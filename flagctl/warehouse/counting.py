@@ -97,7 +97,7 @@ def count_units(run: Run, first: Any, busy: Any, exposures: Any) -> Counts:
         day = by_day.setdefault(int(row["day"]), {})
         day[row["variant"]] = day.get(row["variant"], 0) + int(row["n"])
     empty = [variant for variant, count in units.items() if not count]
-    if empty and any(units.values()):
+    if empty:
         findings.append(
             DataFinding(code="empty-variants", message=f"no unit was exposed to {', '.join(empty)}", count=len(empty))
         )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from flagctl.warehouse.listing import EventFile, Listing
 
 _STORE = "arrowstore"
-_FINITE = "isfinite(value)"
 _SORTED_AT_ONCE = 30_000_000
 """Rows whose hashes, eight bytes each, are sorted in memory; more are compared by DuckDB, which spills."""
 
@@ -121,7 +120,7 @@ class DuckEngine:
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
         total, bad = self._count_unusable(kind)
         # A condition that nothing fails would make every later query read the columns it names, too.
-        good = usable.usable(kind, _FINITE) if bad else "true"
+        good = usable.usable(kind) if bad else "true"
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {good}")  # noqa: S608
         self._drop_duplicates(kind, total - bad)
 
@@ -168,7 +167,7 @@ class DuckEngine:
 
     def _count_unusable(self, kind: str) -> tuple[int, int]:
         """Return how many rows there are, and how many of them cannot be used."""
-        row = self.connection.execute(f"SELECT {usable.counting(kind, _FINITE)} FROM raw_{kind}").fetchone()  # noqa: S608
+        row = self.connection.execute(f"SELECT {usable.counting(kind)} FROM raw_{kind}").fetchone()  # noqa: S608
         self.findings += usable.unusable(kind, row)
         return int(row[0]), int(row[1])
 

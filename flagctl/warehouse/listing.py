@@ -127,12 +127,11 @@ def list_events(
         if days is not None and day is not None and not days[0] <= day <= days[1]:
             continue
         file = EventFile(kind=kind, path=path, day=day, size=size)
-        if not path.endswith(".parquet"):
-            if packed.get(path) != size:
-                files.append(file)
-            continue
         try:
-            files.append(_look_into(file, filesystem, packed))
+            if path.endswith(".parquet"):
+                files.append(_look_into(file, filesystem, packed))
+            elif packed.get(path) != size:
+                files.append(_look_at(file, filesystem))
         except _UnreadableError as problem:
             unreadable.append((path, str(problem)))
     return Listing(
@@ -144,6 +143,7 @@ def list_events(
 
 
 def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, int]]:
+    """Return kind, path and size of files; the size is 0 of a link that leads nowhere."""
     root = Path(location.removeprefix("file://"))
     if not root.is_dir():
         raise NothingMatchedError(f"there is no folder {location}", hint="name the folder that the sinks write to")
@@ -152,7 +152,9 @@ def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, in
         folder = root / kind
         paths = sorted(folder.rglob("*")) if folder.is_dir() else []
         found += [
-            (kind, path.as_posix(), path.stat().st_size) for path in paths if _is_complete(path.name) and path.is_file()
+            (kind, path.as_posix(), path.stat().st_size if path.exists() else 0)
+            for path in paths
+            if _is_complete(path.name) and (path.is_file() or (path.is_symlink() and not path.exists()))
         ]
     if not found:
         raise NothingMatchedError(
@@ -197,6 +199,15 @@ def _is_complete(name: str) -> bool:
 
 class _UnreadableError(Exception):
     """Why a file cannot be used."""
+
+
+def _look_at(file: EventFile, filesystem: Any) -> EventFile:
+    """Return a file of lines. An empty one has no events; an empty packed one is none."""
+    if file.size == 0 and filesystem is None and not Path(file.path).exists():
+        raise _UnreadableError("it is a link to a file that is not there")
+    if file.size == 0 and file.path.endswith(".gz"):
+        raise _UnreadableError("it is empty, which no packed file is")
+    return file
 
 
 def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> EventFile:

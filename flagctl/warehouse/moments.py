@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.data import ArmMetric, DataFinding, MetricData, Moments
 from flagctl.warehouse import pipeline
+from flagctl.warehouse.usable import BAD_SHARE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from flagctl.model import Metric
     from flagctl.warehouse.run import Run
 
+_MANY = 100
+"""Units of which at least one should have done what is hoped for."""
 Caps = dict[int, tuple[float | None, float | None]]
 """Position of a metric to the values at which it is cut."""
 
@@ -35,6 +40,45 @@ def check_values(run: Run, units: Any) -> list[DataFinding]:
         for name, count in row.items()
         if count
     ]
+
+
+def check_numbers(run: Run, events: Any) -> list[DataFinding]:
+    """Events without the attribute that a metric takes its number from count as none, which may be no accident."""
+    wanted: dict[str, Any] = {}
+    pairs = pipeline.attribute_numbers(run.experiment)
+    for index, (event, attribute) in enumerate(pairs):
+        own = events.event == event
+        wanted[f"all_{index}"] = own.cast("int64").sum()
+        wanted[f"bad_{index}"] = (own & pipeline.number_of(events, attribute).isnull()).cast("int64").sum()
+    if not wanted:
+        return []
+    row = run.engine.rows(events.aggregate(**wanted))[0]
+    return [
+        DataFinding(
+            code="unusable-numbers",
+            message=f"events '{event}' of {total} have no number in their attribute {attribute}, and count as 0",
+            count=bad,
+            blocks=bad / total > BAD_SHARE,
+        )
+        for index, (event, attribute) in enumerate(pairs)
+        if (bad := int(row[f"bad_{index}"] or 0)) and (total := int(row[f"all_{index}"]))
+    ]
+
+
+def check_events(metrics: Mapping[str, MetricData], wanted: Iterable[Metric]) -> list[DataFinding]:
+    """Events that are hoped for and that no unit of many did: often they have another name."""
+    found: dict[str, DataFinding] = {}
+    for metric in wanted:
+        if metric.kind == "quantile" or metric.direction == "decrease":
+            continue
+        arms = metrics[metric.key].arms
+        units = sum(arm.moments.n for arm in arms if arm.moments is not None)
+        done = sum(arm.conversions or 0 for arm in arms)
+        event = metric.events[0]
+        if units >= _MANY and not done:
+            message = f"units have no '{event}' within the window after their exposure: is that the event's name?"
+            found.setdefault(event, DataFinding(code="missing-events", message=message, count=units))
+    return list(found.values())
 
 
 def caps_of(run: Run, units: Any) -> dict[int, tuple[float | None, float | None]]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DAY_US = 86_400_000_000
 SKEW_US = 60_000_000
 """Clocks of a unit's devices and of servers differ: what happened up to a minute before the exposure counts as after it."""
+LARGEST = 1e100
+"""Greater numbers overflow when they are squared and summed up."""
 COLUMN_SEPARATOR = "_"
 
 
@@ -115,10 +117,24 @@ def used_events(engine: Engine, experiment: Experiment, environment: str | None,
 
 
 def number_of(joined: Any, column: str) -> Any:
-    """Return where an event's number is: its value, or one of its attributes."""
+    """Return where an event's number is: its value, or one of its attributes; nothing where that is no number to compute with."""
     if column == "value":
         return joined.value.cast("float64")
-    return joined.attrs.get(column, None).try_cast("float64")
+    number = joined.attrs.get(column, None).try_cast("float64")
+    # As in `usable.FINITE`: false for NaN, too.
+    return (number.abs() < LARGEST).ifelse(number, None)
+
+
+def attribute_numbers(experiment: Experiment) -> list[tuple[str, str]]:
+    """Return the events whose numbers metrics take from an attribute, each with the attribute."""
+    found = []
+    for metric in experiment.metrics:
+        if metric.kind == "ratio":
+            sides = [side for side in (metric.numerator, metric.denominator) if side and side.of == "value"]
+            found += [(side.event, side.value) for side in sides]
+        elif metric.kind not in {"conversion", "count"}:
+            found.append((metric.events[0], metric.value))
+    return list(dict.fromkeys(one for one in found if one[1] != "value"))
 
 
 def within(joined: Any, metric: Metric) -> Any:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
 
-_FINITE = "(NOT isnan(value) AND abs(value) < double('Infinity'))"
 _GLOB = re.compile(r"([\\*?\[\]{}])")
 _SHARED = {
     "spark.sql.session.timeZone": "UTC",
@@ -135,9 +134,9 @@ class SparkEngine:
         for part in parts[1:]:
             raw = raw.unionByName(part)
         raw.createOrReplaceTempView(f"raw_{kind}")
-        row = self.session.sql(f"SELECT {usable.counting(kind, _FINITE)} FROM raw_{kind}").collect()[0]  # noqa: S608
+        row = self.session.sql(f"SELECT {usable.counting(kind)} FROM raw_{kind}").collect()[0]  # noqa: S608
         self.findings += usable.unusable(kind, row)
-        good = usable.usable(kind, _FINITE)
+        good = usable.usable(kind)
         self.session.sql(f"SELECT * FROM raw_{kind} WHERE {good}").createOrReplaceTempView(f"all_{kind}")  # noqa: S608
         self._drop_duplicates(kind)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import RemoteError, UsageError
 from flagctl.events import COLUMNS
 from flagctl.experiments.data import DataFinding
+from flagctl.warehouse.pipeline import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +36,8 @@ KEPT = {
 """Columns that are read; a file without one of them has nothing there."""
 WHOLE = {kind: tuple(one.name for one in columns) for kind, columns in COLUMNS.items()}
 """All columns there are, for what is kept for later."""
+FINITE = f"abs(value) < {LARGEST}"
+"""SQL, in every engine, that holds for numbers to compute with: not for NaN, which counts as greater than all."""
 REQUIRED = {
     "exposures": ("ts", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "unit_id", "event", "value"),
@@ -59,29 +62,24 @@ def types_of(kind: str, names: dict[str, str]) -> dict[str, str]:
     return {one.name: names[one.type.value] for one in COLUMNS[kind]}
 
 
-def bad_rows(kind: str, finite: str) -> dict[str, str]:
-    """Return for each required column the SQL condition under which a row cannot be used.
-
-    Args:
-        kind: Of events.
-        finite: SQL that holds for numbers which are neither infinite nor NaN.
-    """
+def bad_rows(kind: str) -> dict[str, str]:
+    """Return for each required column of a kind of events the SQL condition under which a row cannot be used."""
     checks = {column: f"{column} IS NULL" for column in REQUIRED[kind]}
     if "value" in checks:
-        checks["value"] = f"value IS NULL OR NOT {finite}"
+        checks["value"] = f"value IS NULL OR NOT {FINITE}"
     return checks
 
 
-def usable(kind: str, finite: str) -> str:
+def usable(kind: str) -> str:
     """Return the SQL condition under which a row can be used."""
     conditions = [f"{column} IS NOT NULL" for column in REQUIRED[kind]]
-    return " AND ".join([*conditions, finite] if "value" in REQUIRED[kind] else conditions)
+    return " AND ".join([*conditions, FINITE] if "value" in REQUIRED[kind] else conditions)
 
 
-def counting(kind: str, finite: str) -> str:
+def counting(kind: str) -> str:
     """Return the SQL aggregates that `unusable` reads: all rows, bad rows, and bad rows by column."""
-    counts = ["count(*)", f"count(*) FILTER (WHERE NOT ({usable(kind, finite)}))"]
-    counts += [f"count(*) FILTER (WHERE {check})" for check in bad_rows(kind, finite).values()]
+    counts = ["count(*)", f"count(*) FILTER (WHERE NOT ({usable(kind)}))"]
+    counts += [f"count(*) FILTER (WHERE {check})" for check in bad_rows(kind).values()]
     return ", ".join(counts)
 
 
@@ -133,12 +131,36 @@ def broken(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, str]]
     return found
 
 
+_SIGNS = {
+    b"\x1f\x8b": "it is packed with gzip, and its name does not end in .gz",
+    b"\x28\xb5\x2f\xfd": "it is packed with zstd",
+    b"PAR1": "it is Parquet, and its name does not end in .parquet",
+    b"\xff\xfe": "it is UTF-16; lines of JSON are UTF-8",
+    b"\xfe\xff": "it is UTF-16; lines of JSON are UTF-8",
+}
+"""First bytes of what is no text: an engine sees one bad line in it, however many events it holds."""
+
+
+def disguised(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, str]]:
+    """Look at the beginnings of files of lines, and return the path and the reason of those that hold something else."""
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
+
+    store = fs.LocalFileSystem() if filesystem is None else filesystem
+    found = []
+    for file in files:
+        with store.open_input_stream(file.path, compression=None) as source:
+            head = source.read(4)
+        found += [(file.path, reason) for sign, reason in _SIGNS.items() if head.startswith(sign)]
+    return found
+
+
 def without_broken(
     listing: Listing, kind: str, read: Callable[[str, Listing], None], findings: list[DataFinding]
 ) -> set[str]:
     """Let an engine read the files of a kind; if it fails over files that break off, without these.
 
-    An engine may take what there is of a packed file for the whole, so these are looked at if a row cannot be used.
+    An engine may take what there is of a packed file for the whole, and a file of something else for one bad line, so both are
+    looked for if a row cannot be used.
 
     Returns:
         Paths of the files that were left out.
@@ -147,8 +169,10 @@ def without_broken(
     own = [one for one in listing.files if one.kind == kind]
     try:
         read(kind, listing)
-        suspects = [one for one in own if one.path.endswith(".gz")] if len(findings) > before else []
-        gone = dict(broken(suspects, listing.filesystem))
+        suspects = [one for one in own if not one.is_parquet] if len(findings) > before else []
+        packed = [one for one in suspects if one.path.endswith(".gz")]
+        plain = [one for one in suspects if not one.path.endswith(".gz")]
+        gone = dict([*broken(packed, listing.filesystem), *disguised(plain, listing.filesystem)])
         if not gone:
             return set()
     except UsageError:
