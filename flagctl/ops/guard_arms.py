@@ -1,7 +1,7 @@
-"""Who is compared in a step of a rollout: its units with as many units that are next in line.
+"""Who is compared in a step of a rollout: its newcomers with all whose turn is still to come.
 
 Both are ranges of the same buckets, so that nothing but the feature tells them apart: not who matches conditions, not who had the feature
-before, not time. Units that stand next in line in one step are in the following one, so each step has a control of its own.
+before, not time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class StepArms:
         since_ms: When the step began, milliseconds since the epoch.
         until_ms: When the next one began, or the present instant.
         treatment: Buckets that the step brought the feature to.
-        control: Buckets next in line, as many if there are as many.
+        control: All buckets behind them.
     """
 
     since_ms: int
@@ -57,7 +57,7 @@ class Arms:
 
 
 def arms_of(flag: Flag, rule: Rule, strategy: Strategy, now_ms: int) -> Arms | None:
-    """Return who is compared with whom at an instant; None if nobody is next in line of those who were chosen.
+    """Return who is compared with whom at an instant; None if nobody is in line, as behind those who were chosen by hand.
 
     Args:
         flag: The flag.
@@ -94,10 +94,9 @@ def _arms(
 def _compared(begun: Sequence[tuple[int, int]], ends: Sequence[int]) -> list[StepArms]:
     result, before = [], 0
     for (since_ms, share), until_ms in zip(begun, ends, strict=True):
-        control = (share, min(FULL, 2 * share - before))
         if before < share < FULL:
-            arms = StepArms(since_ms=since_ms, until_ms=until_ms, treatment=(before, share), control=control)
-            result.append(arms)
+            sides: dict[str, Buckets] = {"treatment": (before, share), "control": (share, FULL)}
+            result.append(StepArms(since_ms=since_ms, until_ms=until_ms, **sides))
         before = max(before, share)
     return result
 

@@ -1,7 +1,7 @@
 """What metrics say about a rollout: sources of numbers, and the verdict that is drawn from them.
 
 Where numbers come from is said on the command line only, so that a change of flag files makes nobody run a command or ask a server.
-Where units can be told by their buckets, each step is compared with the units that are next in line, and all steps make one confidence
+Where units can be told by their buckets, newcomers of each step are compared with those still in line, and all steps make one confidence
 sequence, which holds at every look of the whole rollout. Otherwise everybody who has the feature is compared with everybody else, each step
 by a sequence of its own, and the steps share the risk of a false alarm. Metrics share it always.
 """
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 CONTROL: Final = "control"
 TREATMENT: Final = "treatment"
 
-NEXT_IN_LINE: Final = "next_in_line"
+IN_LINE: Final = "in_line"
 EVERYBODY_ELSE: Final = "everybody_else"
-COMPARED: Final = (NEXT_IN_LINE, EVERYBODY_ELSE, "experiment")
+COMPARED: Final = (IN_LINE, EVERYBODY_ELSE, "experiment")
 """Whom those who have the feature can be compared with."""
 
 
@@ -84,7 +84,7 @@ class GuardData:
         expected: Share of the units that each arm should have, if that is known.
         verdict: Results that somebody else has judged, such as an experiment's guardrails; None if `metrics` are to be.
         problems: Why the numbers cannot be believed.
-        control: ``next_in_line``: a stratum for each step of the rollout, the last one is served now. ``everybody_else``: of this
+        control: ``in_line``: a stratum for each step of the rollout, the last one is served now. ``everybody_else``: of this
             step only.
     """
 
@@ -215,7 +215,7 @@ def _with_enough_now(
 ) -> GuardrailResult:
     """Return a result that says nothing good as long as it hangs on earlier steps alone."""
     fewest = min(arm.units for arm in strata[-1])
-    if data.control != NEXT_IN_LINE or result.state not in {"open", "safe"} or fewest >= guard.minimum_units:
+    if data.control != IN_LINE or result.state not in {"open", "safe"} or fewest >= guard.minimum_units:
         return result
     reason = f"{fewest} units on a side since the step began; {guard.minimum_units} are the least"
     return replace(result, state="no_data", reason=reason)
@@ -318,8 +318,8 @@ def _judged(data: dict[str, Any]) -> GuardData:
 
 
 def _control(value: Any) -> str:
-    if value not in {NEXT_IN_LINE, EVERYBODY_ELSE}:
-        raise ValueError(f"`control` is {NEXT_IN_LINE} or {EVERYBODY_ELSE}")
+    if value not in {IN_LINE, EVERYBODY_ELSE}:
+        raise ValueError(f"`control` is {IN_LINE} or {EVERYBODY_ELSE}")
     return str(value)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from flagctl.ops.guard_data import (
     CONTROL,
     EVERYBODY_ELSE,
-    NEXT_IN_LINE,
+    IN_LINE,
     TREATMENT,
     GuardData,
     GuardDataError,
@@ -74,7 +74,7 @@ class PrometheusSource:
             metrics[metric.metric] = tuple(self._stratum(metric, question, span) for span in spans)
             counts = _summed(latest, spans[-1].step)
             fresh = fresh and all(counts.get(name, 0) > 0 for name in arm_names(question, counts))
-            controls.add(NEXT_IN_LINE if by_bucket else EVERYBODY_ELSE)
+            controls.add(IN_LINE if by_bucket else EVERYBODY_ELSE)
         if len(controls) > 1:
             raise GuardDataError("some metrics have the label `bucket`, and others have not")
         control = controls.pop() if controls else EVERYBODY_ELSE
@@ -133,7 +133,7 @@ def _spans(question: Question, *, by_bucket: bool) -> list[_Span]:
     if not by_bucket:
         return [_Span(question.since_ms, question.now_ms, None)]
     if question.arms is None:
-        raise GuardDataError("numbers come by `bucket`, but no buckets are next in line of those who have the feature")
+        raise GuardDataError("numbers come by `bucket`, but nobody is in line for the feature")
     return [_Span(step.since_ms, step.until_ms, step) for step in question.arms.steps]
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flagctl.ops.guard_data import NEXT_IN_LINE, Arm, GuardData, GuardDataError, arm_names, parse_answer
+from flagctl.ops.guard_data import IN_LINE, Arm, GuardData, GuardDataError, arm_names, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ class WarehouseSource:
             engine.close()
 
     def _by_bucket(self, engine: DuckEngine, question: Question, data: GuardData) -> GuardData | None:
-        """Compare those of each step with those next in line; None if that can't be told by these units' buckets."""
+        """Compare newcomers of each step with those still in line; None if that can't be told by these units' buckets."""
         from flagctl.ops.guard_arms import expected_shares
         from flagctl.warehouse.arms import Compared, Draw, Served, sides_by_bucket
 
@@ -150,7 +150,7 @@ class WarehouseSource:
                 metrics[metric.metric] = tuple(_pair(*pair) for pair in pairs)
         most = max(metrics.values(), key=lambda strata: sum(a.units + b.units for a, b in strata), default=())
         expected = expected_shares(arms.steps, most) if most else None
-        return replace(data, metrics=metrics, expected=expected, control=NEXT_IN_LINE)
+        return replace(data, metrics=metrics, expected=expected, control=IN_LINE)
 
     def _by_variant(self, engine: DuckEngine, question: Question, data: GuardData) -> GuardData:
         from flagctl.warehouse.usage import measured, moments_by_variant

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import ConflictError, NothingMatchedError, UsageError
 from flagctl.model import FULL
 from flagctl.ops.guard_arms import arms_of
-from flagctl.ops.guard_data import NEXT_IN_LINE, GuardDataError, GuardVerdict, Question, healthy, judge
+from flagctl.ops.guard_data import IN_LINE, GuardDataError, GuardVerdict, Question, healthy, judge
 from flagctl.ops.loading import find_flag, load, one_environment, readable
 from flagctl.ops.rollout import strategy_of
 from flagctl.ops.rollout_move import Which, abort, advance, find, hold
@@ -269,7 +269,7 @@ def _decide(options: CheckOptions, environment: str, place: tuple[Flag, Rule, St
 
 def _risk(data: GuardData, question: Question, strategy: Strategy) -> float:
     """Return the share of the risk of this test: one of the whole rollout, or one of as many as there are steps."""
-    if data.control == NEXT_IN_LINE:
+    if data.control == IN_LINE:
         return 1.0 if question.arms is None else question.arms.risk
     return 1 / len(strategy.steps)
 

@@ -115,7 +115,7 @@ _DONE: Final = {
 
 
 _COMPARED: Final = {
-    "next_in_line": "compared with units that are next in line, over all steps so far",
+    "in_line": "newcomers compared with those still in line, over all steps so far",
     "everybody_else": "compared with everybody else since the step began",
     "experiment": "as its experiment says",
 }

@@ -56,7 +56,7 @@ class Sides(NamedTuple):
     served: tuple[tuple[int, int], tuple[int, int]]
 
     def differ(self) -> bool:
-        """Return whether units of the steps surely have the feature more often than those next in line.
+        """Return whether units of the steps surely have the feature more often than those still in line.
 
         They do not if buckets of these units are others than the flag's: if ids were hashed, or what was drawn is not served yet.
         """

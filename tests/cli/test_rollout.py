@@ -44,6 +44,9 @@ rules:
           metrics: [{metric: errors, margin: 10}]
           on_failure: kill
 """
+MEASURED = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]").replace(
+    "guard:", "steps: [40, 100]\n        guard:"
+)
 WAITING = """\
 kind: flag
 key: search
@@ -204,25 +207,22 @@ def write_events(place: Path, events: Iterable[Measurement]) -> str:
 
 
 def page_times(slower: float, unit_type: str = "targeting_key") -> Iterator[Measurement]:
-    """Yield times of units with the feature (the first percent of the buckets), of those next in line, and of a few others."""
+    """Yield times of units with the feature, which are the first 40 % of the buckets, and of those still in line."""
     now_us, generator = int(datetime.now(UTC).timestamp() * 1_000_000), random.Random(5)
-    for number in range(60_000):
+    for number in range(2000):
         unit = f"user-{number}"
-        place = bucket("engine", unit)
-        if place < 2000 or number < 1000:
-            treated = place < 1000
-            # those who are far from their turn are another crowd, and much slower
-            value = generator.gauss(100 * (slower if treated else 1) if place < 2000 else 500, 10)
-            yield Measurement(
-                ts=now_us - 60_000_000 + number,
-                event_id=f"m{number}",
-                environment="development",
-                unit_type=unit_type,
-                unit_id=unit,
-                name="page_ms",
-                value=value,
-                attrs={"engine": "on" if treated else "off"},
-            )
+        treated = bucket("engine", unit) < 40_000
+        value = generator.gauss(100 * (slower if treated else 1), 10)
+        yield Measurement(
+            ts=now_us - 60_000_000 + number,
+            event_id=f"m{number}",
+            environment="development",
+            unit_type=unit_type,
+            unit_id=unit,
+            name="page_ms",
+            value=value,
+            attrs={"engine": "on" if treated else "off"},
+        )
 
 
 def found_times(drawn_by: str) -> Iterator[Measurement]:
@@ -231,16 +231,15 @@ def found_times(drawn_by: str) -> Iterator[Measurement]:
         yield event if drawn_by == "instance" else replace(event, unit_id=f"hash-of-{event.unit_id}")
 
 
-def test_measurements_of_a_step_s_units_are_compared_with_those_next_in_line(cli: Any, live: Path) -> None:
-    text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
-    Path("flags/engine.yaml").write_text(text, encoding="utf-8")
+def test_measurements_of_a_step_s_units_are_compared_with_those_in_line(cli: Any, live: Path) -> None:
+    Path("flags/engine.yaml").write_text(MEASURED, encoding="utf-8")
     words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events")
     (harmless,) = cli.json(*words, write_events(Path("../good"), page_times(1.0)))["decisions"]
     assert (harmless["action"], harmless["verdict"]["state"]) == ("advance", "safe")
-    assert harmless["verdict"]["control"] == "next_in_line"
+    assert harmless["verdict"]["control"] == "in_line"
     (harmed,) = cli.json(*words, write_events(Path("../bad"), page_times(1.2)), exit_code=1)["decisions"]
     assert (harmed["action"], harmed["verdict"]["state"]) == ("kill", "harmed")
-    assert "compared with units that are next in line" in cli(*words, "../bad", exit_code=1).stdout
+    assert "newcomers compared with those still in line" in cli(*words, "../bad", exit_code=1).stdout
     Path("../nothing").mkdir()
     (blind,) = cli.json(*words, "../nothing")["decisions"]
     assert (blind["action"], blind["verdict"]["state"], blind["verdict"]["control"]) == ("wait", "no_data", None)
@@ -248,8 +247,7 @@ def test_measurements_of_a_step_s_units_are_compared_with_those_next_in_line(cli
 
 @pytest.mark.parametrize("drawn_by", ["instance", "hashed"])
 def test_measurements_of_units_with_other_buckets_are_compared_by_variant(cli: Any, live: Path, drawn_by: str) -> None:
-    text = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]")
-    Path("flags/engine.yaml").write_text(text, encoding="utf-8")
+    Path("flags/engine.yaml").write_text(MEASURED, encoding="utf-8")
     words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events")
     (found,) = cli.json(*words, write_events(Path("../hosts"), found_times(drawn_by)))["decisions"]
     assert (found["verdict"]["control"], found["verdict"]["state"]) == ("everybody_else", "safe")

@@ -1,4 +1,4 @@
-"""Steps of a rollout are compared with units that are next in line."""
+"""Newcomers of a rollout are compared with those still in line."""
 
 from __future__ import annotations
 
@@ -62,39 +62,33 @@ def arms(folder: Path, text: str, hours: float) -> Arms | None:
     return arms_of(flag, rule, rule.strategy, START + round(hours * HOUR))
 
 
-def test_each_step_has_its_newcomers_and_as_many_next_in_line(tmp_path: Path) -> None:
+def test_each_step_has_its_newcomers_and_as_many_in_line(tmp_path: Path) -> None:
     found = arms(tmp_path, GUARDED, 7)
     assert found is not None
     assert (found.salt, found.unit, found.risk) == ("engine", ("targeting_key",), 1.0)
     first, second = found.steps
-    assert (first.treatment, first.control) == ((0, 1000), (1000, 2000))
+    assert (first.treatment, first.control) == ((0, 1000), (1000, 100000))
     assert (first.since_ms, first.until_ms) == (START, START + 6 * HOUR)
-    assert (second.treatment, second.control) == ((1000, 5000), (5000, 9000))
+    assert (second.treatment, second.control) == ((1000, 5000), (5000, 100000))
     assert (second.since_ms, second.until_ms) == (START + 6 * HOUR, START + 7 * HOUR)
 
 
-def test_a_large_step_has_all_who_are_left_as_control(tmp_path: Path) -> None:
-    found = arms(tmp_path, GUARDED, 20)
-    assert found is not None
-    assert (found.steps[-1].treatment, found.steps[-1].control) == ((5000, 60000), (60000, 100000))
-
-
-def test_nobody_is_next_in_line_before_the_start_and_after_the_last_step(tmp_path: Path) -> None:
+def test_nobody_is_in_line_before_the_start_and_after_the_last_step(tmp_path: Path) -> None:
     assert arms(tmp_path, GUARDED, -1) is None
     assert arms(tmp_path, GUARDED.replace("percent: 60", "percent: 100"), 20) is None
 
 
-def test_a_canary_s_share_of_hosts_is_compared_with_the_next_hosts_and_then_units_with_units(tmp_path: Path) -> None:
+def test_a_canary_s_share_of_hosts_is_compared_with_other_hosts_and_then_units_with_units(tmp_path: Path) -> None:
     hosts, units = arms(tmp_path, CANARY, 1), arms(tmp_path, CANARY, 7)
     assert hosts is not None
     assert units is not None
     assert (hosts.salt, hosts.unit, hosts.risk) == ("motor", ("instance",), 1 / 3)
-    assert (hosts.steps[0].treatment, hosts.steps[0].control) == ((0, 10000), (10000, 20000))
+    assert (hosts.steps[0].treatment, hosts.steps[0].control) == ((0, 10000), (10000, 100000))
     assert (units.salt, units.unit, units.risk) == ("motor", ("account_id",), 2 / 3)
-    assert [(one.treatment, one.control) for one in units.steps] == [((0, 20000), (20000, 40000))]
+    assert [(one.treatment, one.control) for one in units.steps] == [((0, 20000), (20000, 100000))]
 
 
-def test_a_group_that_was_chosen_has_nobody_next_in_line(tmp_path: Path) -> None:
+def test_a_group_that_was_chosen_has_nobody_in_line(tmp_path: Path) -> None:
     chosen = CANARY.replace(
         "{percent: 10, bucket_by: instance}", "{when: [{attribute: plan, operator: equals, value: a}]}"
     )
@@ -106,7 +100,7 @@ def steps(*counts: tuple[int, int]) -> GuardData:
     return GuardData(
         as_of_ms=0,
         metrics={"errors": tuple((proportion(2000, a), proportion(2000, b)) for a, b in counts)},
-        control="next_in_line",
+        control="in_line",
     )
 
 
@@ -114,7 +108,7 @@ def test_harm_adds_up_over_steps_and_is_not_forgotten() -> None:
     guard = Guard(metrics=(GuardMetric(metric="errors"),))
     assert judge(guard, steps((40, 62)), 0).state == "open"
     verdict = judge(guard, steps((40, 62), (41, 64), (39, 61)), 0)
-    assert (verdict.state, verdict.control) == ("harmed", "next_in_line")
+    assert (verdict.state, verdict.control) == ("harmed", "in_line")
     assert judge(guard, steps((40, 41), (41, 40), (39, 41)), 0).state == "open"
 
 
@@ -122,12 +116,12 @@ def test_earlier_steps_alone_say_nothing_good_about_the_present_one() -> None:
     guard = Guard(metrics=(GuardMetric(metric="errors"),), minimum_units=50)
     data = steps((40, 41), (41, 40))
     few = (proportion(30, 1), proportion(70, 1))
-    fresh = GuardData(as_of_ms=0, metrics={"errors": (*data.metrics["errors"], few)}, control="next_in_line")
+    fresh = GuardData(as_of_ms=0, metrics={"errors": (*data.metrics["errors"], few)}, control="in_line")
     verdict = judge(guard, fresh, 0)
     assert verdict.state == "too_few"
     assert "30 units on a side since the step began" in verdict.reason
     bad = steps((40, 90), (41, 99), (1, 1))
-    harmed = GuardData(as_of_ms=0, metrics={"errors": (*bad.metrics["errors"][:2], few)}, control="next_in_line")
+    harmed = GuardData(as_of_ms=0, metrics={"errors": (*bad.metrics["errors"][:2], few)}, control="in_line")
     assert judge(guard, harmed, 0).state == "harmed"
 
 
@@ -147,7 +141,7 @@ def test_arms_of_the_wrong_size_are_noticed_over_steps_of_different_widths() -> 
             as_of_ms=0,
             metrics={"errors": tuple(strata)},
             expected=expected_shares(ranges, strata),
-            control="next_in_line",
+            control="in_line",
         )
         assert judge(guard, data, 0).state == state
 
@@ -156,6 +150,6 @@ def test_an_answer_says_whom_it_compares() -> None:
     one: dict[str, Any] = {"control": {"units": 500, "events": 5}, "treatment": {"units": 500, "events": 6}}
     answer: dict[str, Any] = {"as_of": "2026-12-02T09:00:00Z", "metrics": {"errors": [one, one]}}
     assert parse_answer(json.dumps(answer)).control == "everybody_else"
-    assert parse_answer(json.dumps({**answer, "control": "next_in_line"})).control == "next_in_line"
-    with pytest.raises(GuardDataError, match="next_in_line or everybody_else"):
+    assert parse_answer(json.dumps({**answer, "control": "in_line"})).control == "in_line"
+    with pytest.raises(GuardDataError, match="in_line or everybody_else"):
         parse_answer(json.dumps({**answer, "control": "neighbours"}))

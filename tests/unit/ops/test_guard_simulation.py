@@ -69,7 +69,7 @@ def newcomers(worse: float) -> Callable[[int, int], NDArray[np.float64]]:
 def rollout_halted_at(
     generator: np.random.Generator, harm: Callable[[int, int], NDArray[np.float64]], lasting: float
 ) -> int | None:
-    """Return the share of a rollout at which its steps, against those next in line, are halted; None if it goes through."""
+    """Return the share of a rollout at which its newcomers, against those still in line, are worse; None if it goes through."""
     earlier: list[Stratum] = []
     unlucky = generator.binomial(PER_PERCENT, RATE * lasting, 100)
     rate = RATE * (1 - lasting) / (1 - RATE * lasting)
@@ -82,9 +82,9 @@ def rollout_halted_at(
             came = generator.hypergeometric(waiting, PER_PERCENT - seen - waiting, units - seen)
             events += came + generator.binomial(units - seen - came, rate * harm(before, share))
             waiting, seen = waiting - came, units
-            width = share - before
-            arms = [proportion(units * width, float(events[first : first + width].sum())) for first in (share, before)]
-            data = GuardData(as_of_ms=0, metrics={"errors": (*earlier, (arms[0], arms[1]))}, control="next_in_line")
+            sides = ((share, 100), (before, share))
+            arms = [proportion(units * (end - first), float(events[first:end].sum())) for first, end in sides]
+            data = GuardData(as_of_ms=0, metrics={"errors": (*earlier, (arms[0], arms[1]))}, control="in_line")
             if judge(GUARD, data, 0).state == "harmed":
                 return share
         earlier.append((arms[0], arms[1]))
@@ -102,11 +102,8 @@ def halts(seed: int, runs: int, harm: Callable[[int, int], NDArray[np.float64]],
         lasting: Share of the errors that the same people have in every step, whatever they get.
     """
     generator = np.random.default_rng(seed)
-    found = []
-    for _ in range(runs):
-        if (share := rollout_halted_at(generator, harm, lasting)) is not None:
-            found.append(share)
-    return found
+    shares = (rollout_halted_at(generator, harm, lasting) for _ in range(runs))
+    return [share for share in shares if share is not None]
 
 
 @pytest.mark.parametrize("lasting", [0.0, 0.5, 1.0])

@@ -577,12 +577,12 @@ def test_prometheus_that_counts_by_bucket_is_asked_about_each_step(root: Path, p
     by_bucket = replace(question(root), arms=Arms(salt="engine", unit=("targeting_key",), steps=steps))
     data = PrometheusSource(url=prometheus.url).read(by_bucket)
     first, second = data.metrics["errors"]
-    assert (data.control, data.as_of_ms) == ("next_in_line", START + DAY)
+    assert (data.control, data.as_of_ms) == ("in_line", START + DAY)
     assert (first[0].units, first[1].units, second[0].units, second[1].units) == (210, 200, 300, 501)
     assert second[1].mean == pytest.approx(7 / 501)
     assert prometheus.asked[1:3] == ["all[7200s]", 'bad{flag="engine"}[7200s]']
     assert prometheus.times[1] == START / 1000 + 7200
-    with pytest.raises(GuardDataError, match="next in line"):
+    with pytest.raises(GuardDataError, match="nobody is in line"):
         PrometheusSource(url=prometheus.url).read(question(root))
     prometheus.answers["all"] = {"few": "3"}
     with pytest.raises(GuardDataError, match="counts percents"):
