@@ -47,8 +47,9 @@ class Facts:
     def needed(self) -> frozenset[str]:
         """Flags that others have as prerequisites: nobody has to ask for them."""
         flags = self.repository.flags.values()
-        places = (place for flag in flags for place in (flag, *flag.environments.values()))
-        return frozenset(one.flag for place in places for one in place.prerequisites)
+        lists = [flag.prerequisites for flag in flags]
+        lists += [override.prerequisites for flag in flags for override in flag.environments.values()]
+        return frozenset(one.flag for prerequisites in lists for one in prerequisites)
 
     def line(self, path: str, route: tuple[str | int, ...]) -> int:
         """Return the line of a place in a document."""
