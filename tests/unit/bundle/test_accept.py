@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flagctl.bundle.accept import (
+    Shortcuts,
     Terms,
     Trusted,
     accept,
@@ -266,7 +267,7 @@ def test_only_one_complete_gzip_member_is_unpacked(project, blob):
     assert refusal(state_of(project), data, blob).reason == "bad-compression"
 
 
-def test_a_bundle_with_a_cycle_is_refused(project):
+def cyclic_bundle() -> bytes:
     def flag(other):
         return {
             "type": "boolean",
@@ -281,9 +282,32 @@ def test_a_bundle_with_a_cycle_is_refused(project):
         capabilities=frozenset({"prerequisites"}),
         flags={"a": flag("b"), "b": flag("a")},
     )
-    data, blob = with_bundle(project, write_bundle(contents))
+    return write_bundle(contents)
+
+
+def test_a_bundle_with_a_cycle_is_refused(project):
+    data, blob = with_bundle(project, cyclic_bundle())
     with pytest.raises(BundleFormatError):
         accept(state_of(project), data, lambda _: blob, now=NOW)
+
+
+def test_a_copy_that_nobody_accepted_before_is_held_to_all_checks(project):
+    data, blob = with_bundle(project, cyclic_bundle())
+    shortcuts = Shortcuts(plain=lambda _: cyclic_bundle())
+    with pytest.raises(BundleFormatError):
+        accept(state_of(project), data, lambda _: blob, now=NOW, shortcuts=shortcuts)
+
+
+def test_a_copy_of_another_size_than_the_signed_one_is_not_used(project):
+    data, blob = with_bundle(project, OTHER, size=len(OTHER) + 1)
+    with pytest.raises(UntrustedError) as caught:
+        accept(state_of(project), data, lambda _: blob, now=NOW, shortcuts=Shortcuts(plain=lambda _: OTHER))
+    assert caught.value.reason == "wrong-bundle-size"
+
+
+def test_two_manifests_of_a_number_are_refused_though_their_bundle_is_the_same(project):
+    other = project.sealed(project.manifest(DATA, seq=5, commit="1" * 40))
+    assert refusal(holding(project, seq=5), other).reason == "equivocation"
 
 
 def test_a_bundle_from_the_future_names_the_version_that_is_needed(project):

@@ -14,7 +14,7 @@ from flagctl.bundle.layout import BundleContents, write_bundle
 from flagctl.errors import BundleFormatError
 from flagctl.evaluator import load
 from flagctl.evaluator.document import check_structure, open_bundle
-from flagctl.evaluator.lists import HASH_SIZE, HEADER_SIZE, HashList, ListFormatError, unit_hash, write_list
+from flagctl.evaluator.lists import HASH_SIZE, HEADER_SIZE, MAX_UNITS, HashList, ListFormatError, unit_hash, write_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +100,17 @@ def test_the_hash_of_a_unit_depends_on_the_list() -> None:
 def test_files_that_are_no_list_are_refused(change: Any, message: str) -> None:
     with pytest.raises(ListFormatError, match=message):
         HashList(change(write_list("vip", ["a", "b"], 0)), "vip")
+
+
+def test_a_list_of_more_units_than_there_may_be_is_refused(tmp_path: Path) -> None:
+    file, count = tmp_path / "long", MAX_UNITS + 1
+    head = bytearray(write_list("vip", [], 0))
+    head[8:16] = count.to_bytes(8, "little")
+    with file.open("wb+") as stream:
+        stream.write(head)
+        stream.truncate(HEADER_SIZE + HASH_SIZE * count)  # holes: nothing is written
+        with mmap.mmap(stream.fileno(), 0) as data, pytest.raises(ListFormatError, match="should hold"):
+            HashList(data, "vip", check=False)
 
 
 @pytest.mark.parametrize("is_compiled", [False, True])

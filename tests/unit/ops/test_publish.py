@@ -121,6 +121,12 @@ def test_an_older_commit_does_not_replace_a_newer_one(project, target):
     assert result.seq == 2
 
 
+def test_other_flags_of_the_same_commit_need_no_history(project, target):
+    publish(target, ONE, project.publishers, options())
+    result = publish(target, TWO, project.publishers, options(history=None))
+    assert (result.action, result.seq) == ("published", 2)
+
+
 def test_flags_without_a_commit_do_not_replace_flags_with_one(project, target):
     publish(target, ONE, project.publishers, options())
     for changes in ({"commit": None}, {"commit": C2, "history": None}):
@@ -277,7 +283,7 @@ def test_a_strange_branch_name_stops_no_publication(project, target, ref):
     assert len(live(target).manifest.ref or "") <= 200
 
 
-@pytest.mark.parametrize("commit", ["main", "abc123", "A" * 40, ""])
+@pytest.mark.parametrize("commit", ["main", "abc123", "A" * 40, "1" * 41, ""])
 def test_a_commit_is_given_by_its_full_id(project, target, commit):
     with pytest.raises(UsageError, match="full id"):
         publish(target, ONE, project.publishers, options(commit=commit))
