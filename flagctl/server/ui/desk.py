@@ -113,10 +113,10 @@ class Desk:
             self._looked = self._monotonic()
         return self._repository
 
-    def loaded(self, revision: str | None = None) -> LoadedRepository:
+    def loaded(self, revision: str | None = None, *, fresh: bool = False) -> LoadedRepository:
         """Return everything that was read; it never changes, so that it may be used outside of `alone`."""
         with self._lock:
-            return self.repository(revision).loaded
+            return self.repository(revision, fresh=fresh).loaded
 
     def model(self, revision: str | None = None) -> Repository:
         """Return flags, segments and experiments; as `loaded`."""

@@ -63,7 +63,8 @@ def _amend(ask: Ask) -> Change:
 
 def _of(ask: Ask, found: Experiment, verb: str, button: str, work: Callable[..., None]) -> Change:
     """Return a change of an experiment that there is."""
-    text = ask.desk.loaded(revision_of(ask)).documents[found.path].text
+    # As the file is now: an edit of what it was a moment ago would meet itself as a conflict.
+    text = ask.desk.loaded(revision_of(ask), fresh=True).documents[found.path].text
     return Change(
         template=f"experiment_{verb}.html",
         address=f"/experiments/{found.key}/{verb}",
