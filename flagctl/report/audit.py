@@ -34,7 +34,8 @@ def render_audit(result: AuditResult, style: Style) -> str:
     lines.append("")
     if checked:
         unknown = sum(one.rebuilt == "unknown" for one in checked)
-        text = f"{same} of {count(len(checked), 'publication')} compile to the published bytes"
+        verb = "compiles" if len(checked) == 1 else "compile"
+        text = f"{same} of {count(len(checked), 'publication')} {verb} to the published bytes"
         lines.append(text + (f"; {unknown} cannot be compiled here" if unknown else ""))
     lines += [style.paint(wrap(plain(one), style.width, "    ", "  ! "), "red") for one in result.problems]
     return "\n".join(lines).rstrip("\n")
