@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.errors import FlagctlError, NothingMatchedError, UsageError
 from flagctl.ops.loading import load, readable
 
 if TYPE_CHECKING:
@@ -252,9 +252,19 @@ def find_experiment(repository: Repository, key: str) -> Experiment:
 def read_data(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData:
     """Return the counts and moments of an experiment; raises as `analyze`."""
     need_warehouse()
+    try:
+        return _read_data(experiment, options, careful=False)
+    except FlagctlError:
+        raise
+    except Exception:  # noqa: BLE001 - of whichever engine
+        # A file may be broken where its footer is right. Reading all of it first finds out which one, and says so.
+        return _read_data(experiment, options, careful=True)
+
+
+def _read_data(experiment: Experiment, options: AnalyzeOptions, *, careful: bool) -> ExperimentData:
     from flagctl.warehouse.aggregate import AggregateOptions, aggregate
 
-    with closing(open_events(options, days_of(experiment, options.now_ms))) as engine:
+    with closing(open_events(options, days_of(experiment, options.now_ms), careful=careful)) as engine:
         return aggregate(
             engine,
             experiment,
@@ -268,12 +278,13 @@ def read_data(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData
         )
 
 
-def open_events(options: AnalyzeOptions, days: tuple[str, str]) -> Any:
+def open_events(options: AnalyzeOptions, days: tuple[str, str], *, careful: bool = True) -> Any:
     """Return an engine with the events of some days; the caller closes it.
 
     Args:
         options: Where events are and what reads them.
         days: First and last day, ``YYYY-MM-DD``.
+        careful: Whether all that is required is read at once, though a file's footer says that nothing is missing.
 
     Raises:
         NothingMatchedError: If there are no events.
@@ -292,7 +303,7 @@ def open_events(options: AnalyzeOptions, days: tuple[str, str]) -> Any:
         endpoint_url=options.endpoint_url,
         region=options.region,
     )
-    engine = _engine(options)
+    engine = _engine(options, careful=careful)
     try:
         engine.load(listing)
     except BaseException:
@@ -301,11 +312,11 @@ def open_events(options: AnalyzeOptions, days: tuple[str, str]) -> Any:
     return engine
 
 
-def _engine(options: AnalyzeOptions) -> Any:
+def _engine(options: AnalyzeOptions, *, careful: bool) -> Any:
     if options.engine == "duckdb":
         from flagctl.warehouse.duck import DuckEngine
 
-        return DuckEngine(memory_limit=options.memory_limit)
+        return DuckEngine(memory_limit=options.memory_limit, trusting=not careful)
     if options.engine == "spark":
         from flagctl.warehouse.spark import SparkEngine
 

@@ -16,7 +16,6 @@ from flagctl.warehouse.counting import count_units
 from flagctl.warehouse.distribution import distributions
 from flagctl.warehouse.moments import all_metrics, caps_of, check_events, check_numbers, check_values, pooled_means
 from flagctl.warehouse.parts import parts_of
-from flagctl.warehouse.pipeline import DAY_US
 from flagctl.warehouse.quantiles import quantile_metric
 from flagctl.warehouse.run import AggregateOptions, Run
 from flagctl.warehouse.units import first_seen, summed_up
@@ -44,8 +43,8 @@ def aggregate(
     """
     run = Run(engine, experiment, options)
     seen = first_seen(run)
-    counts = count_units(run, seen.first, seen.busy, seen.exposures)
-    joined, units = summed_up(run, seen)
+    counts = count_units(run, seen)
+    joined, units = summed_up(run, seen, details=options.details and _is_followed(experiment))
     found = [*findings, *counts.findings, *check_values(run, units), *check_numbers(run, joined)]
     caps = caps_of(run, units)
     metrics, immature = all_metrics(run, units, caps)
@@ -53,21 +52,23 @@ def aggregate(
     for position, metric in enumerate(experiment.metrics):
         if metric.kind == "quantile":
             run.say(f"reading {metric.key}")
-            metrics[metric.key] = quantile_metric(engine, (joined, units), metric, position, run.variants)
-    days: tuple[DayData, ...] = ()
+            metrics[metric.key] = quantile_metric(run, (joined, units), position)
     ages: dict[str, Any] = {}
     parts: dict[str, Any] = {}
     primary = experiment.primary
-    new_units = _new_units(run, units)
     series_by_day: dict[int, MetricData] = {}
-    if options.details and primary is not None and primary.kind != "quantile":
+    if options.details and primary is not None and _is_followed(experiment):
         run.say("following the primary metric day by day")
-        unit_days = engine.materialise("unit_days", series.unit_days(joined, primary))
+        lived = series.lives(run, units)
         shift = pooled_means(metrics[primary.key])
-        moved = series.changes(unit_days, primary, caps.get(0, (None, None)), shift)
-        followed = series.Followed(engine, primary, run.variants, run.until)
-        series_by_day = series.cumulative(followed, moved, new_units, shift)
-        ages = {primary.key: series.by_age(followed, unit_days, units)}
+        unit_days = None
+        if series.is_in_sums(primary):
+            changed = series.first_changes(run, units, shift)
+        else:
+            unit_days = engine.materialise("unit_days", series.unit_days(joined, experiment, primary))
+            changed = series.changes(run, unit_days, caps.get(0, (None, None)), shift)
+        series_by_day = series.cumulative(run, changed, lived.born, shift)
+        ages = {primary.key: series.by_age(run, lived, unit_days)}
         parts = parts_of(run, units, caps)
     days = _days(run, counts.by_day, series_by_day)
     return ExperimentData(
@@ -89,12 +90,9 @@ def aggregate(
     )
 
 
-def _new_units(run: Run, units: Any) -> dict[int, dict[str, int]]:
-    table = units.mutate(day=units.first_ts // DAY_US)
-    found: dict[int, dict[str, int]] = {}
-    for row in run.engine.rows(table.group_by("variant", "day").aggregate(n=table.count())):
-        found.setdefault(int(row["day"]), {})[row["variant"]] = int(row["n"])
-    return found
+def _is_followed(experiment: Experiment) -> bool:
+    """Return whether the primary metric can be told day by day."""
+    return experiment.primary is not None and experiment.primary.kind != "quantile"
 
 
 def _days(run: Run, by_day: dict[int, dict[str, int]], cumulative: dict[int, MetricData]) -> tuple[DayData, ...]:

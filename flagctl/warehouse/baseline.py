@@ -43,12 +43,18 @@ class BaselineEngine:
         self._engine = engine
         self._experiment = experiment
         self._window = (until - lookback, until)
+        self._exposures: Any = None
         self.name = engine.name
 
     def table(self, name: str) -> Any:
         """Return ``events`` as they are, and ``exposures`` as if every unit had been exposed when it was first seen."""
         if name != "exposures":
             return self._engine.table(name)
+        if self._exposures is None:
+            self._exposures = self._engine.materialise("first_seen", self._first_seen())
+        return self._exposures
+
+    def _first_seen(self) -> Any:
         import ibis  # noqa: PLC0415 - slow to import
 
         parts = [
@@ -72,6 +78,10 @@ class BaselineEngine:
             attrs=ibis.null("map<string, string>"),
             is_bot=ibis.literal(False),
         )
+
+    def numbered(self, name: str, expression: Any) -> Any:
+        """Compute a table of one row for each unit once, with a number for it."""
+        return self._engine.numbered(name, expression)
 
     def materialise(self, name: str, expression: Any) -> Any:
         """Compute a table once."""

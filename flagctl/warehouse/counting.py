@@ -14,6 +14,7 @@ from flagctl.warehouse.run import MISSING
 if TYPE_CHECKING:
     from flagctl.warehouse.pipeline import Engine
     from flagctl.warehouse.run import Run
+    from flagctl.warehouse.units import Seen
 
 
 _BUSY_DAY = 20
@@ -45,38 +46,35 @@ class Counts:
     findings: list[DataFinding]
 
 
-def busy_units(run: Run, exposures: Any, events: Any) -> Any:
-    """Return the units that do too much on one day to be people, or None if the experiment has no such rule."""
-    limit = run.experiment.bot_events_per_day
-    if limit is None:
-        return None
-    return run.engine.materialise("busy_units", pipeline.busy_units(exposures, events, limit))
-
-
-def count_units(run: Run, first: Any, busy: Any, exposures: Any) -> Counts:
+def count_units(run: Run, seen: Seen) -> Counts:
     """Count units by variant, day, library and attribute; switchers are in by their first variant, bots are not."""
     engine, variants = run.engine, run.variants
-    table = first
+    table, busy = seen.first, seen.busy
     excluded: dict[str, int] = {}
-    bots = int(engine.rows(first.aggregate(n=(first.bot > 0).cast("int64").sum()))[0]["n"] or 0)
-    if bots:
-        excluded["marked as bots"] = bots
-    table = table.filter(table.bot == 0)
+    if seen.kinds.bots:
+        excluded["marked as bots"] = int(engine.rows(table.aggregate(n=table.count(where=table.bot > 0)))[0]["n"])
+        table = table.filter(table.bot == 0)
     if busy is not None:
         before = int(engine.rows(table.aggregate(n=table.count()))[0]["n"])
         table = table.anti_join(busy, "unit_id")
         after = int(engine.rows(table.aggregate(n=table.count()))[0]["n"])
         if before - after:
             excluded[f"more than {run.experiment.bot_events_per_day} events on a day"] = before - after
-    names = ["sdk", *(f"b{index}" for index in range(len(run.experiment.breakdowns)))]
-    grouped = table.mutate(day=table.first_ts // DAY_US, switched=(table.variant != table.variant_max).cast("int64"))
+    labels = {f"b{index}": name for index, name in enumerate(run.experiment.breakdowns)}
+    if len(seen.kinds.sdks) > 1:
+        labels = {"sdk": "sdk", **labels}
+    grouped = table.mutate(day=table.first_ts // DAY_US, switched=(table.shown != table.shown_max).cast("int64"))
     rows = engine.rows(
-        grouped.group_by("variant", "day", *names).aggregate(
+        grouped.group_by("shown", "day", *labels).aggregate(
             n=grouped.count(), switched=grouped.switched.sum(), low=grouped.first_ts.min(), high=grouped.first_ts.max()
         )
     )
     if any(int(row["switched"]) for row in rows):
-        rows += _moved(engine, grouped.filter(grouped.switched > 0), exposures, names)
+        rows += _moved(engine, grouped.filter(grouped.switched > 0), seen, list(labels))
+    # Beyond the last name are all those that were not worth a number each.
+    shown = dict(enumerate((*seen.kinds.variants, "others")))
+    rows = [{"sdk": _only(seen.kinds.sdks), **row, "variant": shown[int(row["shown"])]} for row in rows]
+    labels = {"sdk": "sdk", **labels}
     unknown = sum(int(row["n"]) for row in rows if row["variant"] not in variants)
     findings = []
     if unknown:
@@ -101,13 +99,11 @@ def count_units(run: Run, first: Any, busy: Any, exposures: Any) -> Counts:
         findings.append(
             DataFinding(code="empty-variants", message=f"no unit was exposed to {', '.join(empty)}", count=len(empty))
         )
-    event_days = _event_days(run)
-    findings += _gaps(by_day, event_days)
-    newest = [*(int(row["high"]) for row in known), *(high for _, high in event_days.values())]
-    labels = {"sdk": "sdk", **{f"b{index}": name for index, name in enumerate(run.experiment.breakdowns)}}
+    findings += _gaps(by_day, seen.event_days)
+    newest = [*(int(row["high"]) for row in known), *(high for _, high in seen.event_days.values())]
     return Counts(
         units=units,
-        units_by={labels[name]: _by(known, name) for name in names},
+        units_by={label: _by(known, name) for name, label in labels.items()},
         by_day=by_day,
         switchers=sum(int(row["switched"]) for row in known),
         excluded=excluded,
@@ -117,24 +113,33 @@ def count_units(run: Run, first: Any, busy: Any, exposures: Any) -> Counts:
     )
 
 
-def _moved(engine: Engine, switchers: Any, exposures: Any, names: list[str]) -> list[dict[str, Any]]:
+def _only(names: tuple[str | None, ...]) -> str | None:
+    return names[0] if names else None
+
+
+def _moved(engine: Engine, switchers: Any, seen: Seen, names: list[str]) -> list[dict[str, Any]]:
     """Return rows that take switchers from the smallest name they were exposed to, and give them to the first one.
 
     Otherwise a few of them would look like a mismatch of shares. Exposures are read again only if there are any.
     """
-    joined = exposures.select("unit_id", "ts", shown=exposures.variant).inner_join(
-        switchers.select("unit_id", "first_ts"), "unit_id"
+    exposures = seen.exposures.select(
+        "unit_id", "ts", first_shown=pipeline.position_of(seen.exposures.variant, seen.kinds.variants)
     )
-    firsts = joined.filter(joined.ts == joined.first_ts).group_by("unit_id").aggregate(shown=lambda t: t.shown.min())
+    joined = exposures.inner_join(switchers.select("unit_id", "first_ts"), "unit_id")
+    firsts = (
+        joined.filter(joined.ts == joined.first_ts)
+        .group_by("unit_id")
+        .aggregate(first_shown=lambda t: t.first_shown.min())
+    )
     both = switchers.inner_join(firsts, "unit_id")
-    both = both.filter(both.shown != both.variant)
-    counts = both.group_by("variant", "shown", "day", *names).aggregate(
+    both = both.filter(both.first_shown != both.shown)
+    counts = both.group_by("shown", "first_shown", "day", *names).aggregate(
         n=both.count(), low=both.first_ts.min(), high=both.first_ts.max()
     )
     rows = []
     for row in engine.rows(counts):
         rows.append({**row, "n": -row["n"], "switched": 0})
-        rows.append({**row, "variant": row["shown"], "switched": 0})
+        rows.append({**row, "shown": row["first_shown"], "switched": 0})
     return rows
 
 
@@ -145,14 +150,6 @@ def _by(rows: list[dict[str, Any]], name: str) -> dict[str, dict[str, int]]:
         part = found.setdefault(value, {})
         part[row["variant"]] = part.get(row["variant"], 0) + int(row["n"])
     return found
-
-
-def _event_days(run: Run) -> dict[int, tuple[int, int]]:
-    """Return day since 1970 to how many events were counted on it, and the newest of them."""
-    events = pipeline.used_events(run.engine, run.experiment, run.options.environment, run.until)
-    table = events.mutate(day=events.ts // DAY_US)
-    rows = run.engine.rows(table.group_by("day").aggregate(n=lambda t: t.count(), high=lambda t: t.ts.max()))
-    return {int(row["day"]): (int(row["n"]), int(row["high"])) for row in rows}
 
 
 def _gaps(by_day: dict[int, dict[str, int]], event_days: dict[int, tuple[int, int]]) -> list[DataFinding]:

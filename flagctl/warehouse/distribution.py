@@ -31,8 +31,8 @@ def distributions(run: Run, units: Any) -> dict[str, tuple[Distribution, ...]]:
         some = column != 0
         rows = {
             row["variant"]: row
-            for row in run.engine.rows(
-                table.group_by("variant").aggregate(
+            for row in run.rows(
+                table.group_by("arm").aggregate(
                     size=table.count(), n=table.count(where=some), levels=column.quantile(list(LEVELS), where=some)
                 )
             )

@@ -42,6 +42,7 @@ class EventFile:
         size: In bytes.
         columns: Names of a Parquet file's columns; empty for JSON lines, where every column may be missing anywhere.
         types: Names and types of a Parquet file's columns that are read.
+        whole: Names of a Parquet file's columns that have a value in every row, as far as its footer says.
         counted: Whether instants are integers of microseconds.
         nanoseconds: Whether instants have nanoseconds.
     """
@@ -52,6 +53,7 @@ class EventFile:
     size: int
     columns: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    whole: frozenset[str] = frozenset()
     counted: bool = False
     nanoseconds: bool = False
 
@@ -219,7 +221,8 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
     from pyarrow import parquet  # noqa: PLC0415 - the same
 
     try:
-        schema = parquet.read_schema(file.path, filesystem=filesystem)
+        metadata = parquet.read_metadata(file.path, filesystem=filesystem)
+        schema = metadata.schema.to_arrow_schema()
     except (OSError, pa.ArrowException) as error:
         raise _UnreadableError(f"not a readable Parquet file: {str(error).splitlines()[0][:120]}") from error
     missing = [name for name in READ_COLUMNS.get(file.kind, ()) if name not in schema.names]
@@ -238,9 +241,23 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
         file,
         columns=tuple(one.name for one in fields),
         types=tuple(f"{one.name} {one.type}" for one in fields),
+        whole=_whole(metadata),
         counted=bool(pa.types.is_integer(ts)),
         nanoseconds=bool(pa.types.is_timestamp(ts)) and ts.unit == "ns",
     )
+
+
+def _whole(metadata: Any) -> frozenset[str]:
+    """Return the columns that have a value in every row: whoever has read the footer need not look for rows without one."""
+    if not metadata.num_row_groups:
+        return frozenset()
+    whole = {metadata.schema.column(index).path for index in range(metadata.num_columns)}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            known = column.statistics
+            if known is None or not known.has_null_count or known.null_count:
+                whole.discard(column.path_in_schema)
+    return frozenset(whole)
 
 
 def _fits(actual: Any, wanted: ColumnType) -> bool:

@@ -42,17 +42,18 @@ def check_values(run: Run, units: Any) -> list[DataFinding]:
     ]
 
 
-def check_numbers(run: Run, events: Any) -> list[DataFinding]:
+def check_numbers(run: Run, joined: Any) -> list[DataFinding]:
     """Events without the attribute that a metric takes its number from count as none, which may be no accident."""
     wanted: dict[str, Any] = {}
     pairs = pipeline.attribute_numbers(run.experiment)
     for index, (event, attribute) in enumerate(pairs):
-        own = events.event == event
+        own = pipeline.is_event(joined, run.experiment, event)
+        column = pipeline.number_columns(run.experiment)[attribute]
         wanted[f"all_{index}"] = own.cast("int64").sum()
-        wanted[f"bad_{index}"] = (own & pipeline.number_of(events, attribute).isnull()).cast("int64").sum()
+        wanted[f"bad_{index}"] = (own & joined[column].isnull()).cast("int64").sum()
     if not wanted:
         return []
-    row = run.engine.rows(events.aggregate(**wanted))[0]
+    row = run.engine.rows(joined.aggregate(**wanted))[0]
     return [
         DataFinding(
             code="unusable-numbers",
@@ -114,11 +115,7 @@ def all_metrics(
     for position, metric in pipeline.unit_metrics(experiment):
         where = mature if position == 0 and primary is not None else None
         wanted |= wanted_moments(units, metric, position, caps, where)
-    rows = (
-        {row["variant"]: row for row in run.engine.rows(units.group_by("variant").aggregate(**wanted))}
-        if wanted
-        else {}
-    )
+    rows = {row["variant"]: row for row in run.rows(units.group_by("arm").aggregate(**wanted))} if wanted else {}
     result = {}
     for position, metric in pipeline.unit_metrics(experiment):
         arms = tuple(arm_of(variant, rows.get(variant), metric, position) for variant in run.variants)

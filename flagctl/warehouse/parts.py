@@ -25,16 +25,15 @@ def parts_of(run: Run, units: Any, caps: Caps) -> dict[str, dict[str, dict[str, 
     if primary is None:
         return {}
     # 1970-01-01 was a Thursday.
-    table = units.mutate(weekday=((units.first_ts // DAY_US + 3) % 7).cast("string"))
+    table = units.mutate(weekday=(units.first_ts // DAY_US + 3) % 7)
     labels = {f"b{index}": name for index, name in enumerate(run.experiment.breakdowns)} | {"weekday": "weekday"}
     result: dict[str, dict[str, dict[str, MetricData]]] = {}
     for column, label in labels.items():
-        chosen = table.mutate(part=table[column].fill_null(MISSING))
-        if column != "weekday":
-            chosen = _with_largest(run, chosen)
-        rows = run.engine.rows(
-            chosen.group_by("variant", "part").aggregate(**wanted_moments(chosen, primary, 0, caps, None))
-        )
+        if column == "weekday":
+            chosen = table.mutate(part=table.weekday)
+        else:
+            chosen = _with_largest(run, table.mutate(part=table[column].fill_null(MISSING)))
+        rows = run.rows(chosen.group_by("arm", "part").aggregate(**wanted_moments(chosen, primary, 0, caps, None)))
         parts: dict[str, dict[str, dict[str, Any]]] = {}
         for row in rows:
             parts.setdefault(str(row["part"]), {})[row["variant"]] = row

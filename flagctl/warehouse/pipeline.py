@@ -4,14 +4,17 @@ Unit: what an experiment assigns. A unit counts from its first exposure; what it
 counts. Engines differ where one would not expect it, so: the variant of a unit is the smallest and the greatest name it was
 exposed to (`argmin` on equal instants differs), values are float64 before they are squared, nothing is divided here, and no
 hash of an engine is used.
+
+Ids and names are text, which is dear to compare and to keep. So names become small numbers while events are read, a unit gets
+a number with its first exposure, and everything after the one join of events with units is done with numbers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flagctl.model import Experiment, Metric
 
@@ -34,6 +37,10 @@ class Engine(Protocol):
 
     def materialise(self, name: str, expression: Any) -> Any:
         """Compute a table once and return it as an expression."""
+        ...
+
+    def numbered(self, name: str, expression: Any) -> Any:
+        """Compute a table of one row for each ``unit_id`` once, with a column ``unit`` that stands for it."""
         ...
 
     def rows(self, expression: Any) -> list[dict[str, Any]]:
@@ -84,17 +91,67 @@ def exposures_of(
     return table.filter(kept)
 
 
-def first_exposures(exposures: Any, breakdowns: tuple[str, ...]) -> Any:
-    """Return one row for each unit: first instant, smallest and greatest variant, mark of a bot, parts it belongs to."""
-    parts = {f"b{index}": exposures.attrs.get(name, None).min() for index, name in enumerate(breakdowns)}
-    return exposures.group_by("unit_id").aggregate(
-        first_ts=exposures.ts.min(),
-        variant=exposures.variant.min(),
-        variant_max=exposures.variant.max(),
-        bot=exposures.is_bot.fill_null(False).cast("int64").max(),
-        sdk=exposures.sdk.min(),
-        **parts,
+class Kinds(NamedTuple):
+    """What there is among exposures, so that only what differs is asked of each unit.
+
+    Attributes:
+        variants: Names of all variants, in the order of names; each one's position stands for it.
+        sdks: All libraries.
+        bots: Whether any exposure is marked as one of a bot.
+    """
+
+    variants: tuple[str, ...]
+    sdks: tuple[str | None, ...]
+    bots: bool
+
+
+MOST_NAMES = 200
+"""Names of variants that are told apart. More are garbage, and a unit that saw any of it blocks a verdict."""
+
+
+def kinds_of(engine: Engine, exposures: Any, variants: tuple[str, ...]) -> Kinds:
+    """Look which variants and libraries there are, besides the variants that there should be."""
+    rows = engine.rows(exposures.select("variant", "sdk", "is_bot").distinct())
+    strange = sorted({str(row["variant"]) for row in rows} - set(variants))[:MOST_NAMES]
+    return Kinds(
+        variants=tuple(sorted({*variants, *strange})),
+        sdks=tuple({row["sdk"]: None for row in rows}),
+        bots=any(row["is_bot"] for row in rows),
     )
+
+
+def position_of(column: Any, names: Sequence[str] | Sequence[int]) -> Any:
+    """Return a name's position among `names`, and their number for all others."""
+    import ibis  # noqa: PLC0415 - slow to import
+
+    found = [(column == name, ibis.literal(index, "int16")) for index, name in enumerate(names)]
+    others = ibis.literal(len(names), "int16")
+    return ibis.cases(*found, else_=others) if found else others
+
+
+def first_exposures(exposures: Any, breakdowns: tuple[str, ...], kinds: Kinds) -> Any:
+    """Return one row for each unit: first instant, first and last variant by name, mark of a bot, parts it belongs to.
+
+    ``shown`` and ``shown_max`` are positions in `kinds.variants`. There is ``bot`` only if there are any, and ``sdk`` only if
+    there are several.
+    """
+    shown = position_of(exposures.variant, kinds.variants)
+    wanted = {"first_ts": exposures.ts.min(), "shown": shown.min(), "shown_max": shown.max()}
+    if kinds.bots:
+        wanted["bot"] = exposures.is_bot.fill_null(False).cast("int64").max()
+    if len(kinds.sdks) > 1:
+        wanted["sdk"] = exposures.sdk.min()
+    wanted |= {f"b{index}": exposures.attrs.get(name, None).min() for index, name in enumerate(breakdowns)}
+    return exposures.group_by("unit_id").aggregate(**wanted)
+
+
+def steady(first: Any, kinds: Kinds, variants: tuple[str, ...]) -> Any:
+    """Return the units that are no bots and have one variant, which is one of the experiment's: ``arm`` is its position there."""
+    known = [kinds.variants.index(name) for name in variants]
+    kept = first.filter((first.shown == first.shown_max) & first.shown.isin(known))
+    if kinds.bots:
+        kept = kept.filter(kept.bot == 0)
+    return kept.mutate(arm=position_of(kept.shown, known)).drop("shown", "shown_max")
 
 
 def busy_units(exposures: Any, events: Any, limit: int) -> Any:
@@ -104,11 +161,15 @@ def busy_units(exposures: Any, events: Any, limit: int) -> Any:
     return daily.filter(daily.n > limit).select("unit_id").distinct()
 
 
-def used_events(engine: Engine, experiment: Experiment, environment: str | None, until: int) -> Any:
-    """Return the events that any metric reads."""
-    names = sorted({name for metric in experiment.metrics for name in metric.events})
+def event_names(experiment: Experiment) -> tuple[str, ...]:
+    """Return the names of the events that any metric reads."""
+    return tuple(sorted({name for metric in experiment.metrics for name in metric.events}))
+
+
+def possible_events(engine: Engine, experiment: Experiment, environment: str | None, until: int) -> Any:
+    """Return the events of every name that units of this experiment may have caused."""
     table = engine.table("events")
-    kept = [table.event.isin(names), table.ts < until]
+    kept = [table.ts < until]
     if environment is not None:
         kept.append(table.environment.isnull() | (table.environment == environment))
     unit_type = ".".join(experiment.bucket_by)
@@ -116,68 +177,74 @@ def used_events(engine: Engine, experiment: Experiment, environment: str | None,
     return table.filter(kept)
 
 
-def number_of(joined: Any, column: str) -> Any:
+def number_columns(experiment: Experiment) -> dict[str, str]:
+    """Return where events have numbers that any metric reads, and the columns for them."""
+    found = dict.fromkeys(column for metric in experiment.metrics for _, column in _sources(metric) if column)
+    return {source: f"x{index}" for index, source in enumerate(found)}
+
+
+def _sources(metric: Metric) -> list[tuple[str, str | None]]:
+    """Return the event of a metric's value and of its denominator, and where the number is; None where events are counted."""
+    if metric.kind == "ratio":
+        sides = (metric.numerator, metric.denominator)
+        return [(side.event, None if side.of == "count" else side.value) for side in sides if side is not None]
+    return [(metric.event or "", None if metric.kind in {"conversion", "count"} else metric.value)]
+
+
+def source_of(metric: Metric, part: str) -> tuple[str, str | None]:
+    """Return the event of a part of a metric, and where its number is; None where events are counted."""
+    return _sources(metric)[1 if part.startswith("denominator") else 0]
+
+
+def join_units(events: Any, kept: Any, experiment: Experiment) -> Any:
+    """Return what units did, with numbers only; a unit that did nothing has one row without an event.
+
+    ``event`` is the position in `event_names`, ``since`` how long after the first exposure it was, ``x0`` and so on are numbers.
+    """
+    numbers = {column: _number_of(events, source) for source, column in number_columns(experiment).items()}
+    event = position_of(events.event, event_names(experiment))
+    chosen = events.select("unit_id", "ts", event=event, **numbers)
+    parts = [name for name in kept.columns if name.startswith("b") and name != "bot"]
+    joined = kept.select("unit", "unit_id", "arm", "first_ts", *parts).left_join(chosen, "unit_id")
+    return joined.select("unit", "arm", "first_ts", *parts, "event", *numbers, since=joined.ts - joined.first_ts)
+
+
+def _number_of(events: Any, source: str) -> Any:
     """Return where an event's number is: its value, or one of its attributes; nothing where that is no number to compute with."""
-    if column == "value":
-        return joined.value.cast("float64")
-    number = joined.attrs.get(column, None).try_cast("float64")
+    if source == "value":
+        return events.value.cast("float64")
+    number = events.attrs.get(source, None).try_cast("float64")
     # As in `usable.FINITE`: false for NaN, too.
     return (number.abs() < LARGEST).ifelse(number, None)
 
 
 def attribute_numbers(experiment: Experiment) -> list[tuple[str, str]]:
     """Return the events whose numbers metrics take from an attribute, each with the attribute."""
-    found = []
-    for metric in experiment.metrics:
-        if metric.kind == "ratio":
-            sides = [side for side in (metric.numerator, metric.denominator) if side and side.of == "value"]
-            found += [(side.event, side.value) for side in sides]
-        elif metric.kind not in {"conversion", "count"}:
-            found.append((metric.events[0], metric.value))
+    found = [(event, source) for metric in experiment.metrics for event, source in _sources(metric) if source]
     return list(dict.fromkeys(one for one in found if one[1] != "value"))
+
+
+def is_event(joined: Any, experiment: Experiment, *names: str) -> Any:
+    """Return whether a row is one of some events."""
+    positions = [event_names(experiment).index(name) for name in names]
+    return joined.event == positions[0] if len(positions) == 1 else joined.event.isin(positions)
 
 
 def within(joined: Any, metric: Metric) -> Any:
     """Return whether an event lies in a metric's window after the unit's first exposure."""
-    return (joined.ts >= joined.first_ts - SKEW_US) & (joined.ts < joined.first_ts + metric.window_ms * 1000)
+    return (joined.since >= -SKEW_US) & (joined.since < metric.window_ms * 1000)
 
 
 def before(joined: Any, metric: Metric) -> Any:
     """Return whether an event lies in the period before the first exposure that a covariate is made of."""
-    start = joined.first_ts - SKEW_US
-    return (joined.ts < start) & (joined.ts >= start - (metric.cuped_ms or 0) * 1000)
+    return (joined.since < -SKEW_US) & (joined.since >= -SKEW_US - (metric.cuped_ms or 0) * 1000)
 
 
-def join_units(events: Any, units: Any, columns: tuple[str, ...] = ("first_ts", "variant")) -> Any:
-    """Return events with what is known of their units; events of units that were never exposed fall away."""
-    return events.inner_join(units.select("unit_id", *columns), "unit_id")
-
-
-def unit_sums(joined: Any, experiment: Experiment) -> Any:
-    """Return one row for each unit that did anything: sums of each metric's parts, and how often its event happened."""
-    sums: dict[str, Any] = {}
-    for position, metric in unit_metrics(experiment):
-        for part, column in metric_columns(metric, position).items():
-            sums[column] = _sum_of(joined, metric, part)
-        sums[f"m{position}_n"] = (within(joined, metric) & (joined.event == metric.events[0])).cast("int64").sum()
-    return joined.group_by("unit_id").aggregate(**sums)
-
-
-def _sum_of(joined: Any, metric: Metric, part: str) -> Any:
+def day_of(joined: Any) -> Any:
+    """Return the day of an event; what came a little before the exposure counts on its day."""
     import ibis  # noqa: PLC0415 - slow to import
 
-    covariate = part.endswith("covariate")
-    kept = before(joined, metric) if covariate else within(joined, metric)
-    side = None
-    if metric.kind == "ratio":
-        side = metric.denominator if part.startswith("denominator") else metric.numerator
-    event = side.event if side else metric.event
-    kept = kept & (joined.event == event)
-    counts = (side.of == "count") if side else metric.kind in {"conversion", "count"}
-    if counts:
-        return yes_or_no(kept).sum()
-    number = number_of(joined, side.value if side else metric.value)
-    return ibis.cases((kept, number), else_=None).sum().fill_null(0.0)
+    return (joined.first_ts + ibis.greatest(joined.since, 0)) // DAY_US
 
 
 def yes_or_no(condition: Any) -> Any:
@@ -185,18 +252,51 @@ def yes_or_no(condition: Any) -> Any:
     return condition.cast("int64").cast("float64")
 
 
-def unit_table(first: Any, sums: Any, experiment: Experiment) -> Any:
-    """Return one row for each unit: zeros where it did nothing, and yes or no for conversions."""
-    joined = first.left_join(sums, "unit_id")
-    columns = {}
+def unit_table(engine: Engine, joined: Any, experiment: Experiment, more: dict[str, Any]) -> Any:
+    """Return one row for each unit: sums of each metric's parts, and how often its event happened.
+
+    Sums that several metrics ask for are computed once; a conversion is yes or no. The sums are computed here, what metrics
+    make of them wherever the table is read.
+
+    Args:
+        engine: Computes.
+        joined: Of `join_units`.
+        experiment: Whose metrics.
+        more: Other aggregates that are wanted.
+    """
+    sums: dict[tuple[Any, ...], str] = {}
+    wanted: dict[str, Any] = {}
+    columns: dict[str, tuple[str, bool]] = {}
+
+    def column_of(metric: Metric, part: str, event: str, source: str | None) -> str:
+        covariate = part.endswith("covariate")
+        key = (covariate, metric.cuped_ms if covariate else metric.window_ms, event, source)
+        if key not in sums:
+            sums[key] = f"s{len(sums)}"
+            kept = (before if covariate else within)(joined, metric) & is_event(joined, experiment, event)
+            wanted[sums[key]] = _sum(joined, kept, source and number_columns(experiment)[source])
+        return sums[key]
+
     for position, metric in unit_metrics(experiment):
-        for column in metric_columns(metric, position).values():
-            value = joined[column].fill_null(0.0)
-            if metric.kind == "conversion":
-                value = yes_or_no(value > 0)
-            columns[column] = value.cast("float64")
-        columns[f"m{position}_n"] = joined[f"m{position}_n"].fill_null(0)
-    return joined.select(*[first[name] for name in first.columns], **columns)
+        for part, column in metric_columns(metric, position).items():
+            yes = metric.kind == "conversion"
+            columns[column] = (column_of(metric, part, *source_of(metric, part)), yes)
+        columns[f"m{position}_n"] = (column_of(metric, "value", metric.events[0], None), False)
+    keys = [name for name in joined.columns if name in {"unit", "arm", "first_ts"} or name.startswith("b")]
+    table = engine.materialise("unit_sums", joined.group_by(keys).aggregate(**wanted, **more))
+    chosen = {
+        column: yes_or_no(table[name] > 0) if yes else table[name].cast("float64")
+        for column, (name, yes) in columns.items()
+    }
+    return table.select(*keys, *more, **chosen)
+
+
+def _sum(joined: Any, kept: Any, column: str | None) -> Any:
+    import ibis  # noqa: PLC0415 - slow to import
+
+    if column is None:
+        return ibis.cases((kept, 1), else_=None).count()
+    return ibis.cases((kept, joined[column]), else_=None).sum().fill_null(0.0)
 
 
 def capped(units: Any, column: str, caps: tuple[float | None, float | None]) -> Any:

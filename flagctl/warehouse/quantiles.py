@@ -7,63 +7,60 @@ from typing import TYPE_CHECKING, Any
 from flagctl.experiments.data import ArmMetric, MetricData, Moments, QuantileSample
 from flagctl.experiments.quantiles import Z, cluster_inflation, levels
 from flagctl.experiments.reduce import NotEnoughDataError
-from flagctl.warehouse.pipeline import number_of, within
+from flagctl.warehouse.pipeline import is_event, number_columns, within
 
 if TYPE_CHECKING:
     from flagctl.model import Metric
-    from flagctl.warehouse.pipeline import Engine
+    from flagctl.warehouse.run import Run
 
 
-def quantile_metric(
-    engine: Engine, tables: tuple[Any, Any], metric: Metric, position: int, variants: tuple[str, ...]
-) -> MetricData:
+def quantile_metric(run: Run, tables: tuple[Any, Any], position: int) -> MetricData:
     """Return a quantile of each variant.
 
     Args:
-        engine: Computes.
+        run: Engine and experiment.
         tables: Events with their units (of `flagctl.warehouse.pipeline.join_units`), and the unit table.
-        metric: A quantile, over events or over units.
-        position: Of the metric in the experiment.
-        variants: In their order.
+        position: Of the metric in the experiment; a quantile, over events or over units.
     """
     joined, units = tables
+    metric = run.experiment.metrics[position]
     q = float(metric.quantile or 50.0) / 100
     if metric.level == "unit":
-        values = units.select("unit_id", "variant", v=units[f"m{position}_value"])
+        values = units.select("unit", "arm", v=units[f"m{position}_value"])
     else:
-        kept = joined.filter(within(joined, metric) & (joined.event == metric.event))
-        values = kept.select("unit_id", "variant", v=number_of(kept, metric.value))
-        values = engine.materialise(f"values_{position}", values.filter(values.v.notnull()))
+        kept = joined.filter(within(joined, metric) & is_event(joined, run.experiment, *metric.events))
+        values = kept.select("unit", "arm", v=kept[number_columns(run.experiment)[metric.value]])
+        values = run.engine.materialise(f"values_{position}", values.filter(values.v.notnull()))
     found = {
         row["variant"]: row
-        for row in engine.rows(
-            values.group_by("variant").aggregate(
-                estimate=values.v.quantile(q), events=values.count(), n=values.unit_id.nunique()
+        for row in run.rows(
+            values.group_by("arm").aggregate(
+                estimate=values.v.quantile(q), events=values.count(), n=values.unit.nunique()
             )
         )
     }
-    return MetricData(key=metric.key, arms=tuple(_arm(engine, values, metric, v, found.get(v)) for v in variants))
+    return MetricData(key=metric.key, arms=tuple(_arm(run, values, metric, v, found.get(v)) for v in run.variants))
 
 
-def _arm(engine: Engine, values: Any, metric: Metric, variant: str, row: dict[str, Any] | None) -> ArmMetric:
+def _arm(run: Run, values: Any, metric: Metric, variant: str, row: dict[str, Any] | None) -> ArmMetric:
     none = ArmMetric(variant=variant, moments=Moments(n=0, means={}, covariances={}))
     if row is None or not row["n"]:
         return none
     q = float(metric.quantile or 50.0) / 100
-    own = values.filter(values.variant == variant)
+    own = values.filter(values.arm == row["arm"])
     n, events = int(row["n"]), int(row["events"])
     inflation = 1.0
     try:
         if metric.level == "event":
             below = (own.v <= row["estimate"]).cast("float64")
-            per_unit = own.group_by("unit_id").aggregate(x=(below - q).sum())
-            variance = engine.rows(per_unit.aggregate(s=per_unit.x.var(how="sample")))[0]["s"]
+            per_unit = own.group_by("unit").aggregate(x=(below - q).sum())
+            variance = run.engine.rows(per_unit.aggregate(s=per_unit.x.var(how="sample")))[0]["s"]
             inflation = cluster_inflation(q, events / n, float(variance or 0.0))
         low, high = levels(q, n, inflation=inflation)
     except NotEnoughDataError:
         # As with a mean of one unit: the statistics say what is missing.
         return ArmMetric(variant=variant, moments=Moments(n=n, means={}, covariances={}))
-    ends = engine.rows(own.aggregate(low=own.v.quantile(low), high=own.v.quantile(high)))[0]
+    ends = run.engine.rows(own.aggregate(low=own.v.quantile(low), high=own.v.quantile(high)))[0]
     return ArmMetric(
         variant=variant,
         quantile=QuantileSample(

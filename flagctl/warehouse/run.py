@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,10 @@ class Run:
     def until(self) -> int:
         """Instant in microseconds up to which events count."""
         return self.options.as_of_ms * 1000
+
+    def rows(self, expression: Any) -> list[dict[str, Any]]:
+        """Return the rows of a small result, with the name of the variant for each ``arm``."""
+        return [{**row, "variant": self.variants[int(row["arm"])]} for row in self.engine.rows(expression)]
 
     def say(self, text: str) -> None:
         """Tell what is done next."""

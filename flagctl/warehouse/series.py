@@ -7,61 +7,111 @@ are shifted by the pooled mean, so that great means do not swallow small varianc
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flagctl.experiments.data import ArmMetric, MetricData, Moments
-from flagctl.warehouse.pipeline import DAY_US, number_of, within, yes_or_no
+from flagctl.warehouse.pipeline import DAY_US, day_of, is_event, number_columns, source_of, within, yes_or_no
 
 if TYPE_CHECKING:
-    from flagctl.model import Metric
-    from flagctl.warehouse.pipeline import Engine
-
-
-class Followed(NamedTuple):
-    """What is followed over time.
-
-    Attributes:
-        engine: Computes.
-        metric: The primary metric.
-        variants: In their order.
-        until: Instant in microseconds up to which events count.
-    """
-
-    engine: Engine
-    metric: Metric
-    variants: tuple[str, ...]
-    until: int
+    from flagctl.model import Experiment, Metric
+    from flagctl.warehouse.run import Run
 
 
 MAX_AGE = 28
 """Days since the first exposure that are looked at."""
 
 
-def unit_days(joined: Any, metric: Metric) -> Any:
+class Lives(NamedTuple):
+    """Units by variant and the day of their first exposure.
+
+    Attributes:
+        born: Day to variant to units.
+        done: For a conversion: day, variant and age in days to units that converted at this age; else nothing.
+    """
+
+    born: dict[int, dict[str, int]]
+    done: dict[tuple[int, str, int], int]
+
+
+def is_in_sums(metric: Metric) -> bool:
+    """Return whether the table of units can tell the story of a metric: of a conversion, the first day and the ages are all."""
+    return metric.kind == "conversion"
+
+
+def days_and_ages(joined: Any, experiment: Experiment, metric: Metric) -> dict[str, Any]:
+    """Return the aggregates that tell of each unit when it converted: the first day, and the bit 2^a for each age of a days."""
+    import ibis  # noqa: PLC0415 - slow to import
+
+    day = day_of(joined)
+    age = day - joined.first_ts // DAY_US
+    kept = within(joined, metric) & is_event(joined, experiment, *metric.events)
+    bit = ibis.literal(1, "int64") << age
+    return {
+        "done_day": ibis.cases((kept, day), else_=None).min(),
+        "done_ages": _bit_or()(ibis.cases((kept & (age < MAX_AGE), bit), else_=None)),
+    }
+
+
+@cache
+def _bit_or() -> Any:
+    """Return the aggregate that both engines call by this name, and of which Ibis knows only the one of DuckDB."""
+    import ibis  # noqa: PLC0415 - slow to import
+
+    # Annotated by hand: Ibis evaluates annotations, which are text here.
+    def bit_or(number):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        """Engines have it."""
+
+    return ibis.udf.agg.builtin(bit_or, signature=(("int64",), "int64"))
+
+
+def lives(run: Run, units: Any) -> Lives:
+    """Return how many units there are by the day of their first exposure, and at which age they converted."""
+    table = units.mutate(day=units.first_ts // DAY_US)
+    wanted = {"n": table.count()}
+    ages: list[int] = []
+    if "done_ages" in units.columns:
+        ages = list(range(MAX_AGE))
+        wanted |= {f"a{age}": ((table.done_ages >> age) & 1).sum() for age in ages}
+    born: dict[int, dict[str, int]] = {}
+    done: dict[tuple[int, str, int], int] = {}
+    for row in run.rows(table.group_by("arm", "day").aggregate(**wanted)):
+        day, variant = int(row["day"]), row["variant"]
+        born.setdefault(day, {})[variant] = int(row["n"])
+        done |= {(day, variant, age): int(row[f"a{age}"] or 0) for age in ages}
+    return Lives(born, done)
+
+
+def unit_days(joined: Any, experiment: Experiment, metric: Metric) -> Any:
     """Return what each unit did on each day: ``v`` (and ``d`` for a ratio's denominator)."""
+    events = joined.filter(within(joined, metric) & is_event(joined, experiment, *metric.events))
+    events = events.mutate(day=day_of(events))
+    parts = {"v": "value", "d": "denominator"} if metric.kind == "ratio" else {"v": "value"}
+    sums = {column: _part(events, experiment, metric, part) for column, part in parts.items()}
+    return events.group_by("unit", "arm", "first_ts", "day").aggregate(**sums)
+
+
+def _part(events: Any, experiment: Experiment, metric: Metric, part: str) -> Any:
     import ibis  # noqa: PLC0415 - slow to import
 
-    day = ibis.greatest(joined.ts, joined.first_ts) // DAY_US
-    events = joined.filter(within(joined, metric) & joined.event.isin(list(metric.events))).mutate(day=day)
-    sums = {"v": _part(events, metric, "value"), "first_ts": events.first_ts.min()}
-    if metric.kind == "ratio":
-        sums["d"] = _part(events, metric, "denominator")
-    return events.group_by("unit_id", "variant", "day").aggregate(**sums)
+    event, source = source_of(metric, part)
+    happened = is_event(events, experiment, event)
+    if source is None:
+        return yes_or_no(happened).sum()
+    return ibis.cases((happened, events[number_columns(experiment)[source]]), else_=None).sum().fill_null(0.0)
 
 
-def _part(events: Any, metric: Metric, part: str) -> Any:
-    import ibis  # noqa: PLC0415 - slow to import
-
-    side = (metric.denominator if part == "denominator" else metric.numerator) if metric.kind == "ratio" else None
-    event = side.event if side else metric.event
-    counts = side.of == "count" if side else metric.kind in {"conversion", "count"}
-    if counts:
-        return yes_or_no(events.event == event).sum()
-    number = number_of(events, side.value if side else metric.value)
-    return ibis.cases((events.event == event, number), else_=None).sum().fill_null(0.0)
+def first_changes(run: Run, units: Any, shift: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return what `changes` does for a conversion, whose units change once."""
+    done = units.filter(units.done_day.notnull())
+    rows = run.rows(done.group_by("arm", day=done.done_day).aggregate(active=done.count()))
+    new = 1.0 - shift[0]
+    return [{**row, "s": row["active"] * new, "q": row["active"] * new * new} for row in rows]
 
 
-def changes(days: Any, metric: Metric, caps: tuple[float | None, float | None], shift: tuple[float, float]) -> Any:
+def changes(
+    run: Run, days: Any, caps: tuple[float | None, float | None], shift: tuple[float, float]
+) -> list[dict[str, Any]]:
     """Return by variant and day what the sums over all units change by.
 
     ``active`` counts the units that did something for the first time; ``s``, ``q``, ``sd``, ``qd`` and ``x`` are the changes
@@ -69,11 +119,10 @@ def changes(days: Any, metric: Metric, caps: tuple[float | None, float | None], 
     """
     import ibis  # noqa: PLC0415 - slow to import
 
-    window = ibis.window(group_by="unit_id", order_by="day", preceding=None, following=0)
+    metric = run.experiment.metrics[0]
+    window = ibis.window(group_by="unit", order_by="day", preceding=None, following=0)
 
     def shown(column: Any) -> Any:
-        if metric.kind == "conversion":
-            return yes_or_no(column > 0)
         value = column if caps[0] is None else column.clip(lower=caps[0])
         return value if caps[1] is None else value.clip(upper=caps[1])
 
@@ -97,38 +146,39 @@ def changes(days: Any, metric: Metric, caps: tuple[float | None, float | None], 
             "qd": (table.new_d * table.new_d - table.was * table.old_d * table.old_d).sum(),
             "x": (table.new * table.new_d - table.was * table.old * table.old_d).sum(),
         }
-    return table.group_by("variant", "day").aggregate(**sums)
+    return run.rows(table.group_by("arm", "day").aggregate(**sums))
 
 
 _SUMS = ("active", "s", "q", "sd", "qd", "x")
 
 
 def cumulative(
-    followed: Followed, changes_: Any, new_units: dict[int, dict[str, int]], shift: tuple[float, float]
+    run: Run, changed: list[dict[str, Any]], born: dict[int, dict[str, int]], shift: tuple[float, float]
 ) -> dict[int, MetricData]:
-    """Return the metric over all units up to the end of each day.
+    """Return the primary metric over all units up to the end of each day.
 
     Args:
-        followed: What is followed.
-        changes_: Of `changes`.
-        new_units: Day to variant to units first exposed on it.
+        run: What is aggregated.
+        changed: Of `changes`.
+        born: Day to variant to units first exposed on it.
         shift: As given to `changes`.
     """
+    metric = run.experiment.metrics[0]
     by_day: dict[int, dict[str, dict[str, Any]]] = {}
-    for row in followed.engine.rows(changes_):
+    for row in changed:
         by_day.setdefault(int(row["day"]), {})[row["variant"]] = row
-    state = {variant: dict.fromkeys(("n", *_SUMS), 0.0) for variant in followed.variants}
+    state = {variant: dict.fromkeys(("n", *_SUMS), 0.0) for variant in run.variants}
     result: dict[int, MetricData] = {}
-    if not new_units:
+    if not born:
         return result
-    for day in range(min(new_units), max([*new_units, *by_day]) + 1):
+    for day in range(min(born), max([*born, *by_day]) + 1):
         for variant, sums in state.items():
-            sums["n"] += new_units.get(day, {}).get(variant, 0)
-            changed = by_day.get(day, {}).get(variant, {})
+            sums["n"] += born.get(day, {}).get(variant, 0)
+            change = by_day.get(day, {}).get(variant, {})
             for name in _SUMS:
-                sums[name] += float(changed.get(name) or 0.0)
-        arms = tuple(_arm(variant, sums, followed.metric, shift) for variant, sums in state.items())
-        result[day] = MetricData(key=followed.metric.key, arms=arms)
+                sums[name] += float(change.get(name) or 0.0)
+        arms = tuple(_arm(variant, sums, metric, shift) for variant, sums in state.items())
+        result[day] = MetricData(key=metric.key, arms=arms)
     return result
 
 
@@ -150,41 +200,46 @@ def _arm(variant: str, sums: dict[str, float], metric: Metric, shift: tuple[floa
     return ArmMetric(variant=variant, moments=Moments(n=n, means=means, covariances=covariances))
 
 
-def by_age(followed: Followed, days: Any, units: Any) -> tuple[tuple[int, MetricData], ...]:
+def by_age(run: Run, lived: Lives, days: Any) -> tuple[tuple[int, MetricData], ...]:
     """Return what units did on the first day of their life, the second, and so on.
 
     Only units that have lived through a day count for it. Not for ratios.
-    """
-    import ibis  # noqa: PLC0415 - slow to import
 
-    engine, metric, variants, until = followed
+    Args:
+        run: What is aggregated.
+        lived: Of `lives`.
+        days: Of `unit_days`; None for a conversion.
+    """
+    metric = run.experiment.metrics[0]
     if metric.kind == "ratio":
         return ()
-    age = ibis.greatest(days.day - days.first_ts // DAY_US, 0)
-    lived = days.mutate(age=age)
     # Whole UTC days: age 0 is the day of the first exposure, which is shorter than the others for everybody alike.
-    lived = lived.filter((lived.first_ts // DAY_US + lived.age + 1) * DAY_US <= until)
-    value = yes_or_no(lived.v > 0) if metric.kind == "conversion" else lived.v
-    lived = lived.mutate(w=value)
-    sums = lived.group_by("variant", "age").aggregate(s=lived.w.sum(), q=(lived.w * lived.w).sum())
-    counts = units.mutate(last=until // DAY_US - units.first_ts // DAY_US - 1)
-    reached = counts.group_by("variant", "last").aggregate(n=lambda t: t.count())
-    sizes: dict[str, dict[int, int]] = {variant: {} for variant in variants}
-    for row in engine.rows(reached):
-        if row["variant"] in sizes:
-            sizes[row["variant"]][int(row["last"])] = int(row["n"])
-    table = {(row["variant"], int(row["age"])): row for row in engine.rows(sums)}
+    today = run.until // DAY_US
+    sums: dict[tuple[str, int], tuple[float, float]] = {}
+    if days is None:
+        for (born, variant, age), count in lived.done.items():
+            if born + age < today:
+                done = sums.get((variant, age), (0.0, 0.0))[0] + count
+                sums[variant, age] = (done, done)
+    else:
+        sums = _sums_by_age(run, days, today)
     result = []
-    for number in range(MAX_AGE):
+    for age in range(MAX_AGE):
         arms = []
-        for variant in variants:
-            n = sum(count for last, count in sizes[variant].items() if last >= number)
-            row = table.get((variant, number), {})
-            s, q = float(row.get("s") or 0.0), float(row.get("q") or 0.0)
+        for variant in run.variants:
+            n = sum(units.get(variant, 0) for born, units in lived.born.items() if born + age < today)
+            s, q = sums.get((variant, age), (0.0, 0.0))
             covariances = {("value", "value"): max(0.0, (q - s * s / n) / (n - 1))} if n > 1 else {}
             means = {"value": s / n} if n else {}
             arms.append(ArmMetric(variant=variant, moments=Moments(n=n, means=means, covariances=covariances)))
         if all(arm.moments is not None and arm.moments.n < 2 for arm in arms):
             break
-        result.append((number, MetricData(key=metric.key, arms=tuple(arms))))
+        result.append((age, MetricData(key=metric.key, arms=tuple(arms))))
     return tuple(result)
+
+
+def _sums_by_age(run: Run, days: Any, today: int) -> dict[tuple[str, int], tuple[float, float]]:
+    """Return the sums of values and of their squares by variant and age in days."""
+    lived = days.filter(days.day < today).mutate(age=days.day - days.first_ts // DAY_US)
+    rows = run.rows(lived.group_by("arm", "age").aggregate(s=lived.v.sum(), q=(lived.v * lived.v).sum()))
+    return {(row["variant"], int(row["age"])): (float(row["s"]), float(row["q"])) for row in rows}

@@ -88,6 +88,13 @@ class SparkEngine:
         self._keep(name, self.backend.compile(expression))
         return self.backend.table(name)
 
+    def numbered(self, name: str, expression: Any) -> Any:
+        """Compute a table of one row for each ``unit_id`` once, with a column ``unit`` that stands for it.
+
+        It is the id itself: a number that is unique over all machines is another one whenever a lost part is computed again.
+        """
+        return self.materialise(name, expression.mutate(unit=expression.unit_id))
+
     def rows(self, expression: Any) -> list[dict[str, Any]]:
         """Return the rows of a small result."""
         return [row.asDict() for row in self.session.sql(self.backend.compile(expression)).collect()]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flagctl.warehouse import pipeline
-from flagctl.warehouse.counting import busy_units
+from flagctl.warehouse import pipeline, series
 from flagctl.warehouse.moments import arm_of, caps_of, wanted_moments
+from flagctl.warehouse.pipeline import DAY_US
 
 if TYPE_CHECKING:
     from flagctl.experiments.data import ArmMetric
@@ -15,49 +15,91 @@ if TYPE_CHECKING:
 
 
 class Seen(NamedTuple):
-    """Who was exposed.
+    """Who was exposed, and what happened.
 
     Attributes:
         exposures: Those that count.
+        kinds: What there is among them.
         events: Those that any metric reads.
+        event_days: Day since 1970 to how many of these events there are, and the newest of them.
         first: One row for each unit, with its first exposure.
         busy: Units that do too much on one day to be people; None without such a rule.
     """
 
     exposures: Any
+    kinds: pipeline.Kinds
     events: Any
+    event_days: dict[int, tuple[int, int]]
     first: Any
     busy: Any
 
 
 def first_seen(run: Run) -> Seen:
-    """Find the first exposure of each unit."""
+    """Find the first exposure of each unit, and the events that count."""
     experiment = run.experiment
+    run.say("finding first exposures")
+    exposures, kinds = _exposed(run, experiment)
+    first = run.engine.numbered("first_exposures", pipeline.first_exposures(exposures, experiment.breakdowns, kinds))
+    events = pipeline.possible_events(run.engine, experiment, run.options.environment, run.until)
+    names = pipeline.event_names(experiment)
+    event_days, others = _event_days(run, events, names)
+    # To look at every name of an event takes longer than to look whether there are others at all.
+    events = events.filter(events.event.isin(names)) if others else events
+    return Seen(exposures, kinds, events, event_days, first, _busy_units(run, exposures, events))
+
+
+def _exposed(run: Run, experiment: Experiment) -> tuple[Any, pipeline.Kinds]:
     started = None if experiment.started_at_ms is None else experiment.started_at_ms * 1000
     exposures = pipeline.exposures_of(run.engine, experiment, run.options.environment, (started, run.until))
-    run.say("finding first exposures")
-    first = run.engine.materialise("first_exposures", pipeline.first_exposures(exposures, experiment.breakdowns))
-    events = pipeline.used_events(run.engine, experiment, run.options.environment, run.until)
-    return Seen(exposures, events, first, busy_units(run, exposures, events))
+    variants = tuple(arm.variant for arm in experiment.variants.arms)
+    return exposures, pipeline.kinds_of(run.engine, exposures, variants)
 
 
-def summed_up(run: Run, seen: Seen) -> tuple[Any, Any]:
-    """Return the events of the units that have one variant and are no bots, and one row for each of these units."""
-    first = seen.first
-    kept = first.filter(
-        (first.variant == first.variant_max) & (first.bot == 0) & first.variant.isin(list(run.variants))
-    )
+def _event_days(run: Run, events: Any, names: tuple[str, ...]) -> tuple[dict[int, tuple[int, int]], bool]:
+    """Return what there is of some events on each day, and whether there are others."""
+    table = events.mutate(day=events.ts // DAY_US)
+    daily = table.group_by("event", "day").aggregate(n=table.count(), high=table.ts.max())
+    daily = daily.mutate(used=daily.event.isin(names))
+    rows = run.engine.rows(daily.group_by("used", "day").aggregate(n=daily.n.sum(), high=daily.high.max()))
+    used = {int(row["day"]): (int(row["n"]), int(row["high"])) for row in rows if row["used"]}
+    return used, not all(row["used"] for row in rows)
+
+
+def _busy_units(run: Run, exposures: Any, events: Any) -> Any:
+    """Return the units that do too much on one day to be people, or None if the experiment has no such rule."""
+    limit = run.experiment.bot_events_per_day
+    if limit is None:
+        return None
+    return run.engine.materialise("busy_units", pipeline.busy_units(exposures, events, limit))
+
+
+def summed_up(run: Run, seen: Seen, *, details: bool = False) -> tuple[Any, Any]:
+    """Return the events of the units that have one variant and are no bots, and one row for each of these units.
+
+    Args:
+        run: What is aggregated.
+        seen: Who was exposed.
+        details: Whether the primary metric is followed over time, too.
+    """
+    kept = pipeline.steady(seen.first, seen.kinds, run.variants)
     if seen.busy is not None:
         kept = kept.anti_join(seen.busy, "unit_id")
     run.say("summing up units")
-    joined = pipeline.join_units(seen.events, kept)
-    sums = pipeline.unit_sums(joined, run.experiment)
-    return joined, run.engine.materialise("experiment_units", pipeline.unit_table(kept, sums, run.experiment))
+    joined = pipeline.join_units(seen.events, kept, run.experiment)
+    followed = run.experiment.primary if details else None
+    in_sums = followed is not None and series.is_in_sums(followed)
+    by_event = any(one.kind == "quantile" and one.level == "event" for one in run.experiment.metrics)
+    if (followed is not None and not in_sums) or by_event or pipeline.attribute_numbers(run.experiment):
+        # Somebody reads the events again.
+        joined = run.engine.materialise("unit_events", joined)
+    more = series.days_and_ages(joined, run.experiment, followed) if followed is not None and in_sums else {}
+    return joined, pipeline.unit_table(run.engine, joined, run.experiment, more)
 
 
 def unit_table(run: Run) -> Any:
-    """Return one row for each unit of an experiment that has one variant and is no bot, with its values."""
-    return summed_up(run, first_seen(run))[1]
+    """Return one row for each unit of an experiment that has one variant and is no bot, with its values and its id."""
+    units = summed_up(run, first_seen(run))[1]
+    return units.inner_join(run.engine.table("first_exposures").select("unit", "unit_id"), "unit")
 
 
 def complete(units: Any, run: Run, metric: Metric) -> Any:
@@ -93,17 +135,12 @@ def crossed(run: Run, other: Experiment) -> dict[tuple[str, str], ArmMetric]:
     units = unit_table(run)
     primary = run.experiment.metrics[0]
     caps = caps_of(run, units)
-    started = None if other.started_at_ms is None else other.started_at_ms * 1000
-    seen = pipeline.exposures_of(run.engine, other, run.options.environment, (started, run.until))
-    names = [arm.variant for arm in other.variants.arms]
-    theirs = pipeline.first_exposures(seen, ())
-    theirs = theirs.filter((theirs.variant == theirs.variant_max) & (theirs.bot == 0) & theirs.variant.isin(names))
-    theirs = theirs.select("unit_id", other_variant=theirs.variant)
-    both = complete(units, run, primary).inner_join(theirs, "unit_id")
-    rows = run.engine.rows(
-        both.group_by("variant", "other_variant").aggregate(**wanted_moments(both, primary, 0, caps, None))
-    )
-    return {(row["variant"], row["other_variant"]): arm_of(row["variant"], row, primary, 0) for row in rows}
+    exposures, kinds = _exposed(run, other)
+    names = tuple(arm.variant for arm in other.variants.arms)
+    theirs = pipeline.steady(pipeline.first_exposures(exposures, (), kinds), kinds, names)
+    both = complete(units, run, primary).inner_join(theirs.select("unit_id", other_arm=theirs.arm), "unit_id")
+    rows = run.rows(both.group_by("arm", "other_arm").aggregate(**wanted_moments(both, primary, 0, caps, None)))
+    return {(row["variant"], names[int(row["other_arm"])]): arm_of(row["variant"], row, primary, 0) for row in rows}
 
 
 def totals(run: Run, unit_type: str, names: tuple[str, ...], since: int) -> list[dict[str, Any]]:

@@ -70,17 +70,26 @@ def bad_rows(kind: str) -> dict[str, str]:
     return checks
 
 
+def counting(kind: str, whole: frozenset[str] = frozenset()) -> str:
+    """Return the SQL aggregates that `unusable` reads: all rows, bad rows, and bad rows by column.
+
+    Args:
+        kind: Of events.
+        whole: Columns that are known to have a value in every row, and so are not read.
+    """
+    checks = {
+        column: check if column not in whole else f"NOT {FINITE}" if column == "value" else "false"
+        for column, check in bad_rows(kind).items()
+    }
+    bad = " OR ".join(check for check in checks.values())
+    counts = ["count(*)", *(f"count(*) FILTER (WHERE {check})" for check in (bad, *checks.values()))]
+    return ", ".join(counts)
+
+
 def usable(kind: str) -> str:
     """Return the SQL condition under which a row can be used."""
     conditions = [f"{column} IS NOT NULL" for column in REQUIRED[kind]]
     return " AND ".join([*conditions, FINITE] if "value" in REQUIRED[kind] else conditions)
-
-
-def counting(kind: str) -> str:
-    """Return the SQL aggregates that `unusable` reads: all rows, bad rows, and bad rows by column."""
-    counts = ["count(*)", f"count(*) FILTER (WHERE NOT ({usable(kind)}))"]
-    counts += [f"count(*) FILTER (WHERE {check})" for check in bad_rows(kind).values()]
-    return ", ".join(counts)
 
 
 def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
