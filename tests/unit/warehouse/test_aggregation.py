@@ -10,6 +10,7 @@ from flagctl.events import Conversion, Exposure, folder_of, to_json_line
 from flagctl.experiments.analysis import compute
 from flagctl.experiments.verdict import Outcome, decide
 from flagctl.model import Decision, Metric, RatioSide
+from flagctl.ops.experiment_analyze import AnalyzeOptions, read_data
 from flagctl.warehouse.aggregate import AggregateOptions, aggregate
 from flagctl.warehouse.duck import DuckEngine
 from flagctl.warehouse.listing import list_events
@@ -332,3 +333,51 @@ def test_units_that_changed_variants_count_by_the_first_one(tmp_path):
         data.days[0].date: {"off": 20, "on": 20}
     }
     assert sum(sum(part.values()) for part in data.units_by["sdk"].values()) == 40
+
+
+def test_a_conversion_is_followed_over_time_like_a_count_of_what_happens_once(tmp_path):
+    exposures, conversions = story(21)
+    once = {event.unit_id: event for event in conversions if event.event == "order"}
+    write_lines(tmp_path, [*exposures, *once.values()])
+    found = []
+    for kind in ("conversion", "count"):
+        primary = Metric(kind=kind, event="order", window_ms=5 * DAY)
+        setup = experiment(primary=primary, decision=Decision(planned_days=14, maturity="all"))
+        data = read(tmp_path, setup)
+        (ages,) = data.by_age.values()
+        days = [one.metrics[primary.key] for one in data.days]
+        found.append([*days, *(metric for _, metric in ages)])
+    assert len(found[0]) == len(found[1]) > 20
+    for one, other in zip(*found, strict=True):
+        for left, right in zip(one.arms, other.arms, strict=True):
+            assert left.moments.n == right.moments.n
+            assert left.moments.means == pytest.approx(right.moments.means, rel=1e-9)
+            assert left.moments.covariances == pytest.approx(right.moments.covariances, rel=1e-9)
+
+
+def test_more_strange_variants_than_are_told_apart_still_block(tmp_path):
+    events = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i, i) for i in range(40)]
+    events += [exposure(f"x{i}", f"garbage-{i:04}", START * US + i, 100 + i) for i in range(300)]
+    write_lines(tmp_path, events)
+    data = read(tmp_path, experiment(**SETUP))
+    found = next(one for one in data.findings if one.code == "unknown-variants")
+    assert (found.count, found.blocks) == (300, True)
+    assert dict(data.units) == {"off": 20, "on": 20}
+
+
+def test_a_file_with_a_right_footer_and_broken_pages_is_named(tmp_path):
+    exposures, conversions = story(3)
+    write_parquet(tmp_path, "exposures", exposures)
+    write_parquet(tmp_path, "conversions", conversions)
+    path = tmp_path / "conversions" / "dt=2025-10-09" / "part.parquet"
+    group = pq.read_metadata(path).row_group(0)
+    column = next(one for one in map(group.column, range(group.num_columns)) if one.path_in_schema == "unit_id")
+    whole = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    whole[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    path.write_bytes(whole)
+    setup = experiment(**SETUP)
+    data = read_data(setup, AnalyzeOptions(root=tmp_path, key=setup.key, events=str(tmp_path), now_ms=START + 14 * DAY))
+    found = next(one for one in data.findings if one.code == "unreadable-files")
+    assert str(path) in found.message
+    assert found.blocks
