@@ -163,6 +163,8 @@ def test_tokens_come_from_the_environment_too(published):
 def test_two_workers_agree_and_count_together(published, project):
     remote, words = published
     with process(*words, "--workers", "2", "--poll-interval", "3600") as server:
+        # The first worker that is ready says so for the server; the other one may still be starting.
+        assert eventually(lambda: all(FRESH.get(server.url + "/readyz").is_success for _ in range(20)))
         tags = {FRESH.post(server.url + BULK, json={}).headers["etag"] for _ in range(20)}
         assert len(tags) == 1
         project.put(remote, bundle_of(a=False), seq=2, **FAR)

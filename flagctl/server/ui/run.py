@@ -60,6 +60,8 @@ def run_ui(options: RunOptions, announce: Callable[[str], None]) -> bool:
     desk = Desk(options.ui.root)
     with bind(options.listen) as listening:
         address = start_address(options.ui, address_of(listening))
+        # Whoever opens the address at once waits for the server instead of being refused.
+        listening.listen()
         announce(address)
         if options.open_browser:
             timer = threading.Timer(0.3, lambda: _open(address))

@@ -55,7 +55,9 @@ def test_the_environment_may_be_left_out_if_there_is_only_one(tmp_path):
     (tmp_path / "flagctl.yaml").write_text("version: 1\nproject: small\nenvironments: {live: {}}\n")
     (tmp_path / "dark.yaml").write_text("kind: flag\nkey: dark\nowner: team\ntype: boolean\ndefault: on\n")
     assert client_from(tmp_path).is_enabled("dark")
-    with pytest.raises(UsageError, match="give environment=, or flagctl_environment in pytest's settings; there are: development"):
+    with pytest.raises(
+        UsageError, match="give environment=, or flagctl_environment in pytest's settings; there are: development"
+    ):
         client_from(data_path("flags"))
     with pytest.raises(UsageError, match="no environment 'prodution'; did you mean 'production'"):
         client_from(data_path("flags"), environment="prodution")

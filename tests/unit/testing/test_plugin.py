@@ -157,4 +157,4 @@ def test_the_plugin_imports_nothing_before_it_is_used():
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["flagctl", "flagctl.testing", "flagctl.testing.plugin"]
+    assert done.stdout.split() == ["flagctl", "flagctl.lazy_names", "flagctl.testing", "flagctl.testing.plugin"]
