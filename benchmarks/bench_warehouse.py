@@ -90,7 +90,10 @@ def analysis(root: Path, memory_limit: str | None) -> None:
     experiment = find_experiment(readable(load(flags)), "speed-test")
     options = AnalyzeOptions(root=flags, key="speed-test", events=str(root), now_ms=AS_OF, memory_limit=memory_limit)
     import ibis
+    import numpy as np
+    import pyarrow.parquet as pq
 
+    assert np, pq
     ibis.duckdb.connect().list_tables()  # importing is measured with the command
     _timed(lambda: read_data(experiment, options))
 

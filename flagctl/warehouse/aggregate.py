@@ -59,11 +59,11 @@ def aggregate(
     series_by_day: dict[int, MetricData] = {}
     if options.details and primary is not None and _is_followed(experiment):
         run.say("following the primary metric day by day")
-        lived = series.lives(run, units)
+        lived = series.lives(run, units, primary)
         shift = pooled_means(metrics[primary.key])
         unit_days = None
         if series.is_in_sums(primary):
-            changed = series.first_changes(run, units, shift)
+            changed = series.first_changes(lived, shift)
         else:
             unit_days = engine.materialise("unit_days", series.unit_days(joined, experiment, primary))
             changed = series.changes(run, unit_days, caps.get(0, (None, None)), shift)

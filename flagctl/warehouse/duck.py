@@ -95,8 +95,10 @@ class DuckEngine:
 
     def rows(self, expression: Any) -> list[dict[str, Any]]:
         """Return the rows of a small result."""
-        found: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
-        return found
+        # Not Ibis's own way, which imports pandas.
+        result = self.connection.execute(self.backend.compile(expression))
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def arrays(self, expression: Any) -> dict[str, Any]:
         """Return the columns of a result that may be long, each as an array of numbers."""
@@ -205,8 +207,12 @@ class DuckEngine:
         # DuckDB 1.4 has the same by another name.
         batches = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
         for batch in batches(_BATCH):
-            found[filled : filled + batch.num_rows] = batch.column(0).to_numpy()
-            filled += batch.num_rows
+            hashed = batch.column(0)
+            # Arrow's own way to an array imports pandas, too.
+            found[filled : filled + len(hashed)] = np.frombuffer(
+                hashed.buffers()[1], np.uint64, len(hashed), 8 * hashed.offset
+            )
+            filled += len(hashed)
         found = found[:filled]
         found.sort()
         return bool((found[1:] == found[:-1]).any())

@@ -27,30 +27,35 @@ class Lives(NamedTuple):
 
     Attributes:
         born: Day to variant to units.
-        done: For a conversion: day, variant and age in days to units that converted at this age; else nothing.
+        done: For a conversion: day, variant and age in days to units that converted at this age, and to those of them that did
+            not before; else nothing.
     """
 
     born: dict[int, dict[str, int]]
-    done: dict[tuple[int, str, int], int]
+    done: dict[tuple[int, str, int], tuple[int, int]]
+
+
+_BITS = 62
+"""Days that have a bit each in an integer of every engine, without the one for the sign."""
 
 
 def is_in_sums(metric: Metric) -> bool:
-    """Return whether the table of units can tell the story of a metric: of a conversion, the first day and the ages are all."""
-    return metric.kind == "conversion"
+    """Return whether the table of units can tell the story of a metric: of a conversion, the ages at which it was are all."""
+    return metric.kind == "conversion" and _ages(metric) <= _BITS
+
+
+def _ages(metric: Metric) -> int:
+    """Return how many ages in days a unit can have within a metric's window: it may begin late on one day and end on another."""
+    return -(-metric.window_ms * 1000 // DAY_US) + 1
 
 
 def days_and_ages(joined: Any, experiment: Experiment, metric: Metric) -> dict[str, Any]:
-    """Return the aggregates that tell of each unit when it converted: the first day, and the bit 2^a for each age of a days."""
+    """Return the aggregate that tells of each unit when it converted: the bit 2^a for each age of a days."""
     import ibis  # noqa: PLC0415 - slow to import
 
-    day = day_of(joined)
-    age = day - joined.first_ts // DAY_US
     kept = within(joined, metric) & is_event(joined, experiment, *metric.events)
-    bit = ibis.literal(1, "int64") << age
-    return {
-        "done_day": ibis.cases((kept, day), else_=None).min(),
-        "done_ages": _bit_or()(ibis.cases((kept & (age < MAX_AGE), bit), else_=None)),
-    }
+    bit = ibis.literal(1, "int64") << (day_of(joined) - joined.first_ts // DAY_US)
+    return {"done_ages": _bit_or()(ibis.cases((kept, bit), else_=None))}
 
 
 @cache
@@ -65,20 +70,23 @@ def _bit_or() -> Any:
     return ibis.udf.agg.builtin(bit_or, signature=(("int64",), "int64"))
 
 
-def lives(run: Run, units: Any) -> Lives:
+def lives(run: Run, units: Any, metric: Metric) -> Lives:
     """Return how many units there are by the day of their first exposure, and at which age they converted."""
     table = units.mutate(day=units.first_ts // DAY_US)
+    ages = range(_ages(metric)) if is_in_sums(metric) else range(0)
+    if ages:
+        # The lowest bit that is set.
+        table = table.mutate(first=table.done_ages & -table.done_ages)
     wanted = {"n": table.count()}
-    ages: list[int] = []
-    if "done_ages" in units.columns:
-        ages = list(range(MAX_AGE))
-        wanted |= {f"a{age}": ((table.done_ages >> age) & 1).sum() for age in ages}
+    for age in ages:
+        wanted[f"a{age}"] = ((table.done_ages >> age) & 1).sum()
+        wanted[f"f{age}"] = ((table["first"] >> age) & 1).sum()
     born: dict[int, dict[str, int]] = {}
-    done: dict[tuple[int, str, int], int] = {}
+    done: dict[tuple[int, str, int], tuple[int, int]] = {}
     for row in run.rows(table.group_by("arm", "day").aggregate(**wanted)):
         day, variant = int(row["day"]), row["variant"]
         born.setdefault(day, {})[variant] = int(row["n"])
-        done |= {(day, variant, age): int(row[f"a{age}"] or 0) for age in ages}
+        done |= {(day, variant, age): (int(row[f"a{age}"] or 0), int(row[f"f{age}"] or 0)) for age in ages}
     return Lives(born, done)
 
 
@@ -101,12 +109,17 @@ def _part(events: Any, experiment: Experiment, metric: Metric, part: str) -> Any
     return ibis.cases((happened, events[number_columns(experiment)[source]]), else_=None).sum().fill_null(0.0)
 
 
-def first_changes(run: Run, units: Any, shift: tuple[float, float]) -> list[dict[str, Any]]:
+def first_changes(lived: Lives, shift: tuple[float, float]) -> list[dict[str, Any]]:
     """Return what `changes` does for a conversion, whose units change once."""
-    done = units.filter(units.done_day.notnull())
-    rows = run.rows(done.group_by("arm", day=done.done_day).aggregate(active=done.count()))
+    active: dict[tuple[str, int], int] = {}
+    for (born, variant, age), (_, first) in lived.done.items():
+        if first:
+            active[variant, born + age] = active.get((variant, born + age), 0) + first
     new = 1.0 - shift[0]
-    return [{**row, "s": row["active"] * new, "q": row["active"] * new * new} for row in rows]
+    return [
+        {"variant": variant, "day": day, "active": n, "s": n * new, "q": n * new * new}
+        for (variant, day), n in active.items()
+    ]
 
 
 def changes(
@@ -123,6 +136,8 @@ def changes(
     window = ibis.window(group_by="unit", order_by="day", preceding=None, following=0)
 
     def shown(column: Any) -> Any:
+        if metric.kind == "conversion":
+            return yes_or_no(column > 0)
         value = column if caps[0] is None else column.clip(lower=caps[0])
         return value if caps[1] is None else value.clip(upper=caps[1])
 
@@ -217,7 +232,7 @@ def by_age(run: Run, lived: Lives, days: Any) -> tuple[tuple[int, MetricData], .
     today = run.until // DAY_US
     sums: dict[tuple[str, int], tuple[float, float]] = {}
     if days is None:
-        for (born, variant, age), count in lived.done.items():
+        for (born, variant, age), (count, _) in lived.done.items():
             if born + age < today:
                 done = sums.get((variant, age), (0.0, 0.0))[0] + count
                 sums[variant, age] = (done, done)

@@ -335,18 +335,18 @@ def test_units_that_changed_variants_count_by_the_first_one(tmp_path):
     assert sum(sum(part.values()) for part in data.units_by["sdk"].values()) == 40
 
 
-def test_a_conversion_is_followed_over_time_like_a_count_of_what_happens_once(tmp_path):
+@pytest.mark.parametrize("days", [5, 80])
+def test_a_conversion_is_followed_over_time_like_a_count_of_what_happens_once(tmp_path, days):
     exposures, conversions = story(21)
     once = {event.unit_id: event for event in conversions if event.event == "order"}
     write_lines(tmp_path, [*exposures, *once.values()])
     found = []
     for kind in ("conversion", "count"):
-        primary = Metric(kind=kind, event="order", window_ms=5 * DAY)
+        primary = Metric(kind=kind, event="order", window_ms=days * DAY)
         setup = experiment(primary=primary, decision=Decision(planned_days=14, maturity="all"))
         data = read(tmp_path, setup)
         (ages,) = data.by_age.values()
-        days = [one.metrics[primary.key] for one in data.days]
-        found.append([*days, *(metric for _, metric in ages)])
+        found.append([*(one.metrics[primary.key] for one in data.days), *(metric for _, metric in ages)])
     assert len(found[0]) == len(found[1]) > 20
     for one, other in zip(*found, strict=True):
         for left, right in zip(one.arms, other.arms, strict=True):
