@@ -25,8 +25,8 @@ from mmh3 import hash as murmur3
 from flagctl.compiler import compile_environment
 from flagctl.evaluator import FlagSet
 from flagctl.evaluator.document import open_bundle
+from flagctl.garbage import without_garbage_collection
 from flagctl.population.batch import BATCH_ROWS, RowBatch
-from flagctl.population.collection import without_garbage_collection
 from flagctl.population.columns import Column
 from flagctl.population.engine import ColumnFlags
 from flagctl.population.generate import Generator, Recipe
