@@ -43,7 +43,7 @@ class Scope:
         salts: set[str] = set()
         for path in self.changed:
             for files in (self.before, self.after):
-                data = _data(files.get(path))
+                data = _data(path, files.get(path))
                 keys.update(_own_keys(path, data))
                 salts.update(_salts(data))
         found |= self._users(keys)
@@ -61,13 +61,13 @@ class Scope:
         while words:
             fresh = _files_with(words, self.after) - found
             found |= fresh
-            words = {key for path in fresh for key in _own_keys(path, _data(self.after.get(path)))} - seen
+            words = {key for path in fresh for key in _own_keys(path, _data(path, self.after.get(path)))} - seen
             seen |= words
         return found
 
     def _looked_at(self, path: str) -> Iterator[str]:
         for files in (self.before, self.after):
-            for kind, key in _references(_data(files.get(path))):
+            for kind, key in _references(_data(path, files.get(path))):
                 yield from self._paths_of(key) or self._nearest(kind, key)
                 if kind == "layer":
                     yield from _files_with({key}, self.after)
@@ -120,15 +120,12 @@ def _files_with(words: set[str], files: Mapping[str, bytes]) -> set[str]:
     return {path for path, content in files.items() if not wanted.isdisjoint(_WORD.findall(content))}
 
 
-def _data(content: bytes | None) -> dict[str, Any]:
-    from flagctl.source.plain import IrregularError, load_plain
+def _data(path: str, content: bytes | None) -> dict[str, Any]:
+    """Return what a file says, read as it is when it is loaded: one that breaks a rule may have a key all the same."""
+    from flagctl.source.reading import read_document
 
-    if content is None:
-        return {}
-    try:
-        return load_plain(content.decode("utf-8-sig"))
-    except (IrregularError, UnicodeDecodeError):
-        return {}
+    data = None if content is None else read_document(path, content).document.data
+    return data if isinstance(data, dict) else {}
 
 
 def _own_keys(path: str, data: Mapping[str, Any]) -> Iterator[str]:

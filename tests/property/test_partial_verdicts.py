@@ -108,3 +108,12 @@ def test_a_random_edit_of_a_large_repository_brings_the_errors_that_checking_eve
         for _ in range(scaled(20, 100)):
             refused += assert_same_verdict(workspace, random_edit(rng, files, [*words, *keys * 5]))
     assert refused > 5
+
+
+def test_a_file_that_breaks_a_rule_of_its_own_takes_the_key_of_another_one(tmp_path: Path) -> None:
+    flag = "kind: flag\nkey: {}\nowner: team-a\ntype: number\nvalue: 1\n"
+    config = b"kind: config\nversion: 1\nproject: p\nenvironments: {production: {}}\n"
+    files = {"flagctl.yaml": config, **{f"{key}.yaml": flag.format(key).encode() for key in ("a", "b")}}
+    workspace = workspace_of(tmp_path, files)
+    assert assert_same_verdict(workspace, {"a.yaml": (flag.format("b") + "description: 0123\n").encode()})
+    assert assert_same_verdict(workspace, {"a.yaml": (flag.format("b") + "value: 2\n").encode()})
