@@ -1,8 +1,9 @@
 """What applications call: five methods over one immutable snapshot of flags, none of which ever raises.
 
-The methods' fast path is a look-up, a test of the context's type and the flag's own function. Everything else that can
-happen (first use, contexts that are no plain dict, wrong keys, reads that raise) is told apart afterwards, in
-:meth:`FlagSet._answer`, which may take its time.
+The methods' fast path is a look-up, a test of the context's type and the flag's own function. A flag that has one
+answer for everybody only needs a context that is a mapping, which a `match` statement asks for in one instruction and
+`type(context) is dict` in five. Everything else that can happen (first use, contexts that are no plain dict, wrong
+keys, reads that raise) is told apart afterwards, in :meth:`FlagSet._answer`, which may take its time.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class FlagSet:
         clock: Returns seconds since the epoch; schedules and ramps go by it.
     """
 
-    __slots__ = ("_builder", "_experiments", "_in_order", "_plans", "_switches")
+    __slots__ = ("_builder", "_everything", "_experiments", "_plans", "_switches")
 
     def __init__(self, document: Document, clock: Callable[[], float] = time.time) -> None:
         self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)), {}, {})
@@ -94,12 +95,13 @@ class FlagSet:
         """Return the value of a boolean flag; False on any error and for flags of other types."""
         try:
             switch = self._switches[key]
-            if type(context) is dict:
-                if switch is None:
-                    return True
-                if switch:
+            if switch:
+                if type(context) is dict:
                     return switch(context, None).value is True
-                return False
+            else:
+                match context:
+                    case {}:
+                        return switch is None
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -113,13 +115,19 @@ class FlagSet:
         any JSON object or array, and None any value.
         """
         try:
-            if type(context) is dict:
-                answer = self._plans[key]
-                if answer:
+            answer = self._plans[key]
+            if answer:
+                if type(context) is dict:
                     answer = answer(context, None)
-                if type(default) is answer.kind:
-                    return answer.value
-                return typed_value(answer, default)[1]
+                    if type(default) is answer.kind:
+                        return answer.value
+                    return typed_value(answer, default)[1]
+            else:
+                match context:
+                    case {}:
+                        if type(default) is answer.kind:
+                            return answer.value
+                        return typed_value(answer, default)[1]
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -143,10 +151,15 @@ class FlagSet:
         """
         try:
             answer = self._plans[key]
-            if type(context) is dict and now is None:
+            if now is None:
                 if answer:
-                    answer = answer(context, None)
-                return answer.details or answer.own_details(default)  # type: ignore[no-any-return]
+                    if type(context) is dict:
+                        answer = answer(context, None)
+                        return answer.details or answer.own_details(default)  # type: ignore[no-any-return]
+                else:
+                    match context:
+                        case {}:
+                            return answer.details or answer.own_details(default)  # type: ignore[no-any-return]
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -200,11 +213,9 @@ class FlagSet:
         keys = self.keys()
         if type(context) is not dict or len(self._plans) != len(keys):
             return {key: self._answer(key, context, now).own_value() for key in keys}
-        if not self._in_order:
-            self._sort()
-        values: dict[str, Any] = {}
-        # In the order of keys. A list, because another thread may put a better function for a flag in.
-        for key, answer in zip(keys, list(self._plans.values()), strict=True):
+        constant, others = self._everything or self._part()
+        values = constant.copy()
+        for key, answer in others:
             try:
                 if answer:
                     answer = answer(context, now)  # noqa: PLW2901 - names the same thing as in the other methods
@@ -261,16 +272,26 @@ class FlagSet:
         self._plans: dict[str, Any] = plans
         # The same for `is_enabled`: a function, None for a flag that is always on, False for one that never is.
         self._switches: dict[str, Any] = switches
-        self._in_order = False
+        # What `evaluate_all` starts from, see `_part`; None until it is asked for, and after a flag's function changed.
+        self._everything: tuple[dict[str, Any], tuple[tuple[str, Any], ...]] | None = None
         self._experiments: dict[str, str | None] = {}
 
-    def _sort(self) -> None:
-        """Bring the functions into the order of keys; there is one for every flag, so this is for good."""
-        self._plans = dict(sorted(self._plans.items()))
-        self._in_order = True
+    def _part(self) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
+        """Part all flags into values in the order of keys, and what those that change or must be copied come from."""
+        constant: dict[str, Any] = {}
+        others = []
+        for key, answer in sorted(self._plans.items()):
+            constant[key] = None
+            if answer or answer.frozen is not None:
+                others.append((key, answer))
+            else:
+                constant[key] = answer.value
+        everything = self._everything = constant, tuple(others)
+        return everything
 
     def _install(self, key: str, built: BuiltFlag) -> None:
         """Put a flag on the fast path."""
+        self._everything = None
         if built.function is not None:
             self._plans[key] = self._switches[key] = built.function
         elif built.answer is not None:
