@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from flagctl.evaluator.details import Answer
     from flagctl.evaluator.plan import ConditionPlan, Draw, FlagPlan, Path, RulePlan, SegmentPlan, Window
 
+    Slots = tuple[tuple[int, int], ...]
+
     Condition = Callable[[Any], bool]
     Evaluate = Callable[..., Answer]
     """(context, now in milliseconds or None) -> answer."""
@@ -265,39 +267,47 @@ def _in_time(window: Window, outcome: Any, context: Any, now: Any) -> Answer | N
 def _outcome(plan: Serve | Split) -> Any:
     """Return an outcome as an `Answer`, or a function of context and instant that gives one or None."""
     if type(plan) is Split:
-        return partial(_split if plan.intake is None else _experiment, plan)
+        split = partial(_split, plan.draw.path, plan.draw.seed, plan.ends, plan.answers)
+        return split if plan.intake is None else partial(_experiment, plan.intake, plan.slots, split)
     assert type(plan) is Serve  # noqa: S101 - for the type checker
     if plan.draw is None:
         return plan.answer
-    return partial(_share if type(plan.limit) is int else _ramp, plan)
+    if type(plan.limit) is int:
+        return partial(_share, plan.draw.path, plan.draw.seed, plan.limit, plan.answer)
+    return partial(_ramp, plan)
 
 
-def _hash(draw: Draw | None, context: Any) -> int:
-    assert draw is not None  # noqa: S101 - for the type checker: only asked of plans that draw
+def _hash(path: Path, seed: int, context: Any) -> int:
     try:
-        return murmur3(encode(context[draw.path] or 0), draw.seed, False)
+        return murmur3(encode(context[path] or 0), seed, False)
     except Exception:  # noqa: BLE001 - absent, no text, or not to be encoded: read it carefully
-        return unit_hash(unit_at(context, draw.path), draw.seed)
+        return unit_hash(unit_at(context, path), seed)
 
 
-def _share(plan: Serve, context: Any, _now: Any) -> Answer | None:
-    return plan.answer if _hash(plan.draw, context) < plan.limit else None  # type: ignore[operator]
+def _share(path: Path, seed: int, limit: int, answer: Answer, context: Any, _now: Any) -> Answer | None:
+    return answer if _hash(path, seed, context) < limit else None
 
 
 def _ramp(plan: Serve, context: Any, now: int) -> Answer | None:
     reached = plan.limit(now)  # type: ignore[operator]
     if not reached:
         return None
-    return plan.answer if reached == ALWAYS or _hash(plan.draw, context) < reached else None
+    assert plan.draw is not None  # noqa: S101 - for the type checker: only plans that draw come here
+    path, seed = plan.draw.path, plan.draw.seed
+    return plan.answer if reached == ALWAYS or _hash(path, seed, context) < reached else None
 
 
-def _split(plan: Split, context: Any, _now: Any) -> Answer | None:
-    drawn = _hash(plan.draw, context)
-    return None if drawn == NO_HASH else plan.answers[bisect_right(plan.ends, drawn)]
+def _split(
+    path: Path, seed: int, ends: tuple[int, ...], answers: tuple[Answer, ...], context: Any, _now: Any
+) -> Answer | None:
+    drawn = _hash(path, seed, context)
+    return None if drawn == NO_HASH else answers[bisect_right(ends, drawn)]
 
 
-def _experiment(plan: Split, context: Any, now: Any) -> Answer | None:
-    drawn = _hash(plan.intake, context)
-    if not any(start <= drawn < end for start, end in plan.slots):
+def _experiment(
+    intake: Draw, slots: Slots, split: Callable[..., Answer | None], context: Any, now: Any
+) -> Answer | None:
+    drawn = _hash(intake.path, intake.seed, context)
+    if not any(start <= drawn < end for start, end in slots):
         return None
-    return _split(plan, context, now)
+    return split(context, now)

@@ -184,11 +184,17 @@ def _tree(shape: AnyShape) -> ast.Module:
 
 
 def test_tree(shape: LoneShape) -> ast.Module:
-    """Return the syntax tree of a single test's factory."""
+    """Return the syntax tree of a single test's factory.
+
+    A test has its constants as defaults of parameters that nobody passes: thousands of these functions lie in memory,
+    and a closure is a tuple and a cell for each constant more to fetch.
+    """
     conditions = Conditions(Readings(tests_of((shape.condition,)), ()))
     before = conditions.readings.before_rule((shape.condition,))
     body = [*before, give(conditions.condition(shape.condition))]
-    return _factory(shape.constants, "", function("test", parameters(["c"]), body))
+    constants = [f"k{number}" for number in range(shape.constants)]
+    test_parameters = parameters(["c"], constants, [name(constant) for constant in constants])
+    return _factory(shape.constants, "", function("test", test_parameters, body))
 
 
 def flag_tree(shape: FlagShape) -> ast.Module:

@@ -114,8 +114,10 @@ def rescue(body: list[ast.stmt], handler: list[ast.stmt]) -> ast.stmt:
     return ast.Try(body, [ast.ExceptHandler(name("Exception"), None, handler)], [], [])
 
 
-def parameters(names: Sequence[str], optional: Sequence[str] = ()) -> ast.arguments:
-    """Positional parameters; optional ones default to None."""
+def parameters(
+    names: Sequence[str], optional: Sequence[str] = (), defaults: Sequence[ast.expr] | None = None
+) -> ast.arguments:
+    """Positional parameters; optional ones default to None unless `defaults` are given."""
     return ast.arguments(
         posonlyargs=[],
         args=[ast.arg(identifier) for identifier in (*names, *optional)],
@@ -123,7 +125,7 @@ def parameters(names: Sequence[str], optional: Sequence[str] = ()) -> ast.argume
         kwonlyargs=[],
         kw_defaults=[],
         kwarg=None,
-        defaults=[literal(None) for _ in optional],
+        defaults=[literal(None) for _ in optional] if defaults is None else list(defaults),
     )
 
 
