@@ -105,7 +105,7 @@ def find_signers(root: Path, environment: str, specs: Sequence[str]) -> list[Sig
     ``.flagctl/keys/publish-<environment>.key`` or ``.flagctl/keys/publish.key``.
 
     Raises:
-        UsageError: If there is no key, or it cannot be used.
+        UsageError: If there is no key, or it cannot be used; the hint says where it is looked for.
     """
     return _find(root, environment, specs, ("publish", KEY_VARIABLE))
 
@@ -119,26 +119,35 @@ def find_kill_signers(root: Path | None, environment: str, specs: Sequence[str])
         specs: Keys named on the command line.
 
     Raises:
-        UsageError: If there is no key, or it cannot be used.
+        UsageError: If there is no key, or it cannot be used; the hint says where it is looked for.
     """
     return _find(root, environment, specs, ("kill", KILL_KEY_VARIABLE))
 
 
 def _find(root: Path | None, environment: str, specs: Sequence[str], role: tuple[str, str]) -> list[Signer]:
     from flagctl.ops.signers import open_signer
+    from flagctl.signing import MissingKeyError
 
     stem, variable = role
-    if specs:
+    files = [] if root is None else [root / KEY_FOLDER / name for name in (f"{stem}-{environment}.key", f"{stem}.key")]
+    if not specs:
+        if os.environ.get(variable):
+            return [open_signer(f"env:{variable}")]
+        specs = [str(path) for path in files if path.is_file()][:1]
+    if not specs:
+        raise UsageError("there is no key to sign with", hint=_where_keys_are(stem, variable, files))
+    try:
         return [open_signer(spec) for spec in specs]
-    if os.environ.get(variable):
-        return [open_signer(f"env:{variable}")]
-    for name in (f"{stem}-{environment}.key", f"{stem}.key"):
-        path = root / KEY_FOLDER / name if root is not None else None
-        if path is not None and path.is_file():
-            return [open_signer(str(path))]
-    raise UsageError(
-        "there is no key to sign with",
-        hint=f"--key FILE, or the environment variable {variable}, or {KEY_FOLDER}/{stem}.key",
+    except MissingKeyError as error:
+        raise UsageError(error.message, hint=_where_keys_are(stem, variable, files)) from error
+
+
+def _where_keys_are(stem: str, variable: str, files: Sequence[Path]) -> str:
+    """Say where a key is looked for, before anybody makes another one that no root of trust knows."""
+    folder = " and then ".join(map(str, files)) or f"{KEY_FOLDER} of a flag repository, which this is not"
+    return (
+        f"a key is looked for in --key (a file, env:NAME or awskms:ID), then in {variable} (its PEM text), then in {folder}; "
+        f"a new one is only for a first set-up: flagctl keys generate {KEY_FOLDER}/{stem}.key"
     )
 
 

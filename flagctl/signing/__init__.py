@@ -6,11 +6,12 @@ and never shows in a `repr`, a message or a log.
 """
 
 from flagctl.signing.keys import KeyPair, generate_key_file, read_public_key, write_public_key
-from flagctl.signing.signer import LocalSigner, Signer, load_signer
+from flagctl.signing.signer import LocalSigner, MissingKeyError, Signer, load_signer
 
 __all__ = [
     "KeyPair",
     "LocalSigner",
+    "MissingKeyError",
     "Signer",
     "generate_key_file",
     "load_signer",

@@ -22,7 +22,17 @@ ENVIRONMENT_PREFIX = "env:"
 _KMS_PREFIX = "awskms:"
 _PEM_MARK = "-----BEGIN"
 _MAX_KEY_FILE = 64 * 1024
-_NEW_KEY_HINT = "make a key: flagctl keys generate .flagctl/keys/publish.key"
+_PLACES_HINT = (
+    "a key is named by the path of its file, env:NAME or awskms:ID; "
+    "a new one is only for a first set-up: flagctl keys generate FILE"
+)
+_FORM_HINT = (
+    "is it the right one? Keys are as `flagctl keys generate` writes them: Ed25519 or ECDSA P-256, PEM, PKCS #8"
+)
+
+
+class MissingKeyError(UsageError):
+    """There is nothing where a private key was said to be."""
 
 
 class Signer(Protocol):
@@ -59,11 +69,11 @@ class LocalSigner:
 
     def __init__(self, private_key: object) -> None:
         if not isinstance(private_key, (Ed25519PrivateKey, ec.EllipticCurvePrivateKey)):
-            raise UsageError("the private key is neither Ed25519 nor ECDSA P-256", hint=_NEW_KEY_HINT)
+            raise UsageError("the private key is neither Ed25519 nor ECDSA P-256", hint=_FORM_HINT)
         der = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         public = public_key_from_der(der)
         if public is None:
-            raise UsageError("the private key is neither Ed25519 nor ECDSA P-256", hint=_NEW_KEY_HINT)
+            raise UsageError("the private key is neither Ed25519 nor ECDSA P-256", hint=_FORM_HINT)
         self._key = private_key
         self._public = public
 
@@ -98,8 +108,9 @@ def load_signer(spec: str | Path) -> Signer:
             environment variable.
 
     Raises:
-        UsageError: If there is no such key, others may read its file, or it is not an Ed25519 or P-256 key. The message
-            never shows what the file or variable holds.
+        MissingKeyError: If there is no such file, or the variable is empty.
+        UsageError: If others may read its file, or it is not an Ed25519 or P-256 key. The message never shows what the
+            file or variable holds.
     """
     text = os.fspath(spec)
     if _PEM_MARK in text:
@@ -117,7 +128,7 @@ def load_signer(spec: str | Path) -> Signer:
 def _from_environment(name: str) -> Signer:
     value = os.environ.get(name)
     if not value:
-        raise UsageError(
+        raise MissingKeyError(
             f"the environment variable {name} is not set, or empty", hint="it should hold a private key as PEM text"
         )
     # Continuous integration systems often keep a secret on one line, with the line ends written as \n.
@@ -130,7 +141,7 @@ def _from_file(path: str) -> Signer:
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         descriptor = os.open(path, flags)
     except FileNotFoundError as error:
-        raise UsageError(f"there is no key file {path}", hint=_NEW_KEY_HINT) from error
+        raise MissingKeyError(f"there is no key file {path}", hint=_PLACES_HINT) from error
     except OSError as error:
         raise UsageError(f"the key file {path} cannot be read: {error.strerror}") from error
     try:
@@ -156,5 +167,5 @@ def _parse(data: bytes, what: str) -> Signer:
         raise UsageError(f"{what} holds a key behind a passphrase, which is not supported") from None
     except (ValueError, UnsupportedAlgorithm):
         # Without the cause: its text may quote what was read.
-        raise UsageError(f"{what} holds no private key in PEM form (PKCS #8)", hint=_NEW_KEY_HINT) from None
+        raise UsageError(f"{what} holds no private key in PEM form (PKCS #8)", hint=_FORM_HINT) from None
     return LocalSigner(key)

@@ -168,3 +168,11 @@ def test_a_lost_list_is_begun_anew_on_request(cli, live) -> None:
         copy.unlink()
     assert "--recover" in cli("kills", "--env", "development", exit_code=6).stderr
     assert "begins anew" in cli("kills", "--env", "development", "--renew", "--recover").stderr
+
+
+@pytest.mark.parametrize("given", [("--key", "lost.key"), ("--key", "env:LOST_KEY"), ()])
+def test_without_its_key_a_kill_says_where_it_looks_for_one_before_it_speaks_of_a_new_one(cli, live, given) -> None:
+    (live / ".flagctl/keys/kill.key").rename(live / "kept-elsewhere.key")
+    (line,) = [line for line in cli(*KILL, *given, exit_code=2).stderr.splitlines() if line.startswith("hint")]
+    places = ["--key", "FLAGCTL_KILL_KEY", "kill-development.key", "kill.key", "first set-up", "keys generate"]
+    assert [line.index(place) for place in places] == sorted(line.index(place) for place in places)

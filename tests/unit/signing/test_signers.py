@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from flagctl.bundle.envelope import verify_one
 from flagctl.errors import ConflictError, UsageError
-from flagctl.signing import generate_key_file, load_signer, read_public_key, write_public_key
+from flagctl.signing import MissingKeyError, generate_key_file, load_signer, read_public_key, write_public_key
 
 
 def pem(key, encryption=None) -> bytes:
@@ -127,10 +127,13 @@ def test_what_is_no_usable_private_key_is_refused_without_showing_it(tmp_path, d
     assert "c2VjcmV0" not in f"{error.message}{error.hint}"
 
 
-def test_a_missing_key_file_says_how_to_make_one(tmp_path):
-    with pytest.raises(UsageError, match="no key file") as caught:
+def test_a_missing_key_file_says_how_keys_are_named_before_how_to_make_one(tmp_path):
+    with pytest.raises(MissingKeyError, match="no key file") as caught:
         load_signer(tmp_path / "none.key")
-    assert "flagctl keys generate" in (caught.value.hint or "")
+    hint = caught.value.hint or ""
+    assert hint.index("env:NAME") < hint.index("first set-up") < hint.index("flagctl keys generate")
+    with pytest.raises(MissingKeyError, match="not set"):
+        load_signer("env:FLAGCTL_NO_SUCH_VARIABLE")
     with pytest.raises(UsageError):
         load_signer(tmp_path)
     with pytest.raises(UsageError, match="KMS"):
