@@ -30,8 +30,8 @@ def test_every_command_of_the_tour_succeeds_in_its_order(tmp_path: Path) -> None
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"),
     }
-    done = subprocess.run(  # noqa: S603  the README is ours
-        ["bash", "-euxo", "pipefail", "-c", commands],  # noqa: S607
+    done = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", commands],
         cwd=tmp_path / "checkout",
         env=environment,
         capture_output=True,
