@@ -175,6 +175,19 @@ def add_variant(context: typer.Context, key: Key, variant: _VARIANT, value: _VAL
     run(context, lambda draft, _: draft.add_variant(key, variant, parsed))
 
 
+def rename_variant(
+    context: typer.Context,
+    key: Key,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name it has.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The name it gets.")],
+) -> None:
+    """Give a variant another name, also where other flags, drafts of experiments and tests name it.
+
+    A variant of an experiment that has begun keeps its name: data were recorded under it.
+    """
+    run(context, lambda draft, _: draft.rename_variant(key, old, new))
+
+
 def remove_variant(context: typer.Context, key: Key, variant: _VARIANT) -> None:
     """Remove a variant that nothing serves any more."""
     run(context, lambda draft, _: draft.remove_variant(key, variant))

@@ -22,6 +22,7 @@ FLAGS: Final = {
     "set-value": "Give a flag without variants another value.",
     "set-variant": "Give a variant another value.",
     "add-variant": "Add a variant behind the others.",
+    "rename-variant": "Give a variant another name, also where other flags, drafts of experiments and tests name it.",
     "remove-variant": "Remove a variant that nothing serves any more.",
     "add-target": "Serve a variant to single units, or put them into a segment.",
     "remove-target": "Take single units out of a flag's targets, or out of a segment.",

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flagctl.diagnostics import did_you_mean
 from flagctl.errors import UsageError
 from flagctl.ops.edit_draft import BaseDraft
 from flagctl.source.editing import Delete, Rename, Set
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from flagctl.diagnostics import Route
-    from flagctl.source.editing import Edit
 
 
 class VariantEdits(BaseDraft):
@@ -45,26 +39,37 @@ class VariantEdits(BaseDraft):
         self.edit(path, Delete(("variants", name)))
         self.titles.append(f"Remove variant {name} of {key}")
 
-    def rename_variant(self, key: str, old: str, new: str) -> None:
-        """Give a variant another name, everywhere in the flag's file; nobody gets another value by it.
+    def rename_variant(self, key: str, old: str, new: str, *, in_code: bool = True) -> None:
+        """Give a variant another name wherever it is named; nobody gets another value by it.
 
-        Others that name it, such as prerequisites of other flags, experiments and tests, make the edit invalid.
+        That is its flag's file, prerequisites of other flags, drafts of experiments, and tests. Code that may compare answers with
+        the old name is noted.
+
+        Args:
+            key: Of the flag.
+            old: The name it has.
+            new: The name it gets.
+            in_code: Look through code, too.
 
         Raises:
             UsageError: If there is none of the old name, or one of the new name.
+            RecordedVariantError: If it takes part in an experiment that has begun, whose data bear the old name.
         """
+        from flagctl.ops.edit_variant_names import NewName, edits_elsewhere, edits_in_flag, look_in_code
+
         self._known_variant(key, old)
         if not new:
             raise UsageError("a variant needs a name")
         if new in self.variants(key):
             raise UsageError(f"{key} has a variant '{new}' already")
-        path = self._with_variants(key)
-        data = self.data(path)
-        edits = [*_renamed(data, (), old, new)]
-        for env, part in (data.get("environments") or {}).items():
-            if isinstance(part, dict):
-                edits += _renamed(part, ("environments", env), old, new)
-        self.edit(path, *edits, Rename(("variants", old), new))
+        name = NewName(key, old, new)
+        elsewhere = edits_elsewhere(self, name)
+        own = list(edits_in_flag(self.data(self.find(key)), name))
+        self.edit(self._with_variants(key), *own, Rename(("variants", old), new))
+        for path, edits in elsewhere:
+            self.edit(path, *edits)
+        if in_code:
+            look_in_code(self, name)
         self.titles.append(f"Rename variant {old} of {key} to {new}")
 
     def variants(self, key: str) -> list[str]:
@@ -91,24 +96,3 @@ class VariantEdits(BaseDraft):
                 f"{key} has no variant '{name}'",
                 hint=f"did you mean '{close}'?" if close else f"there are: {', '.join(known)}",
             )
-
-
-def _renamed(state: Mapping[str, Any], route: Route, old: str, new: str) -> Iterator[Edit]:
-    """Yield the edits that let one part of a flag say another name for a variant."""
-    for name in ("default", "off"):
-        if state.get(name) == old:
-            yield Set((*route, name), new)
-    default = state.get("default")
-    if isinstance(default, dict) and old in (default.get("rollout") or {}):
-        yield Rename((*route, "default", "rollout", old), new)
-    if old in (state.get("targets") or {}):
-        yield Rename((*route, "targets", old), new)
-    colours = (state.get("strategy") or {}).get("blue_green") or {}
-    for name, colour in colours.items():
-        if colour == old:
-            yield Set((*route, "strategy", "blue_green", name), new)
-    for index, rule in enumerate(state.get("rules") or ()):
-        if rule.get("serve") == old:
-            yield Set((*route, "rules", index, "serve"), new)
-        if old in (rule.get("rollout") or {}):
-            yield Rename((*route, "rules", index, "rollout", old), new)

@@ -90,6 +90,9 @@ def test_conditions_are_typed_as_they_are_read(cli, shop: Path) -> None:
         (["add-rule", KEY, "x", "--serve", "on", "--env", "production"], 2, "--copy-down"),
         (["delete", "payments-v2"], 1, "still needed by flag new-checkout-flow"),
         (["remove-variant", "payments-v2", "on"], 1, "nothing was written"),
+        (["rename-variant", "payments-v2", "offf", "x"], 2, "did you mean 'off'?"),
+        (["rename-variant", "payments-v2", "off", "on"], 2, "has a variant 'on' already"),
+        (["rename-variant", "search-ranking", "neural", "x"], 1, "ranking-test (experiments/ranking-test.yaml:"),
         (["update", KEY, "--set", "key=other"], 2, "never changes"),
         (["update", KEY], 2, "what to change?"),
         (["create", "Bad Key", "--owner", "x"], 1, "nothing was written"),
@@ -102,6 +105,19 @@ def test_what_does_not_work_says_why(cli, shop: Path, words: list[str], code: in
     assert said in cli(*words, exit_code=code).stderr
     status = subprocess.run(["git", "status", "--short"], cwd=shop, capture_output=True, text=True, check=True)
     assert status.stdout == ""
+
+
+def test_a_variant_gets_another_name_in_all_files_at_once(cli, shop: Path) -> None:
+    change = cli.json("rename-variant", "payments-v2", "on", "live", "--commit")
+    assert [file["path"] for file in change["files"]] == [
+        "checkout/new-checkout-flow.yaml",
+        "payments/pay-later.yaml",
+        "payments/payments-v2.test.yaml",
+        "payments/payments-v2.yaml",
+    ]
+    check("edit", change)
+    cli("validate")
+    cli("test")
 
 
 def test_files_are_formatted_checked_and_streamed(cli, shop: Path) -> None:
