@@ -85,8 +85,8 @@ def sequential(days: Iterable[Mapping[str, int]], shares: Mapping[str, float]) -
         days: Variant to units that were new on each day.
         shares: Variant to its share of all.
     """
-    used = [variant for variant, share in shares.items() if share > 0]
-    prior = {variant: _CONCENTRATION * shares[variant] for variant in used}
+    used = {variant: share for variant, share in shares.items() if share > 0}
+    prior = {variant: _CONCENTRATION * share for variant, share in used.items()}
     counts = dict.fromkeys(used, 0)
     smallest = 0.0
     for day in days:
@@ -95,13 +95,24 @@ def sequential(days: Iterable[Mapping[str, int]], shares: Mapping[str, float]) -
                 counts[variant] += count
             elif count:
                 return 0.0
-        total = sum(counts.values())
-        log_factor = math.lgamma(_CONCENTRATION) - math.lgamma(_CONCENTRATION + total)
-        for variant in used:
-            log_factor += math.lgamma(prior[variant] + counts[variant]) - math.lgamma(prior[variant])
-            log_factor -= counts[variant] * math.log(shares[variant])
-        smallest = min(smallest, -log_factor)
+        smallest = min(smallest, -log_bayes_factor(counts, used, prior))
     return math.exp(smallest)
+
+
+def log_bayes_factor(counts: Mapping[str, int], shares: Mapping[str, float], prior: Mapping[str, float]) -> float:
+    """Return the logarithm of how much better other shares explain the counts than the intended ones do.
+
+    Args:
+        counts: Variant to units.
+        shares: Variant to its intended share of all, greater than zero.
+        prior: Variant to the parameter of the Dirichlet prior of the other shares.
+    """
+    concentration = sum(prior.values())
+    result = math.lgamma(concentration) - math.lgamma(concentration + sum(counts.values()))
+    for variant, weight in prior.items():
+        result += math.lgamma(weight + counts[variant]) - math.lgamma(weight)
+        result -= counts[variant] * math.log(shares[variant])
+    return result
 
 
 def check(

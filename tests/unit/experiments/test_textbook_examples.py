@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from scipy import stats
 
-from flagctl.experiments import bayes, boundaries, multiplicity, power, quantiles, views
+from flagctl.experiments import bayes, boundaries, multiplicity, power, quantiles, sequential, srm, views
 from flagctl.experiments.data import MetricData
 from flagctl.experiments.estimates import Reduced
 from flagctl.experiments.fixed import proportions, welch
@@ -118,3 +119,80 @@ def test_constants_of_obrien_and_fleming(looks, constant):
     shares = [(i + 1) / looks for i in range(looks)]
     bounds = [constant * math.sqrt(1 / one) for one in shares]
     assert boundaries.crossing(bounds, shares, 0.0) == pytest.approx(0.05, abs=2e-4)
+
+
+def ratio(above, below):
+    """A ratio with its standard error."""
+    one, _ = reduce_arms((arm("a", above, denominator=below), arm("b", above, denominator=below)))
+    return one.mean, math.sqrt(one.squared_error)
+
+
+def test_a_ratio_of_two_sums_of_the_stata_manual():
+    # Stata Base Reference Manual, ratio, example 1 (fuel.dta): miles per gallon without and with an additive, linearised error.
+    without = [20, 23, 21, 25, 18, 17, 18, 24, 20, 24, 23, 19]
+    treated = [24, 25, 21, 22, 23, 18, 17, 28, 24, 27, 21, 23]
+    found, error = ratio(without, treated)
+    assert (found, error) == pytest.approx((0.9230769, 0.032493), abs=5e-7)
+    reach = stats.t.ppf(0.975, 11) * error
+    assert (found - reach, found + reach) == pytest.approx((0.8515603, 0.9945936), abs=1e-7)
+
+
+def test_a_ratio_of_volume_to_basal_area_of_trees():
+    # Scheaffer, Mendenhall & Ott, Elementary Survey Sampling, exercise 6.1: ratio 21.194; of 250 trees with 75 square feet
+    # together, 1589.55 cubic feet with a bound of 186.3, which is two errors without the 12 trees that were measured.
+    area = [0.3, 0.5, 0.4, 0.9, 0.7, 0.2, 0.6, 0.5, 0.8, 0.4, 0.8, 0.6]
+    volume = [6, 9, 7, 19, 15, 5, 12, 9, 20, 9, 18, 13]
+    found, error = ratio(volume, area)
+    # The book divides by the mean of all trees, 75 / 250, in place of that of the sample; both cancel in the total.
+    bound = 2 * 250 * error * (sum(area) / 12) * math.sqrt(1 - 12 / 250)
+    assert (found, 75 * found) == pytest.approx((21.1940, 1589.55), abs=0.005)
+    assert bound == pytest.approx(186.317, abs=0.001)
+
+
+def test_the_normal_mixture_of_confseq():
+    # gostevehoward/confseq, test/uniform_boundaries_unittest.cpp, figures of a reference in R: variance 100, optimised for it.
+    assert 1 / sequential.mixture_scale(0.05, 100) == pytest.approx(12.60056, abs=1e-5)
+    assert 10 * sequential.half_width(100, 0.05, 100) == pytest.approx(30.35209, abs=1e-5)
+    # The mixture likelihood ratio is 20 there, so the p-value is one in 20.
+    assert sequential.p_value(30.35209 / 10, 100, 0.05, 100) == pytest.approx(0.05, abs=1e-6)
+    # One-sided it says 27.66071. Ours is the closed form of Waudby-Smith et al., B.1, which is a little wider.
+    one_sided = 10 * sequential.one_sided_width(100, 0.05, 100)
+    assert 27.66071 < one_sided < 1.005 * 27.66071
+
+
+@pytest.mark.parametrize(
+    ("planned", "low", "high", "middle", "error"),
+    [(5000, 0.40098, 0.60675, 0.50386, 0.03386), (1000, -0.55844, 1.56516, 0.50336, 0.33341)],
+)
+def test_confidence_sequences_of_the_test_vectors_of_growthbook(planned, low, high, middle, error):
+    # growthbook/growthbook, packages/stats/tests/frequentist/test_tests.py, TestSequentialTTest: 3000 and 3461 units.
+    half = sequential.half_width(3000 + 3461, 0.05, planned)
+    assert (middle - half * error, middle + half * error) == pytest.approx((low, high), abs=3e-5)
+
+
+def test_the_mixture_test_finds_a_large_difference_at_the_fifth_pair():
+    # Python package msprt (formulas of the R package mixtureSPRT), its test of a large effect: crossed at pair 5 of 10.
+    one = [3.1, 2.8, 3.3, 2.9, 3.0, 3.2, 2.7, 3.4, 3.1, 2.8]
+    other = [0.9, 1.0, 0.8, 1.1, 0.7, 1.0, 0.9, 0.8, 1.1, 0.7]
+    # calcTau of mixtureSPRT for alpha 5 %, sigma 1, truncation at 10: its variance of the mixture.
+    b = 2 * math.log(20) / math.sqrt(10)
+    tau = stats.norm.cdf(-b) / (stats.norm.pdf(b) / b - stats.norm.cdf(-b))
+    # There a pair weighs tau^2 / 2 against the variance of its difference; here, half of it for each unit.
+    planned = (5.991465 + math.log(6.991465)) / (tau * tau / 4)
+    p = []
+    for n in range(1, 11):
+        z = (sum(one[:n]) - sum(other[:n])) / n / math.sqrt(2 / n)
+        p.append(sequential.p_value(z, 2 * n, 0.05, planned))
+    assert [value < 0.05 for value in p] == [False] * 4 + [True] * 6
+
+
+def test_sequential_bayes_factors_of_the_test_vectors_of_ssrm():
+    # optimizely/ssrm, ssrm_test/test_ssrm_test.py: logarithms of both likelihoods after each of four days, flat prior.
+    days = [(20, 17, 9), (18, 21, 8), (4, 6, 4), (18, 19, 11)]
+    flat = [-7.028201432058012, -11.947847738358888, -15.471401950257842, -19.96484521090386]
+    intended = [-4.0776406466061985, -8.265946861099877, -11.610743519545139, -15.781031228536165]
+    counts = dict.fromkeys("abc", 0)
+    for day, one, other in zip(days, flat, intended, strict=True):
+        counts = {variant: counts[variant] + n for variant, n in zip("abc", day, strict=True)}
+        found = srm.log_bayes_factor(counts, {"a": 0.4, "b": 0.4, "c": 0.2}, dict.fromkeys("abc", 1.0))
+        assert found == pytest.approx(one - other, abs=1e-9)
