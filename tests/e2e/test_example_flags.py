@@ -216,8 +216,8 @@ def features(repository: Repository) -> Iterator[tuple[str, bool]]:
     yield "included and excluded units", any(s.include and s.exclude for s in repository.segments.values())
     yield "a segment that is only a list", any(s.when is None for s in repository.segments.values())
     yield (
-        "overrides of nearly everything",
-        overridden >= {"enabled", "default", "value", "rules", "targets", "schedule"},
+        "overrides of everything that an environment may override",
+        overridden >= {"enabled", "off", "default", "value", "rules", "targets", "prerequisites", "schedule"},
     )
     yield "two running experiments in a layer", max(layers.values(), default=0) >= 2
     yield "a draft", any(e.status is ExperimentStatus.DRAFT for e in experiments)
