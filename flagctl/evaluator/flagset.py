@@ -1,9 +1,9 @@
-"""What applications call: five methods over one immutable snapshot of flags, none of which ever raises.
+"""What applications call: methods over one immutable snapshot of flags, none of which ever raises.
 
-The methods' fast path is a look-up, a test of the context's type and the flag's own function. A flag that has one
-answer for everybody only needs a context that is a mapping, which a `match` statement asks for in one instruction and
-`type(context) is dict` in five. Everything else that can happen (first use, contexts that are no plain dict, wrong
-keys, reads that raise) is told apart afterwards, in :meth:`FlagSet._answer`, which may take its time.
+Their fast path is a look-up, a test of the context's type and the flag's own function. A flag that has one answer for
+everybody only needs a context that is a mapping, which `match` asks for in one instruction and `type(context) is dict`
+in five. Everything else that can happen (first use, contexts that are no plain dict, wrong keys, reads that raise) is
+told apart afterwards, in :meth:`FlagSet._answer`, which may take its time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.evaluator.builder import Builder
@@ -26,6 +27,7 @@ from flagctl.evaluator.details import (
     typed_value,
 )
 from flagctl.evaluator.document import Document, open_bundle
+from flagctl.evaluator.everything import part, values_of
 from flagctl.evaluator.instants import instant_of, to_ms
 from flagctl.evaluator.readings import LazyContext, text
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from flagctl.evaluator.closures import BuiltFlag
     from flagctl.evaluator.document import Header
+    from flagctl.evaluator.everything import Everything
     from flagctl.evaluator.lists import ListReader
 
 _EMPTY: Final[dict[str, Any]] = {}
@@ -67,7 +70,9 @@ class FlagSet:
         clock: Returns seconds since the epoch; schedules and ramps go by it.
     """
 
-    __slots__ = ("_builder", "_everything", "_experiments", "_plans", "_switches")
+    __slots__ = ("_builder", "_everything", "_experiments", "_plans", "_quick")
+
+    _everything: Everything | None  # None until `evaluate_all` asks for it, and after a flag's function changed
 
     def __init__(self, document: Document, clock: Callable[[], float] = time.time) -> None:
         self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)), {}, {})
@@ -94,14 +99,14 @@ class FlagSet:
     def is_enabled(self, key: str, context: Mapping[str, Any] | None = None) -> bool:
         """Return the value of a boolean flag; False on any error and for flags of other types."""
         try:
-            switch = self._switches[key]
-            if switch:
+            kind, value = self._quick[key]
+            if kind is None:
                 if type(context) is dict:
-                    return switch(context, None).value is True
+                    return value(context, None).value is True
             else:
                 match context:
                     case {}:
-                        return switch is None
+                        return value is True
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -115,19 +120,21 @@ class FlagSet:
         any JSON object or array, and None any value.
         """
         try:
-            answer = self._plans[key]
-            if answer:
+            kind, value = self._quick[key]
+            if kind is None:
                 if type(context) is dict:
-                    answer = answer(context, None)
+                    answer = value(context, None)
                     if type(default) is answer.kind:
                         return answer.value
                     return typed_value(answer, default)[1]
+            elif type(default) is kind:
+                match context:
+                    case {}:
+                        return value
             else:
                 match context:
                     case {}:
-                        if type(default) is answer.kind:
-                            return answer.value
-                        return typed_value(answer, default)[1]
+                        return typed_value(self._plans[key], default)[1]
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001, S110 - told apart below
@@ -213,19 +220,8 @@ class FlagSet:
         keys = self.keys()
         if type(context) is not dict or len(self._plans) != len(keys):
             return {key: self._answer(key, context, now).own_value() for key in keys}
-        constant, others = self._everything or self._part()
-        values = constant.copy()
-        for key, answer in others:
-            try:
-                if answer:
-                    answer = answer(context, now)  # noqa: PLW2901 - names the same thing as in the other methods
-                value = answer.value
-                values[key] = answer.own_value() if value is None else value
-            except MemoryError:
-                raise
-            except Exception:  # noqa: BLE001 - told apart below
-                values[key] = self._answer(key, context, now).own_value()
-        return values
+        self._everything = everything = self._everything or part(self._plans)
+        return values_of(everything, context, now, self._answer)
 
     def with_state(self, killed: frozenset[str], stale: bool) -> FlagSet:
         """Return the same flags under another kill list or expiry, with all functions that stay the same.
@@ -259,44 +255,35 @@ class FlagSet:
         kind = _StaleFlagSet if stale else FlagSet
         flags = kind.__new__(kind)
         builder = self._builder.successor(document, killed, tripped)
-        plans, switches = self._plans.copy(), self._switches.copy()
-        for made in (plans, switches):
+        plans, quick = self._plans.copy(), self._quick.copy()
+        for made in (plans, quick):
             for key in made.keys() - builder.flags.keys():
                 del made[key]
-        flags._start(builder, plans, switches)  # noqa: SLF001 - of the same class
+        flags._start(builder, plans, quick)  # noqa: SLF001 - of the same class
         return flags
 
-    def _start(self, builder: Builder, plans: dict[str, Any], switches: dict[str, Any]) -> None:
+    def _start(self, builder: Builder, plans: dict[str, Any], quick: dict[str, tuple[type | None, Any]]) -> None:
         self._builder = builder
         # Any: a function, which is true, or an `Answer`, which is false.
         self._plans: dict[str, Any] = plans
-        # The same for `is_enabled`: a function, None for a flag that is always on, False for one that never is.
-        self._switches: dict[str, Any] = switches
-        # What `evaluate_all` starts from, see `_part`; None until it is asked for, and after a flag's function changed.
-        self._everything: tuple[dict[str, Any], tuple[tuple[str, Any], ...]] | None = None
+        # The same for those that need no more than a value: (None, function), or (type of the one value, value).
+        self._quick: dict[str, tuple[type | None, Any]] = quick
+        self._everything = None
         self._experiments: dict[str, str | None] = {}
-
-    def _part(self) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
-        """Part all flags into values in the order of keys, and what those that change or must be copied come from."""
-        constant: dict[str, Any] = {}
-        others = []
-        for key, answer in sorted(self._plans.items()):
-            constant[key] = None
-            if answer or answer.frozen is not None:
-                others.append((key, answer))
-            else:
-                constant[key] = answer.value
-        everything = self._everything = constant, tuple(others)
-        return everything
 
     def _install(self, key: str, built: BuiltFlag) -> None:
         """Put a flag on the fast path."""
+        key = intern(
+            key
+        )  # as names in the application's code are: the same text at the same place need not be compared
         self._everything = None
         if built.function is not None:
-            self._plans[key] = self._switches[key] = built.function
+            self._plans[key] = built.function
+            self._quick[key] = None, built.function
         elif built.answer is not None:
             self._plans[key] = built.answer
-            self._switches[key] = None if built.answer.value is True else False
+            # JSON and nothing at all have no kind of their own; nobody's default is an `Answer`.
+            self._quick[key] = built.answer.kind or Answer, built.answer.value
 
     def _flag_of(self, experiment: str) -> str | None:
         """Return the flag whose rule serves an experiment."""

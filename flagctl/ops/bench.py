@@ -8,12 +8,13 @@ and references alike.
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from flagctl.evaluator import FlagSet
     from flagctl.ops.bench_levels import LevelTiming, Places
@@ -142,7 +143,7 @@ def bench(options: BenchOptions) -> BenchResult:
         context = SPARSE_CONTEXT if sparse else FULL_CONTEXT
         for method, loop, single in _loops(flags, flag, context, default_of.get(flag, False)):
             loops.append((number, method, loop, single))
-    references = {"call": _call_loop(), "hash": _hash_loop()}
+    references = {"call": _call_loop(flags.keys(), CASES[0][1]), "hash": _hash_loop()}
     best = _minima([*references.values(), *[loop for _, _, loop, _ in loops]], options)
     reference_times = dict(zip(references, best, strict=False))
     timings = []
@@ -185,14 +186,18 @@ def _minima(loops: list[Callable[[int], float]], options: BenchOptions) -> list[
     return best
 
 
-def _call_loop() -> Callable[[int], float]:
-    table = {"new-checkout-flow": True}
+def _call_loop(keys: Iterable[str], wanted: str) -> Callable[[int], float]:
+    """Return the reference: a call that looks up a flag's key among the same keys.
+
+    Where a key lies in a table, and whether others are in its way, changes with each process; it does so for both.
+    """
+    table = {sys.intern(key): True for key in keys}
 
     def look_up(key: str) -> bool:
         return table[key]
 
     def loop(rounds: int) -> float:
-        function, key = look_up, "new-checkout-flow"
+        function, key = look_up, wanted
         begin = time.process_time()
         for _ in range(rounds):
             function(key)
@@ -262,7 +267,6 @@ def _measure_apart(count: int, seed: int) -> LargeTiming:
     """Measure a large bundle in a process of its own: memory that was freed before and is used again would not show."""
     import json
     import subprocess
-    import sys
     import tempfile
     from pathlib import Path
 
