@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from flagctl.experiments import bayes, boundaries, multiplicity, power, quantiles, sequential, srm, views
-from flagctl.experiments.data import MetricData
+from flagctl.experiments.data import ArmMetric, MetricData, Moments
 from flagctl.experiments.estimates import Reduced
 from flagctl.experiments.fixed import proportions, welch
 from flagctl.experiments.reduce import reduce_arms
@@ -196,3 +196,55 @@ def test_sequential_bayes_factors_of_the_test_vectors_of_ssrm():
         counts = {variant: counts[variant] + n for variant, n in zip("abc", day, strict=True)}
         found = srm.log_bayes_factor(counts, {"a": 0.4, "b": 0.4, "c": 0.2}, dict.fromkeys("abc", 1.0))
         assert found == pytest.approx(one - other, abs=1e-9)
+
+
+# Thirteen trials of a vaccine, Colditz et al. (1994), JAMA 271: cases and others who were vaccinated, then of the controls.
+TRIALS = (
+    (4, 119, 11, 128),
+    (6, 300, 29, 274),
+    (3, 228, 11, 209),
+    (62, 13536, 248, 12619),
+    (33, 5036, 47, 5761),
+    (180, 1361, 372, 1079),
+    (8, 2537, 10, 619),
+    (505, 87886, 499, 87892),
+    (29, 7470, 45, 7232),
+    (17, 1699, 65, 1600),
+    (186, 50448, 141, 27197),
+    (5, 2493, 3, 2338),
+    (27, 16886, 29, 17825),
+)
+
+
+def test_relative_effects_of_thirteen_trials():
+    # Viechtbauer (2010), Journal of Statistical Software 36(3), section 3.1: logarithms of relative risks and their variances.
+    logarithms = (-0.8893, -1.5854, -1.3481, -1.4416, -0.2175, -0.7861, -1.6209, 0.0120, -0.4694, -1.3713, -0.3394)
+    variances = (0.3256, 0.1946, 0.4154, 0.0200, 0.0512, 0.0069, 0.2230, 0.0040, 0.0564, 0.0730, 0.0124)
+    z = stats.norm.ppf(0.975)
+    for (a, b, c, d), middle, variance in zip(
+        TRIALS, (*logarithms, 0.4459, -0.0173), (*variances, 0.5325, 0.0714), strict=True
+    ):
+        found = proportions(share("control", c, c + d), share("vaccine", a, a + b), alpha=0.05)
+        low, high = math.log1p(found.relative_low), math.log1p(found.relative_high)
+        assert (low + high) / 2 == pytest.approx(middle, abs=5e-5)
+        assert ((high - low) / 2 / z) ** 2 == pytest.approx(variance, abs=5e-5)
+
+
+def test_effects_differ_between_thirteen_trials():
+    # The same paper: Q = 152.2330 with 12 degrees of freedom.
+    parts = {}
+    for number, (a, b, c, d) in enumerate(TRIALS):
+        variance = 1 / a - 1 / (a + b) + 1 / c - 1 / (c + d)
+        # Half of the variance on each side; so many units that t is normal.
+        n = 10**9
+        covariances = {("value", "value"): n * variance / 2}
+        sides = {"control": 0.0, "vaccine": math.log(a / (a + b) / (c / (c + d)))}
+        parts[str(number)] = MetricData(
+            key="m",
+            arms=tuple(
+                ArmMetric(variant=side, moments=Moments(n=n, means={"value": mean}, covariances=covariances))
+                for side, mean in sides.items()
+            ),
+        )
+    _, (found,) = views.parts({"trial": parts}, control="control", alpha=0.05)
+    assert stats.chi2.isf(found.p_value, 12) == pytest.approx(152.2330, abs=5e-4)
