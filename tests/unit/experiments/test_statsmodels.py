@@ -198,3 +198,21 @@ def test_differences_between_parts_and_trends_over_ages(seed):
     (trend,) = views.novelty([(i, one) for i, one in enumerate(parts.values())], control="a", alpha=0.05)
     fit = sm.WLS(effects, sm.add_constant(np.arange(4.0)), weights=1 / errors**2).fit(cov_type="fixed scale")
     assert (trend.slope, trend.p_value) == pytest.approx((fit.params[1], fit.pvalues[1]), rel=1e-6)
+
+
+@few
+@given(seed=seeds)
+def test_an_interaction_is_that_of_a_regression_with_both_variants(seed):
+    rng = np.random.default_rng(seed)
+    sizes = {pair: int(rng.integers(20, 300)) for pair in (("a", "a"), ("a", "b"), ("b", "a"), ("b", "b"))}
+    values = {pair: rng.normal(rng.normal(), rng.uniform(1, 3), n) for pair, n in sizes.items()}
+    cells = {
+        pair: Reduced(n=len(one), mean=float(one.mean()), variance=float(one.var(ddof=1)))
+        for pair, one in values.items()
+    }
+    ((_, _, p),) = views.interaction(cells, controls=("a", "a"))
+    first = np.repeat([pair[0] == "b" for pair in sizes], list(sizes.values())).astype(float)
+    second = np.repeat([pair[1] == "b" for pair in sizes], list(sizes.values())).astype(float)
+    design = sm.add_constant(np.column_stack([first, second, first * second]))
+    fit = sm.OLS(np.concatenate(list(values.values())), design).fit(cov_type="HC2")
+    assert p == pytest.approx(fit.pvalues[3], rel=1e-6, abs=1e-12)
