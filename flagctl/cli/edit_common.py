@@ -83,7 +83,7 @@ def apply_options(context: typer.Context) -> ApplyOptions:
 
 
 def run(
-    context: typer.Context, work: Callable[[Draft, bool], None], *, copy_down: bool = False, quiet: bool = False
+    context: typer.Context, work: Callable[[Draft, bool], object], *, copy_down: bool = False, quiet: bool = False
 ) -> None:
     """Let `work` edit a draft, write it as the options say, and show what became of it; with `quiet` not as JSON.
 
@@ -111,5 +111,5 @@ def run(
         session.console.note(f"note: {note}")
     for found in result.plan.warnings():
         session.console.warning(f"{found.path}: {found.message} [{found.code}]")
-    if result.written and result.commit is None:
+    if result.written and result.commit is None and not options.commit:
         session.console.hint("flagctl diff shows all that is not committed; --commit makes a commit at once")

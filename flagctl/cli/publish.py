@@ -210,6 +210,23 @@ def status(
         raise typer.Exit(worst)
 
 
+def check_ready(session: Session, env: str, *, yes: bool, key: list[str] | None, overrides: "TargetOverrides") -> None:
+    """Go on only if nothing on this side stands in the way of publishing what is committed.
+
+    Raises:
+        FlagctlError: As `publish` does: the environment is protected, a key, the remote or the root of trust is missing.
+    """
+    from flagctl.ops.publishing import check_may_publish, find_origin, find_signers
+    from flagctl.ops.target import open_target
+
+    _, repository = _repository(session, None, env)
+    environment = repository.config.environments[env]
+    confirmed = yes or _confirmed(session, environment)
+    check_may_publish(environment, find_origin(session.root), confirmed=confirmed, allow_dirty=False)
+    find_signers(session.root, env, key or ())
+    open_target(session.root, repository.config, env, overrides)
+
+
 def _repository(session: Session, revision: str | None, env: str) -> "tuple[LoadedRepository, Repository]":
     """Return the flags to publish; a mistyped environment is reported before anything else."""
     from flagctl.ops.loading import check_environment, load, readable

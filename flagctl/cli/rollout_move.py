@@ -12,7 +12,6 @@ from flagctl.cli.publish import EndpointUrl, Keys, Region, Remote, Trust, Yes  #
 from flagctl.cli.session import session_of
 
 if TYPE_CHECKING:
-    from flagctl.ops.edit import Draft
     from flagctl.ops.rollout_move import Which
 
 COMMAND_CLASS = EditCommand
@@ -102,30 +101,36 @@ def flip(
     trust: Trust = None,
 ) -> None:
     """Make the other of two colours active in one environment; once more flips back."""
-    from flagctl.cli.publish import publish
-    from flagctl.errors import UsageError
+    from flagctl.cli.publish import check_ready, publish
+    from flagctl.errors import FlagctlError, UsageError
     from flagctl.ops.rollout_move import flip as work
+    from flagctl.ops.target import TargetOverrides
 
+    session = session_of(context)
     given = context.meta.get("flagctl.edit", {})
     if at_once and given.get("branch"):
         raise UsageError("--now publishes what is checked out, and --branch commits elsewhere", hint="leave one out")
+    if at_once and not given.get("dry_run"):
+        # Before anything is written: whoever repeats the command after a refusal must not flip back by it.
+        overrides = TargetOverrides(url=remote, endpoint_url=endpoint_url, region=region, trust=trust)
+        check_ready(session, env, yes=yes, key=signing_key, overrides=overrides)
     if at_once:
         given["commit"] = True
-    published: list[str] = []
-
-    def edit(draft: Draft, _: bool) -> None:
-        published.append(work(draft, key, env, to=to)[1])
-
-    run(context, edit, quiet=at_once and not given.get("dry_run"))
-    if at_once and not given.get("dry_run"):
+    run(context, lambda draft, _: work(draft, key, env, to=to), quiet=at_once and not given.get("dry_run"))
+    if not at_once or given.get("dry_run"):
+        return
+    try:
         publish(
             context,
             env,
-            yes=yes,
+            yes=True,
             key=signing_key,
             remote=remote,
             endpoint_url=endpoint_url,
             region=region,
             trust=trust,
         )
-        session_of(context).console.hint(f"to flip back: flagctl flip {key} --env {env} --now")
+    except FlagctlError:
+        session.console.warning(f"the flip is committed, but not published: flagctl publish {env} --yes")
+        raise
+    session.console.hint(f"to flip back: flagctl flip {key} --env {env} --now{' --yes' if yes else ''}")

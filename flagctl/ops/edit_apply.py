@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _AUTHOR: Final = re.compile(r"[^<>\n]+ <[^<>\n]*>\Z")
 MAX_PATH: Final = 4096
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +71,14 @@ def apply_plan(root: Path, plan: EditPlan, options: ApplyOptions, *, base: str |
             return EditResult(root=root, plan=plan, written=True, commit=commit, branch=options.branch)
         require_unmoved(root, plan.files)
         made = None
+        note = _already_changed(root, plan) if options.commit else None
         with _Writing(root, plan.files):
             if options.commit:
                 made = _commit(root, plan, message, options.author)
+    if options.commit and made is None:
+        note = "the files are as in the last commit again, so there was nothing to commit"
+    if note is not None:
+        plan = replace(plan, notes=(*plan.notes, note))
     return EditResult(root=root, plan=plan, written=True, commit=made)
 
 
@@ -194,11 +200,27 @@ def _umask() -> int:
     return current
 
 
-def _commit(root: Path, plan: EditPlan, message: str, author: str | None) -> str:
+def _already_changed(root: Path, plan: EditPlan) -> str | None:
+    """Say which files have changes besides the edit's, which a commit of whole files takes along."""
     from flagctl.vcs import GitRepository
-    from flagctl.vcs.commits import CommitText, commit_files
+    from flagctl.vcs.commits import uncommitted
 
-    return commit_files(GitRepository(root), [file.path for file in plan.files], CommitText(message, author))
+    dirty = sorted(uncommitted(GitRepository(root), [file.path for file in plan.files if file.before is not None]))
+    if not dirty:
+        return None
+    shown = ", ".join(dirty[:_SHOWN]) + (f" and {len(dirty) - _SHOWN} more" if len(dirty) > _SHOWN else "")
+    return f"the commit takes along what was changed before and not committed in {shown}"
+
+
+def _commit(root: Path, plan: EditPlan, message: str, author: str | None) -> str | None:
+    """Commit the plan's files; None if they are as in the last commit again."""
+    from flagctl.vcs import GitRepository
+    from flagctl.vcs.commits import CommitText, commit_files, uncommitted
+
+    repository, paths = GitRepository(root), [file.path for file in plan.files]
+    if not uncommitted(repository, paths):
+        return None
+    return commit_files(repository, paths, CommitText(message, author))
 
 
 def _commit_elsewhere(root: Path, plan: EditPlan, options: ApplyOptions, message: str, base: str | None) -> str:

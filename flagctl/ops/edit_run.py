@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flagctl.ops.edit_model import EditResult
 
 
-def run_edit(root: Path, now_ms: int, options: ApplyOptions, work: Callable[[Draft], None]) -> EditResult:
+def run_edit(root: Path, now_ms: int, options: ApplyOptions, work: Callable[[Draft], object]) -> EditResult:
     """Read the repository, let `work` edit a draft, and write it.
 
     Args:

@@ -55,6 +55,15 @@ def commit_files(repository: GitRepository, paths: Iterable[str], text: CommitTe
     return head
 
 
+def uncommitted(repository: GitRepository, paths: Iterable[str]) -> frozenset[str]:
+    """Return those of the paths that are not as in the last commit: changed, new or removed."""
+    named = [repository.prefix + path for path in paths]
+    asked = ("--literal-pathspecs", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--")
+    output = run_git(repository.work_tree, *asked, *named)
+    lines = output.decode("utf-8", "surrogateescape").split("\0")
+    return frozenset(line[3:].removeprefix(repository.prefix) for line in lines if line)
+
+
 def branch_tip(repository: GitRepository, branch: str) -> str | None:
     """Return the commit a local branch is at, or None if there is none of that name.
 

@@ -103,6 +103,42 @@ def test_a_flip_that_is_published_at_once_reaches_a_running_application_and_back
     )
 
 
+def test_a_flip_that_may_not_be_published_is_not_committed_so_that_repeating_it_does_not_flip_back(
+    cli: Any, live: Path
+) -> None:
+    cli("publish", "production", "--yes")
+    before = git(live, "rev-parse", "HEAD")
+    flip = ("flip", "cluster", "--env", "production", "--now")
+    assert "'production' is protected" in cli(*flip, exit_code=6).stderr
+    assert "no key file" in cli(*flip, "--yes", "--key", "lost.key", exit_code=2).stderr
+    assert (git(live, "rev-parse", "HEAD"), git(live, "status", "--porcelain")) == (before, "")
+    assert "flip cluster --env production --now --yes" in cli(*flip, "--yes").stderr
+    assert cli.json("eval", "cluster", "--env", "production")["value"] == "g.example"
+
+
+def test_a_flip_that_is_committed_and_can_not_be_published_says_how_it_can_be_later(
+    cli: Any, live: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    cli("keys", "generate", str(other / "publish.key"))
+    flip = ("flip", "cluster", "--env", "development", "--now", "--key", str(other / "publish.key"))
+    assert "committed, but not published: flagctl publish development --yes" in cli(*flip, exit_code=2).stderr
+
+
+def test_a_commit_says_what_else_it_takes_along_and_when_there_is_nothing_left_to_commit(cli: Any, live: Path) -> None:
+    flip = ("flip", "cluster", "--env", "staging")
+    cli(*flip, "--commit")
+    cli(*flip)
+    undone = cli(*flip, "--commit")
+    assert "nothing to commit" in undone.stderr
+    assert "--commit makes a commit" not in undone.stderr
+    assert git(live, "status", "--porcelain") == ""
+    cli(*flip)
+    took = cli("add-target", "cluster", "tester-2", "--variant", "green", "--commit")
+    assert "takes along what was changed before and not committed in flags/cluster.yaml" in took.stderr
+    assert git(live, "status", "--porcelain") == ""
+
+
 def test_a_flip_is_an_ordinary_edit_otherwise(cli: Any, live: Path) -> None:
     data = cli.json("flip", "cluster", "--env", "staging", "--dry-run")
     obeys("edit", data)
