@@ -19,7 +19,7 @@ _VARIABLE = "FLAGCTL_EVENTS"
 _EVENTS_HELP = "Folder or s3:// location that sinks write to."
 _AS_OF_HELP = "Count events up to here [default: now]."
 _ENV_HELP = "Count events of this environment only."
-_MEMORY_HELP = "DuckDB's limit, such as 4GB; the rest goes to disk."
+_MEMORY_HELP = "DuckDB's limit; the rest goes to disk [default: 2.5GB, or half of what there is]."
 _ENDPOINT_HELP = "Address of an S3-compatible store."
 _REGION_HELP = "Region of the store."
 

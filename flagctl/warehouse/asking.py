@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.warehouse import memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +50,13 @@ def ask(path: Path, sql: str, limit: int) -> Answer:
         raise NothingMatchedError(f"there is no warehouse {path}", hint="flagctl warehouse load makes one")
     connection = None
     try:
-        connection = duckdb.connect(
-            str(path), read_only=True, config={"enable_external_access": "false", "lock_configuration": "true"}
-        )
-        found = connection.execute(sql)
-        described = found.description or []
-        rows = found.fetchmany(limit + 1) if described else []
+        connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
+        memory.bound(connection, None)
+        connection.execute("SET lock_configuration = true")
+        with memory.explained():
+            found = connection.execute(sql)
+            described = found.description or []
+            rows = found.fetchmany(limit + 1) if described else []
     except duckdb.Error as error:
         message = str(error).strip().splitlines()
         raise UsageError(

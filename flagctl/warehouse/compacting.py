@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
-from flagctl.warehouse import usable
+from flagctl.warehouse import memory, usable
 from flagctl.warehouse.duck import DuckEngine
 from flagctl.warehouse.listing import SOURCES
 from flagctl.warehouse.writing import arrow_schema
@@ -94,7 +94,7 @@ def _pack(listing: Listing, place: tuple[str, str, Path], keep: bool, memory_lim
     good: list[EventFile] = []
     left: list[EventFile] = []
     for file in listing.files:
-        (good if _is_whole(kind, file, listing) else left).append(file)
+        (good if _is_whole(kind, replace(listing, files=(file,)), memory_limit) else left).append(file)
     nothing = Compacted(
         kind=kind,
         day=day,
@@ -136,10 +136,11 @@ def _pack(listing: Listing, place: tuple[str, str, Path], keep: bool, memory_lim
     )
 
 
-def _is_whole(kind: str, file: EventFile, listing: Listing) -> bool:
-    engine = DuckEngine(columns=usable.WHOLE)
+def _is_whole(kind: str, listing: Listing, memory_limit: str | None) -> bool:
+    """Return whether every line of a listing's files can be used."""
+    engine = DuckEngine(memory_limit=memory_limit, columns=usable.WHOLE)
     try:
-        engine.load(replace(listing, files=(file,), unreadable=()), (kind,))
+        engine.load(replace(listing, unreadable=()), (kind,))
         return not any(one.code in {"unusable-rows", "unreadable-files"} for one in engine.findings)
     finally:
         engine.close()
@@ -150,6 +151,7 @@ def _query(kind: str) -> str:
     return f"SELECT {names} FROM {kind}"  # noqa: S608
 
 
+@memory.explained()
 def _write(engine: DuckEngine, kind: str, folder: Path, files: list[EventFile]) -> Path:
     """Write the events in the order of their instants to a hidden file."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import
@@ -171,6 +173,7 @@ def _write(engine: DuckEngine, kind: str, folder: Path, files: list[EventFile]) 
     return target
 
 
+@memory.explained()
 def _verify(engine: DuckEngine, kind: str, target: Path) -> None:
     """Compare what was written, row by row, with what was read.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.events import COLUMNS, EVENT_FORMAT_VERSION
-from flagctl.warehouse import usable
+from flagctl.warehouse import memory, usable
 from flagctl.warehouse.tables import TABLES, create_statement
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
     except BaseException as error:
         with contextlib.suppress(Exception):
             connection.execute("ROLLBACK")
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, UsageError):
             raise UsageError(f"the warehouse cannot be written: {str(error).splitlines()[0]}") from error
         raise
     return found
@@ -166,6 +166,7 @@ def _digest(path: str, filesystem: Any) -> str:
     return digest.hexdigest()
 
 
+@memory.explained()
 def _add(engine: Any, kind: str, files: list[EventFile]) -> KindLoad:
     connection = engine.connection
     if not files:

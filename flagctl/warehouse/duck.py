@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
-from flagctl.warehouse import usable
+from flagctl.warehouse import memory, usable
 from flagctl.warehouse.database import attach
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flagctl.warehouse.listing import EventFile, Listing
 
 _STORE = "arrowstore"
-_SORTED_AT_ONCE = 120_000_000
+_SORTED_AT_ONCE = 80_000_000
 """Rows whose hashes, eight bytes each, are sorted in memory; more are compared by DuckDB, which spills."""
 _BATCH = 1_000_000
 """Rows that are taken over at once."""
@@ -30,7 +30,7 @@ class DuckEngine:
 
     Args:
         database: A file, or ``:memory:``.
-        memory_limit: Such as ``4GB``; beyond it intermediate results go to a temporary folder.
+        memory_limit: Such as ``4GB``; beyond it intermediate results go to a temporary folder. None for what suits the machine.
         threads: Number of threads, None for all cores.
         columns: Which columns of each kind are read.
         trusting: Whether footers of Parquet files are believed about which columns have a value in every row. A file with a
@@ -51,8 +51,8 @@ class DuckEngine:
         import ibis  # noqa: PLC0415 - slow to import
 
         options: dict[str, Any] = {}
-        if memory_limit is not None:
-            options["memory_limit"] = memory_limit
+        if database == ":memory:":
+            options["temp_directory"] = memory.spill_folder()
         if threads is not None:
             options["threads"] = threads
         try:
@@ -60,6 +60,11 @@ class DuckEngine:
         except Exception as error:
             raise UsageError(f"DuckDB cannot open {database}: {str(error).splitlines()[0]}") from error
         self.connection: Any = self.backend.con
+        try:
+            memory.bound(self.connection, memory_limit)
+        except BaseException:
+            self.close()
+            raise
         # An instant without a zone is in UTC, wherever this runs.
         self.connection.execute("SET TimeZone = 'UTC'")
         # Nothing here depends on the order of rows in files, and keeping it costs time and memory.
@@ -79,12 +84,14 @@ class DuckEngine:
         """Return a table as an Ibis expression."""
         return self.backend.table(name)
 
+    @memory.explained()
     def materialise(self, name: str, expression: Any) -> Any:
         """Compute a table once and return it as an Ibis expression."""
         # Not `create_table`: what Ibis 12 sends before it, DuckDB 2.0 does not parse.
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {self.backend.compile(expression)}")
         return self.backend.table(name)
 
+    @memory.explained()
     def numbered(self, name: str, expression: Any) -> Any:
         """Compute a table of one row for each ``unit_id`` once, with a column ``unit`` that stands for it: the row's number."""
         self.materialise(f"{name}_rows", expression)
@@ -93,6 +100,7 @@ class DuckEngine:
         )
         return self.backend.table(name)
 
+    @memory.explained()
     def rows(self, expression: Any) -> list[dict[str, Any]]:
         """Return the rows of a small result."""
         # Not Ibis's own way, which imports pandas.
@@ -100,11 +108,13 @@ class DuckEngine:
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
+    @memory.explained()
     def arrays(self, expression: Any) -> dict[str, Any]:
         """Return the columns of a result that may be long, each as an array of numbers."""
         table = expression.to_pyarrow()
         return {name: table.column(name).to_numpy() for name in table.column_names}
 
+    @memory.explained()
     def load(self, listing: Listing, kinds: tuple[str, ...] = EXPERIMENT_KINDS) -> None:
         """Make a table of each kind of events, and ``events`` of conversions and measurements.
 
@@ -125,6 +135,7 @@ class DuckEngine:
             SELECT ts, event_id, environment, unit_type, unit_id, name AS event, value, attrs FROM measurements
             WHERE unit_id IS NOT NULL""")
 
+    @memory.explained()
     def _load(self, kind: str, listing: Listing) -> None:
         parts = []
         if lines := listing.of(kind, parquet=False):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
+from flagctl.warehouse import memory
 from flagctl.warehouse.tables import FLAG_EVALUATIONS, TABLES, Table, create_statement
 
 if TYPE_CHECKING:
@@ -189,9 +190,10 @@ def _postgres(url: str) -> Iterator[Any]:
 
 def evaluation_batches(engine: DuckEngine) -> Iterator[list[dict[str, Any]]]:
     """Yield rows of ``flag_evaluations`` from the evaluations that an engine has read; those without an id are left out."""
-    found = engine.connection.execute(
-        "SELECT event_id, flag, environment, unit_id, variant, CASE WHEN json_valid(value) THEN value END,"
-        " reason, ts, CASE WHEN json_valid(context) THEN context END FROM evaluations WHERE event_id IS NOT NULL"
-    )
+    with memory.explained():
+        found = engine.connection.execute(
+            "SELECT event_id, flag, environment, unit_id, variant, CASE WHEN json_valid(value) THEN value END,"
+            " reason, ts, CASE WHEN json_valid(context) THEN context END FROM evaluations WHERE event_id IS NOT NULL"
+        )
     while rows := found.fetchmany(_BATCH):
         yield [dict(zip(FLAG_EVALUATIONS.columns, row, strict=True)) for row in rows]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flagctl.errors import UsageError
 from flagctl.warehouse import usable
 from flagctl.warehouse.copies import Copies
+from flagctl.warehouse.memory import bytes_of
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def _session(master: str | None, memory_limit: str | None) -> Any:
     if master is None or master.startswith("local"):
         options |= _LOCAL
     if memory_limit is not None:
-        options["spark.driver.memory"] = memory_limit.lower().removesuffix("b").removesuffix("i").replace(" ", "")
+        options["spark.driver.memory"] = f"{max(1, bytes_of(memory_limit) >> 20)}m"
     conf = SparkConf(loadDefaults=False).setAppName("flagctl")
     if master is not None:
         conf.setMaster(master)
