@@ -132,7 +132,8 @@ def configured_source(
     if trust_path is None:
         raise UsageError(
             f"the remote of '{environment}' names no root of trust",
-            hint="make one with flagctl trust init, then add to flagctl.yaml: remote: {trust: trust.json}",
+            hint="give the one your applications ship: --trust FILE, or in flagctl.yaml remote: {trust: trust.json}; "
+            "only a first set-up makes one: flagctl trust init",
         )
     trust = read_trust_file(trust_path)
     if trust.project != config.project:
@@ -204,6 +205,8 @@ def read_trust_file(path: Path) -> TrustRoot:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"the root of trust {path} cannot be read: {error.strerror}", hint="make one: flagctl trust init"
+            f"the root of trust {path} cannot be read: {error.strerror}",
+            hint="it is the file in --trust, else the one that the remote in flagctl.yaml names: the one your applications "
+            "ship; only a first set-up makes one: flagctl trust init",
         ) from error
     return read_trust(data)

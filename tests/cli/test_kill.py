@@ -176,3 +176,10 @@ def test_without_its_key_a_kill_says_where_it_looks_for_one_before_it_speaks_of_
     (line,) = [line for line in cli(*KILL, *given, exit_code=2).stderr.splitlines() if line.startswith("hint")]
     places = ["--key", "FLAGCTL_KILL_KEY", "kill-development.key", "kill.key", "first set-up", "keys generate"]
     assert [line.index(place) for place in places] == sorted(line.index(place) for place in places)
+
+
+def test_without_its_root_of_trust_a_kill_says_which_one_it_means_before_it_speaks_of_a_new_one(cli, live) -> None:
+    (live / "trust.json").unlink()
+    (line,) = [line for line in cli(*KILL, exit_code=2).stderr.splitlines() if line.startswith("hint")]
+    places = ["--trust", "flagctl.yaml", "first set-up", "trust init"]
+    assert [line.index(place) for place in places] == sorted(line.index(place) for place in places)
