@@ -97,6 +97,15 @@ ESSENTIAL: Final = frozenset(
 )
 """Codes that stand for flags that have no meaning. The compiler relies on their absence: they can't be ignored."""
 
+LOCAL: Final = frozenset(
+    {
+        *("EXP102", "NAM102", "NAM103", "NAM104", "REF101", "REF102", "REF103", "REF104", "REF105", "REF106"),
+        *("ROL101", "ROL102", "ROL106", "ROL107", "ROL108", "TGT103", "TYP101", "TYP102", "TYP103", "TYP104"),
+        *("TYP105", "TYP106", "TYP107", "TYP108", "TYP109", "TYP110", "TYP111", "TYP112"),
+    }
+)
+"""Codes whose findings stand whatever else is wrong in the file: they look at one part of it and at what it names."""
+
 
 class RuleModule(Protocol):
     """What a module of `flagctl.lint.rules` holds."""

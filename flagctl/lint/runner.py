@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flagctl.diagnostics import Diagnostic, Related, Severity
@@ -10,7 +10,7 @@ from flagctl.garbage import without_garbage_collection
 from flagctl.lint.context import LintContext
 from flagctl.lint.edits import span_of
 from flagctl.lint.policy import LintOptions, Policy
-from flagctl.lint.registry import SOURCE_PREFIXES, load_rules
+from flagctl.lint.registry import LOCAL, SOURCE_PREFIXES, load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,11 +68,15 @@ def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
     if repository is None:
         return LintResult(diagnostics=tuple(sorted(loaded.diagnostics, key=lambda found: found.sort_key)))
     context = LintContext(repository, documents=loaded.documents, tests=loaded.tests, now_ms=options.now_ms)
+    partial, broken = _with_fragments(context, loaded)
     rules = {code: rule for code, rule in load_rules().items() if code in policy.active}
     with without_garbage_collection():
         found = [*loaded.diagnostics]
         for code, rule in rules.items():
-            if not code.startswith(_LAST):
+            if code in LOCAL and broken:
+                found.extend(one for one in _run(rule, context, policy) if one.path not in broken)
+                found.extend(one for one in _run(rule, partial, policy) if one.path in broken)
+            elif not code.startswith(_LAST):
                 found.extend(_run(rule, context, policy))
         found = [one for one in found if one.code in policy.active or one.code.startswith(SOURCE_PREFIXES)]
         kept: list[Diagnostic] = []
@@ -80,10 +84,28 @@ def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
         for diagnostic in found:
             (suppressed if context.suppressions.silences(diagnostic) else kept).append(diagnostic)
         context.suppressions.checked = frozenset(rules)
+        context.suppressions.unread = frozenset(one.path for one in loaded.diagnostics)
         for code, rule in rules.items():
             if code.startswith(_LAST):
                 kept.extend(_run(rule, context, policy))
     return LintResult(diagnostics=_sorted(kept), suppressed=_sorted(suppressed))
+
+
+def _with_fragments(context: LintContext, loaded: LoadedRepository) -> tuple[LintContext, frozenset[str]]:
+    """Return the context in which broken documents are there in fragments, and the paths of these."""
+    repository = context.repository
+    groups: dict[str, dict[str, Any]] = {"flag": dict(repository.flags), "segment": dict(repository.segments)}
+    paths = set()
+    for (kind, key), fragment in loaded.fragments.items():
+        built = groups[kind].get(key)
+        if built is None or built.path == fragment.path:
+            groups[kind][key] = fragment
+            paths.add(fragment.path)
+    if not paths:
+        return context, frozenset()
+    whole = replace(repository, flags=groups["flag"], segments=groups["segment"])
+    partial = LintContext(whole, documents=context.documents, tests=(), now_ms=context.now_ms)
+    return partial, frozenset(paths)
 
 
 def _run(rule: RuleModule, context: LintContext, policy: Policy) -> Iterator[Diagnostic]:

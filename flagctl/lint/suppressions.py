@@ -68,6 +68,8 @@ class Suppressions:
         self._documents = documents
         self.checked: frozenset[str] = frozenset()
         """Codes whose rules were run: only these can turn out unused."""
+        self.unread: frozenset[str] = frozenset()
+        """Files that could be read in part only."""
 
     def __iter__(self) -> Iterator[Suppression]:
         for found in self._by_path.values():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flagctl.diagnostics import Diagnostic
+    from flagctl.model import Flag, Segment
     from flagctl.model.test_suite import TestSuite
     from flagctl.source.document import SourceDocument
 
@@ -30,6 +31,7 @@ class _Part(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     broken: frozenset[tuple[str, str]]
     tests: tuple[TestSuite, ...]
+    fragments: Mapping[tuple[str, str], Flag | Segment]
 
 
 class IncrementalLoader:
@@ -61,6 +63,7 @@ class IncrementalLoader:
             documents=whole.documents,
             tests=tuple(whole.tests),
             diagnostics=tuple(whole.diagnostics),
+            fragments=whole.fragments,
         )
 
     def _add(self, whole: _Loader, path: str, content: bytes) -> None:
@@ -71,6 +74,8 @@ class IncrementalLoader:
         whole.diagnostics.extend(part.diagnostics)
         whole.broken |= part.broken
         whole.tests.extend(part.tests)
+        for name, fragment in part.fragments.items():
+            whole.fragments.setdefault(name, fragment)
         if part.built is not None:
             whole.add(*part.built, part.document)
 
@@ -86,4 +91,5 @@ def _load_part(path: str, content: bytes) -> _Part:
         diagnostics=tuple(loader.diagnostics),
         broken=frozenset(loader.broken),
         tests=tuple(loader.tests),
+        fragments=loader.fragments,
     )

@@ -5,6 +5,7 @@ Everything here is a function of the files' bytes, so that a working tree, a git
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -56,12 +57,15 @@ class LoadedRepository:
         documents: Every file that was read, by path.
         tests: Test files, by path.
         diagnostics: Findings about syntax, shape and conversions, sorted.
+        fragments: By kind and key, flags and segments with errors without the smallest parts around these: for checks that
+            look at one part at a time, and for nothing else.
     """
 
     repository: Repository | None
     documents: Mapping[str, SourceDocument] = field(default_factory=dict)
     tests: tuple[TestSuite, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    fragments: Mapping[tuple[str, str], Flag | Segment] = field(default_factory=dict)
 
 
 def load_tree(files: Mapping[str, bytes]) -> LoadedRepository:
@@ -83,6 +87,7 @@ class _Loader:
         self.built: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self.broken: set[tuple[str, str]] = set()
         self.tests: list[TestSuite] = []
+        self.fragments: dict[tuple[str, str], Flag | Segment] = {}
 
     def load(self) -> LoadedRepository:
         config = self.config()
@@ -96,6 +101,7 @@ class _Loader:
             documents=self.documents,
             tests=tuple(self.tests),
             diagnostics=tuple(self.diagnostics),
+            fragments=self.fragments,
         )
 
     def repository(self, config: RepositoryConfig) -> Repository:
@@ -173,33 +179,51 @@ class _Loader:
         document = reading.document
         data = document.data or {}
         routes: list[Route] = list(reading.poisoned)
-        if not fast_validator(kind)(data):
+        right = fast_validator(kind)(data)
+        if not right:
             from flagctl.source.explain import explain  # noqa: PLC0415  jsonschema costs 76 ms, and most trees are right
 
             explanation = explain(document, kind, reading.poisoned)
             self.diagnostics.extend(explanation.diagnostics)
             data = explanation.data
             routes.extend(explanation.routes)
+        if reading.diagnostics or not right:
+            self.mark_broken(document)
+        found: list[Diagnostic] = []
+        if routes:
+            found = self.keep_fragment(kind, document, data, routes)
             if not prune(kind, data, routes):
+                self.report(found)
                 return None
-            self.mark_broken(document)
-        elif routes:
-            if not prune(kind, data, routes):
-                return None
-            self.mark_broken(document)
-        elif reading.diagnostics:
-            self.mark_broken(document)
         site = Site(document)
         built = _BUILDERS[kind](site, data)
         if not site.findings:
+            self.report(found)
             return built
-        self.diagnostics.extend(site.findings[:MOST_FINDINGS])
         self.mark_broken(document)
+        wrong = [finding.route for finding in site.findings]
+        self.report([*site.findings, *(found if routes else self.keep_fragment(kind, document, data, wrong))])
         if kind == "config":
             return built
-        if not prune(kind, data, [finding.route for finding in site.findings]):
+        if not prune(kind, data, wrong):
             return None
         return _BUILDERS[kind](Site(document), data)
+
+    def keep_fragment(
+        self, kind: str, document: SourceDocument, data: dict[str, Any], routes: list[Route]
+    ) -> list[Diagnostic]:
+        """Keep what is right of a document for further checks; return what conversions found wrong in it."""
+        from flagctl.source.fragments import build_fragment  # noqa: PLC0415  only when something is wrong
+
+        fragment, findings = build_fragment(kind, document, copy.deepcopy(data), routes)
+        if fragment is not None:
+            self.fragments.setdefault((kind, fragment.key), fragment)
+        return findings
+
+    def report(self, found: list[Diagnostic]) -> None:
+        """Report findings, each place once."""
+        each = {(finding.code, finding.route): finding for finding in found}
+        self.diagnostics.extend(list(each.values())[:MOST_FINDINGS])
 
     def mark_broken(self, document: SourceDocument) -> None:
         if document.kind in KINDS and document.key is not None:

@@ -44,6 +44,8 @@ def check(context: LintContext) -> Iterator[Finding]:
     """Yield a finding for each unused comment, or each unused code of one."""
     suppressions = context.suppressions
     for suppression in suppressions:
+        if suppression.path in suppressions.unread:  # what could not be read may be what is to be ignored
+            continue
         unused = [
             selector
             for selector, codes in (suppression.selectors or {}).items()

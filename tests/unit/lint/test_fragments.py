@@ -1,0 +1,143 @@
+"""A file is checked as far as it can be read: all problems in one pass, and none that are only echoes of others."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from flagctl.lint import LintOptions, lint
+from flagctl.lint.registry import LOCAL, load_rules
+from flagctl.resources import data_path
+from flagctl.source import load_tree, read_tree
+from flagctl.source.incremental import IncrementalLoader
+from tests.scale import scaled
+from tests.unit.lint.repositories import NOW_MS, files_of, lint_text, place
+
+MANY = """\
+kind: flag
+key: a
+owner: team-a
+type: boolean
+default: off
+rules:
+  - id: target
+    when:
+      - {attribute: email, operator: 5}
+      - {attribute: contry, operator: equals}
+      - {attribute: beta, operator: equals, value: "true"}
+      - {attribute: signed_up_at, operator: before, value: 2026-12-01}
+      - not: {any: [{attribute: ip, operator: in_network, value: 10.0.0.1/8}, {attribute: email, operator: in, value: []}]}
+      - {segment: nobody}
+      - {segment: nobody, attribute: email}
+    schedule: {from: 1, until: 2026-13-01T00:00:00Z}
+    percentage: 33.3333
+    serve: onn
+  - id: target
+    rollout: {on: 60, off: 30}
+    serve: on
+lifecycle: {temporary: yes, expires: 2026-02-30}
+environments:
+  production: {enabled: 5, rules: [{id: x, priority: many, serve: maybe}]}
+"""
+
+
+def test_all_problems_of_a_file_are_found_in_one_pass():
+    assert [f"{d.span.line}:{d.code}" for d in lint_text(MANY).diagnostics if d.span] == [
+        "7:NAM103",
+        "9:SCH104",
+        "10:SCH103",
+        "10:REF105",
+        "11:TYP110",
+        "12:TYP108",
+        "13:TYP109",
+        "13:SCH109",
+        "14:REF102",
+        "15:SCH107",
+        "16:SCH104",
+        "16:SCH111",
+        "17:SCH112",
+        "18:REF101",
+        "19:NAM102",
+        "19:NAM103",
+        "20:ROL101",
+        "21:SCH107",
+        "22:SCH104",
+        "22:SCH117",
+        "24:SCH104",
+        "24:SCH104",
+        "24:REF101",
+    ]
+
+
+def test_a_wrong_condition_of_a_segment_does_not_hide_the_others():
+    segment = """\
+kind: segment
+key: staff
+owner: team-a
+when:
+  - all:
+      - {attribute: email, operator: ends_with}
+      - {attribute: app_version, operator: semver_equal, value: x}
+  - {attribute: contry, operator: exists}
+"""
+    assert [place(d) for d in lint_text(segment).diagnostics] == [
+        "staff.yaml:6:9",
+        "staff.yaml:7:65",
+        "staff.yaml:8:17",
+    ]
+
+
+def test_nothing_is_said_about_a_flag_whose_variants_cannot_be_read():
+    flag = (
+        "kind: flag\nkey: a\nowner: w\ntype: boolean\nvariants: [on, off]\ndefault: on\nrules: [{id: r, serve: off}]\n"
+    )
+    assert [d.code for d in lint_text(flag).diagnostics] == ["SCH104"]
+    assert [
+        d.code for d in lint_text(flag.replace("boolean", "[]").replace("variants: [on, off]\n", "")).diagnostics
+    ] == ["SCH104"]
+
+
+def test_a_wrong_part_has_no_echoes():
+    files = read_tree(data_path("flags"))
+    options = LintOptions(now_ms=NOW_MS)
+    before = lint(load_tree(files), options).diagnostics
+    places = [
+        (path, match.span(1))
+        for path, data in files.items()
+        if not path.endswith(".test.yaml") and path != "flagctl.yaml"
+        for match in re.finditer(r"(?:operator|segment|percentage|serve|from|priority): ([^\s,{}\[]+)", data.decode())
+    ]
+    assert len(places) > 150
+    for path, (start, end) in random.Random(4).sample(places, scaled(25, len(places))):
+        text = files[path].decode()
+        broken = {**files, path: (text[:start] + "[[]]" + text[end:]).encode()}
+        found = [d for d in lint(load_tree(broken), options).diagnostics if d not in before]
+        assert {(d.path, d.span.line) for d in found if d.span} == {(path, text.count("\n", 0, start) + 1)}, text[:end]
+
+
+def test_a_suppression_in_a_file_that_is_read_in_part_is_not_called_unused():
+    flag = """\
+kind: flag
+key: a
+owner: team-a
+type: boolean
+default: off
+rules:
+  - id: r
+    # flagctl: ignore[TGT102] guests have no address, and are meant
+    when: [{attribute: email, operator: not_equals, value: x}, {attribute: seats, operator: equals}]
+    serve: on
+"""
+    assert [d.code for d in lint_text(flag).diagnostics] == ["SCH103"]
+
+
+def test_what_stays_loaded_has_the_same_findings():
+    files = files_of(MANY)
+    loader = IncrementalLoader()
+    options = LintOptions(now_ms=NOW_MS)
+    for _ in range(2):
+        assert lint(loader.load(files), options).diagnostics == lint(load_tree(files), options).diagnostics
+
+
+def test_rules_that_look_at_fragments_exist():
+    assert set(load_rules()) > LOCAL
