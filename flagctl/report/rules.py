@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flagctl.lint.suppressions import is_essential
 from flagctl.report.highlight import highlight_yaml
 from flagctl.report.style import Style, plain, wrap
 from flagctl.report.table import Column, render_table
@@ -50,9 +51,15 @@ def _rule(rule: RuleInfo, style: Style) -> str:
         wrap(plain(rule.why), style.width),
         f"{style.paint('Bad', 'red')}\n{_code(rule.bad, style)}",
         f"{style.paint('Good', 'green')}\n{_code(rule.good, style)}",
-        wrap(f"To allow it in one place: # flagctl: ignore[{rule.code}] reason", style.width),
+        wrap(_how_to_ignore(rule.code), style.width),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _how_to_ignore(code: str) -> str:
+    if is_essential(code):
+        return "It can't be ignored: no bundle is made of flags that have it."
+    return f"To allow it in one place: # flagctl: ignore[{code}] reason"
 
 
 def _code(text: str, style: Style) -> str:

@@ -221,9 +221,15 @@ def test_steps_of_the_json_trace_have_their_places(cli, example) -> None:
 def test_a_rule_is_explained_with_a_bad_and_a_good_example(cli) -> None:
     text = cli("rule", "REF102").stdout
     assert text.startswith("REF102 unknown-segment")
-    assert text.index("Bad") < text.index("Good") < text.index("# flagctl: ignore[REF102]")
+    assert text.index("Bad") < text.index("Good") < text.index("It can't be ignored")
     assert "REF101" in cli("rule", "ref").stdout
     assert cli("rule", "unknown-segment").stdout == text
     assert len(cli("rule", "--all").stdout.splitlines()) > 40
     assert "did you mean" in cli("rule", "REF1O2", exit_code=3).stderr
     assert "which code?" in cli("rule", exit_code=2).stderr
+
+
+def test_an_explanation_offers_a_comment_exactly_where_one_has_an_effect(cli) -> None:
+    assert "# flagctl: ignore[TGT102] reason" in cli("rule", "TGT102").stdout
+    for code in ("ROL101", "SYN104", "SCH105"):
+        assert "ignore[" not in cli("rule", code).stdout
