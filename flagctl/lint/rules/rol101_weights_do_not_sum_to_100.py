@@ -50,6 +50,6 @@ def check(context: LintContext) -> Iterator[Finding]:
             yield Finding(
                 place=Place(flag.path, rollout.route),
                 message=f"the weights sum to {percent(total)} instead of 100 %",
-                help=f"{percent(abs(FULL - total))} {'are missing' if total < FULL else 'are too much'}",
+                help=f"{percent(abs(FULL - total))} {'is missing' if total < FULL else 'is too much'}",
                 key=flag.key,
             )
