@@ -54,6 +54,8 @@ class StepView:
         due_ms: When its plan says so; None if that is not known yet.
         waits_for: ``approval``, ``guardrail``, ``start``, ``resume`` or None.
         state: ``done``, ``now``, ``next`` or ``later``.
+        after_ms: How long after the step before it is due, if that one's beginning is not known yet; else None.
+        hold: What this step itself waits for: ``approval``, ``guardrail`` or None.
     """
 
     label: str
@@ -62,6 +64,8 @@ class StepView:
     due_ms: int | None
     waits_for: str | None
     state: str
+    after_ms: int | None = None
+    hold: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -242,6 +246,8 @@ def _stepped(key: str, rule: Rule, strategy: Strategy, now_ms: int) -> RolloutVi
             else "later"
         )
         first_group = dated.position == 0 and strategy.kind is StrategyKind.CANARY
+        planned = strategy.steps[dated.position]
+        counts = dated.position > 0 and dated.begins_ms is None and dated.due_ms is None and planned.from_ms is None
         steps.append(
             StepView(
                 label="canary" if first_group else words.share(dated.thousandths),
@@ -250,6 +256,8 @@ def _stepped(key: str, rule: Rule, strategy: Strategy, now_ms: int) -> RolloutVi
                 due_ms=dated.due_ms,
                 waits_for=dated.waits_for,
                 state=place,
+                after_ms=planned.after_ms if counts else None,
+                hold=None if planned.hold is None else planned.hold.value,
             )
         )
     active = state not in {"aborted", "finished"}

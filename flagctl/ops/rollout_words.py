@@ -24,6 +24,9 @@ def step_when(step: StepView) -> str:
         return words.instant(step.begins_ms)
     if step.due_ms is not None:
         return f"{words.instant(step.due_ms)} at the earliest, {WAITS.get(step.waits_for or '', '')}"
+    if step.after_ms is not None:
+        own = f", {WAITS[step.hold]}" if step.hold is not None else ""
+        return f"{words.duration(step.after_ms)} after the step before{own}"
     return WAITS.get(step.waits_for or "", "not known yet")
 
 

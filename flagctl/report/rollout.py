@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _ROWS: Final = 5
 _COLUMNS: Final = 60
+_MARGIN: Final = 8
+_NARROWEST: Final = 24
+_WIDEST: Final = 100
 _COLOURS: Final = {"waiting": "yellow", "held": "yellow", "aborted": "red", "running": "green"}
 _MARKS: Final = {"done": "✓", "now": "▶", "next": " ", "later": " "}
 _TABLE: Final = (
@@ -66,7 +69,7 @@ def _one(view: RolloutView, now_ms: int, style: Style) -> str:
     following = next_change(view)
     if following and view.state not in {"aborted", "finished"}:
         lines += ["", f"  next: {following}"]
-    picture = curve(view, now_ms)
+    picture = curve(view, now_ms, _COLUMNS if style.width is None else style.width - _MARGIN)
     if picture:
         lines += ["", *(f"  {line}" for line in picture)]
     return "\n".join(lines)
@@ -77,30 +80,31 @@ def _step(step: StepView) -> str:
     return f"  {mark} {step.label:>8}  {step_when(step)}"
 
 
-def curve(view: RolloutView, now_ms: int) -> list[str]:
-    """Return lines of text that show the share over time; ``░`` is what is expected but waits, ``│`` is now."""
+def curve(view: RolloutView, now_ms: int, columns: int = _COLUMNS) -> list[str]:
+    """Return lines of text that show the share over time; ``░`` is what is expected but waits, ``┴`` is now."""
     window = window_of(view, now_ms)
     if window is None:
         return []
+    width = min(max(columns, _NARROWEST), _WIDEST)
     start, end = window
     span = end - start
     certain = certain_until(view)
-    rows = [[" "] * _COLUMNS for _ in range(_ROWS)]
-    for column in range(_COLUMNS):
-        at = start + span * (2 * column + 1) // (2 * _COLUMNS)
+    rows = [[" "] * width for _ in range(_ROWS)]
+    for column in range(width):
+        at = start + span * (2 * column + 1) // (2 * width)
         eighths = round(share_of(view, at) / 100_000 * _ROWS * 8)
         for row in range(_ROWS):
             part = min(max(eighths - row * 8, 0), 8)
             block = _BLOCKS[part]
             rows[_ROWS - 1 - row][column] = "░" if part and certain is not None and at >= certain else block
-    here = min(max(_COLUMNS * (now_ms - start) // span, 0), _COLUMNS - 1)
+    here = min(max(width * (now_ms - start) // span, 0), width - 1)
     labels = ["100 %" if row == 0 else "  0 %" if row == _ROWS - 1 else "     " for row in range(_ROWS)]
-    lines = [f"{label} {''.join(row)}" for label, row in zip(labels, rows, strict=True)]
-    axis = "─" * here + "┴" + "─" * (_COLUMNS - 1 - here)
+    lines = [f"{label} {''.join(row)}".rstrip() for label, row in zip(labels, rows, strict=True)]
+    axis = "─" * here + "┴" + "─" * (width - 1 - here)
     first, last = words.instant(start)[:10], words.instant(end)[:10]
-    middle = list(" " * (_COLUMNS - 20))
-    if 11 <= here <= _COLUMNS - 13:
-        middle[here - 11 : here - 8] = "now"
+    middle = list(" " * (width - len(first) - len(last)))
+    if len(first) < here <= width - len(last) - 3:
+        middle[here - len(first) - 1 : here - len(first) + 2] = "now"
     return [*lines, f"      {axis}", f"      {first}{''.join(middle)}{last}"]
 
 

@@ -17,6 +17,7 @@ from flagctl.events import Measurement, folder_of, to_json_line
 from tests.cli.conftest import git
 from tests.cli.test_experiment_results import obeys
 from tests.cli.test_publish import client
+from tests.simulators.rollouts import growing, guarded
 
 COLOURS = """\
 kind: flag
@@ -28,39 +29,19 @@ off: blue
 strategy: {blue_green: {active: blue}}
 targets: {green: [tester]}
 """
-GUARDED = """\
-kind: flag
-key: engine
-owner: web
-type: boolean
-default: off
-rules:
-  - id: grow
-    serve: on
-    strategy:
-      guarded:
-        start: 2026-01-01T09:00:00Z
-        guard:
-          metrics: [{metric: errors, margin: 10}]
-          on_failure: kill
-"""
-MEASURED = GUARDED.replace("[{metric: errors, margin: 10}]", "[{metric: page_ms, margin: 5}]").replace(
-    "guard:", "steps: [40, 100]\n        guard:"
-)
-WAITING = """\
-kind: flag
-key: search
-owner: web
-type: boolean
-default: off
-rules:
-  - id: ramp
-    serve: on
+BEGUN = "2026-01-01T09:00:00Z"
+GUARDED = guarded("{metrics: [{metric: errors, margin: 10}], on_failure: kill}", start=BEGUN)
+MEASURED = guarded("{metrics: [{metric: page_ms, margin: 5}], on_failure: kill}", start=BEGUN, steps="[40, 100]")
+WAITING = growing(
+    "search",
+    """\
     percentage:
       steps:
         - {from: 2026-01-01T09:00:00Z, percent: 20}
         - {after: 2d, percent: 100, hold_until: approval}
-"""
+    """,
+    rule="ramp",
+)
 
 
 @pytest.fixture

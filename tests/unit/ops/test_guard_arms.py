@@ -13,35 +13,18 @@ from flagctl.model.strategy import Guard, GuardMetric
 from flagctl.ops.guard_arms import Arms, StepArms, arms_of, expected_shares
 from flagctl.ops.guard_data import Arm, GuardData, GuardDataError, judge, parse_answer, proportion
 from flagctl.ops.loading import load, readable
+from tests.simulators.rollouts import growing, guarded
 
 START = (parse_instant("2026-12-01T09:00:00Z") or 0) // 1000
 HOUR = 3_600_000
 CONFIG = "version: 1\nproject: shop\nenvironments: {production: {}}\n"
-GUARDED = """\
-kind: flag
-key: engine
-owner: web
-type: boolean
-default: off
-rules:
-  - id: grow
-    serve: on
-    strategy:
-      guarded:
-        start: 2026-12-01T09:00:00Z
-        steps: [1, {percent: 5, released: 2026-12-01T15:00:00Z}, {percent: 60, released: 2026-12-01T21:00:00Z}, 100]
-        guard: {metrics: [{metric: errors}]}
-"""
-CANARY = """\
-kind: flag
-key: engine
-owner: web
-type: boolean
-default: off
-salt: motor
-rules:
-  - id: grow
-    serve: on
+GUARDED = guarded(
+    "{metrics: [{metric: errors}]}",
+    steps="[1, {percent: 5, released: 2026-12-01T15:00:00Z}, {percent: 60, released: 2026-12-01T21:00:00Z}, 100]",
+)
+CANARY = growing(
+    "engine",
+    """\
     bucket_by: account_id
     strategy:
       canary:
@@ -50,7 +33,8 @@ rules:
         bake: 6h
         steps: [{percent: 20, released: 2026-12-01T15:00:00Z}, 100]
         guard: {metrics: [{metric: errors}]}
-"""
+    """,
+).replace("rules:", "salt: motor\nrules:")
 
 
 def arms(folder: Path, text: str, hours: float) -> Arms | None:

@@ -29,66 +29,42 @@ from flagctl.ops.rollout import RolloutOptions, rollout_status, share_of
 from flagctl.ops.rollout_check import CheckOptions, CheckResult, act, check
 from flagctl.ops.rollout_move import Which, abort, advance, flip, hold, resume
 from flagctl.ops.rollout_picture import curve_svg
+from flagctl.ops.rollout_words import step_when
 from flagctl.ops.workspace import Workspace
-from flagctl.report.rollout import curve
+from flagctl.report.rollout import curve, render_rollouts
+from flagctl.report.style import Style
 from flagctl.source.editing import Delete, Set
+from tests.simulators.rollouts import growing, guarded
 
 DAY = 86_400_000
 WORD = "of-a-robot"
 START = (parse_instant("2026-12-01T09:00:00Z") or 0) // 1000
 
-GRADUAL = """\
-kind: flag
-key: search
-owner: web
-type: boolean
-default: off
-rules:
-  # people with new phones first
-  - id: ramp
-    serve: on
+GRADUAL = growing(
+    "search",
+    """\
     percentage:
       steps:
         - {from: 2026-12-01T09:00:00Z, percent: 5}   # a few
         - {after: 2d, percent: 25, hold_until: approval}
         - {after: 2d, percent: 100}   # everybody
-"""
-CANARY = """\
-kind: flag
-key: basket
-owner: web
-type: boolean
-default: off
-rules:
-  - id: hosts
-    serve: on
+    """,
+    rule="ramp",
+).replace("rules:\n", "rules:\n  # people with new phones first\n")
+CANARY = growing(
+    "basket",
+    """\
     strategy:
       canary:
         start: 2026-12-01T09:00:00Z
         group: {percent: 5, bucket_by: instance}
         bake: 1d
         steps: [10, 100]   # quick
-"""
-GUARDED = """\
-kind: flag
-key: engine
-owner: web
-type: boolean
-default: off
-rules:
-  - id: grow
-    serve: on
-    strategy:
-      guarded:
-        start: 2026-12-01T09:00:00Z
-        hold: 6h
-        guard:
-          metrics:
-            - metric: errors
-              margin: 10
-              prometheus: {events: 'bad{flag="{flag}"}[{window}]', units: "all[{window}]"}
-          max_age: 30m
-"""
+    """,
+    rule="hosts",
+)
+QUERIES = """{events: 'bad{flag="{flag}"}[{window}]', units: "all[{window}]"}"""
+GUARDED = guarded(f"{{metrics: [{{metric: errors, margin: 10, prometheus: {QUERIES}}}], max_age: 30m}}", hold="6h")
 COLOURS = """\
 kind: flag
 key: cluster
@@ -155,6 +131,28 @@ def test_the_curve_is_drawn_as_text_and_as_a_picture(root: Path) -> None:
     assert picture.endswith("</svg>\n")
     assert "<style>" in picture
     assert "legend" in curve_svg(view, START + 5 * DAY)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 160])
+def test_the_curve_fits_into_the_terminal(root: Path, columns: int) -> None:
+    status = rollout_status(RolloutOptions(root=root, now_ms=START + 5 * DAY, key="search"))
+    lines = render_rollouts(status, Style(width=columns)).splitlines()
+    axis = next(line for line in lines if "┴" in line)
+    assert len(axis) == min(columns, 108)
+    assert max(map(len, lines[lines.index(axis) - 5 :])) == len(axis)
+
+
+def test_a_step_whose_date_hangs_on_one_that_waits_says_how_long_after_it_it_begins(root: Path) -> None:
+    (view,) = rollout_status(RolloutOptions(root=root, now_ms=START + 5 * DAY, key="search")).rollouts
+    assert [step_when(step) for step in view.steps] == [
+        "2026-12-01T09:00:00Z",
+        "2026-12-03T09:00:00Z at the earliest, waits for approval",
+        "2d after the step before",
+    ]
+    waiting = GRADUAL.replace("percent: 100}", "percent: 100, hold_until: approval}")
+    (root / "search.yaml").write_text(waiting, encoding="utf-8")
+    (view,) = rollout_status(RolloutOptions(root=root, now_ms=START + 5 * DAY, key="search")).rollouts
+    assert step_when(view.steps[2]) == "2d after the step before, waits for approval"
 
 
 def test_all_flags_are_listed_but_those_that_are_done(root: Path) -> None:
@@ -418,7 +416,7 @@ def test_a_file_that_changed_meanwhile_is_not_touched(root: Path) -> None:
 
 @pytest.mark.parametrize(("setting", "action"), [("hold", "hold"), ("kill", "kill")])
 def test_a_guard_says_what_happens_when_it_breaks(root: Path, setting: str, action: str) -> None:
-    text = GUARDED.replace("max_age: 30m", f"max_age: 30m\n          on_failure: {setting}")
+    text = GUARDED.replace("max_age: 30m", f"max_age: 30m, on_failure: {setting}")
     (root / "engine.yaml").write_text(text, encoding="utf-8")
     result = act(checked(root, answer(260)), root, ApplyOptions())
     assert result.decisions[0].action == action
