@@ -92,8 +92,8 @@ def _cut(kind: str, data: dict[str, Any], route: Route) -> bool:
         _cut_conditions(data, "when", route[1:])
         return True
     if kind == "flag" and route[0] == "environments" and len(route) > 2:
-        environments: dict[Any, Any] = data["environments"]
-        if isinstance(environments.get(route[1]), dict):
+        environments = data.get("environments")
+        if isinstance(environments, dict) and isinstance(environments.get(route[1]), dict):
             _cut_part(environments[route[1]], route[2:])
         return True
     _cut_part(data, route)

@@ -97,6 +97,11 @@ def test_nothing_is_said_about_a_flag_whose_variants_cannot_be_read():
     ] == ["SCH104"]
 
 
+def test_errors_around_and_inside_of_a_part_are_told_together():
+    flag = "kind: flag\nkey: a\nowner: w\ntype: boolean\ndefault: off\nenvironments:\n  !t x:\n    rules: [{{a: b}: c, serve: [5]}]\n"
+    assert {d.code for d in lint_text(flag).diagnostics} == {"SYN112", "SYN120"}
+
+
 def test_a_wrong_part_has_no_echoes():
     files = read_tree(data_path("flags"))
     options = LintOptions(now_ms=NOW_MS)
