@@ -52,7 +52,7 @@ class StepView:
         percent: Share of the units from then on.
         begins_ms: When it began or will by itself; None if it waits.
         due_ms: When its plan says so; None if that is not known yet.
-        waits_for: ``approval``, ``guardrail``, ``start``, ``resume`` or None.
+        waits_for: ``approval``, ``guardrail``, ``start``, ``resume``, ``never`` after an abort, or None.
         state: ``done``, ``now``, ``next`` or ``later``.
         after_ms: How long after the step before it is due, if that one's beginning is not known yet; else None.
         hold: What this step itself waits for: ``approval``, ``guardrail`` or None.
@@ -247,15 +247,24 @@ def _stepped(key: str, rule: Rule, strategy: Strategy, now_ms: int) -> RolloutVi
         )
         first_group = dated.position == 0 and strategy.kind is StrategyKind.CANARY
         planned = strategy.steps[dated.position]
-        counts = dated.position > 0 and dated.begins_ms is None and dated.due_ms is None and planned.from_ms is None
+        never = state == "aborted" and not (
+            dated.begins_ms is not None and dated.begins_ms < (strategy.aborted_ms or 0)
+        )
+        counts = (
+            not never
+            and dated.position > 0
+            and dated.begins_ms is None
+            and dated.due_ms is None
+            and planned.from_ms is None
+        )
         steps.append(
             StepView(
                 label="canary" if first_group else words.share(dated.thousandths),
                 percent=dated.thousandths / 1000,
-                begins_ms=dated.begins_ms,
-                due_ms=dated.due_ms,
-                waits_for=dated.waits_for,
-                state=place,
+                begins_ms=None if never else dated.begins_ms,
+                due_ms=None if never else dated.due_ms,
+                waits_for="never" if never else dated.waits_for,
+                state="later" if never else place,
                 after_ms=planned.after_ms if counts else None,
                 hold=None if planned.hold is None else planned.hold.value,
             )

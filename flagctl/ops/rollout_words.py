@@ -14,6 +14,7 @@ WAITS: Final = {
     "guardrail": "waits for the guard",
     "start": "waits for its start",
     "resume": "waits: held",
+    "never": "no more: aborted",
 }
 """What a step waits for."""
 

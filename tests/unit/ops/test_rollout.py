@@ -155,6 +155,17 @@ def test_a_step_whose_date_hangs_on_one_that_waits_says_how_long_after_it_it_beg
     assert step_when(view.steps[2]) == "2d after the step before, waits for approval"
 
 
+def test_after_an_abort_no_step_is_promised_a_date(root: Path) -> None:
+    aborted = GRADUAL.replace(", hold_until: approval", "") + "      aborted: {at: 2026-12-04T09:00:00Z}\n"
+    (root / "search.yaml").write_text(aborted, encoding="utf-8")
+    (view,) = rollout_status(RolloutOptions(root=root, now_ms=START + 5 * DAY, key="search")).rollouts
+    assert [(step.state, step_when(step)) for step in view.steps] == [
+        ("done", "2026-12-01T09:00:00Z"),
+        ("done", "2026-12-03T09:00:00Z"),
+        ("later", "no more: aborted"),
+    ]
+
+
 def test_all_flags_are_listed_but_those_that_are_done(root: Path) -> None:
     keys = [view.key for view in rollout_status(RolloutOptions(root=root, now_ms=START)).rollouts]
     assert keys == ["basket", "engine", "search"]
