@@ -50,7 +50,7 @@ def render_tests_concise(result: TestResult, style: Style) -> str:
         head = style.paint("failed", "bold", "red")
         lines.append(f"{case.place}: {head} {one_line(case.name)} [{case.environment}] {wrong}{more}")
     if result.coverage is not None:
-        lines.append(_coverage_line(result.coverage))
+        lines += _coverage_lines(result.coverage)
     lines.append(summary_line(result, style))
     return "\n".join(lines)
 
@@ -66,6 +66,8 @@ def render_tests_github(result: TestResult, prefix: str) -> str:
         )
     if len(result.failed) > 10:
         lines.append(f"{len(result.failed) - 10} more; GitHub shows 10 of each kind. All: flagctl test")
+    if result.coverage is not None:
+        lines += _coverage_lines(result.coverage)
     lines.append(summary_line(result, Style()))
     return "\n".join(lines)
 
@@ -152,6 +154,17 @@ def _coverage(coverage: Coverage, style: Style) -> str:
         ]
         lines.append(render_table(columns, rows, style))
     return "\n".join(lines)
+
+
+def _coverage_lines(coverage: Coverage) -> list[str]:
+    """Return a line for each flag that tests do not reach all of, and one for all."""
+    lines = []
+    for flag in coverage.flags:
+        parts = ((flag.missed_rules, "rule"), (flag.missed_variants, "variant"))
+        missed = [f"{what}{'s' if len(names) > 1 else ''} {', '.join(names)}" for names, what in parts if names]
+        if missed:
+            lines.append(f"{flag.key}: no test reaches {'; '.join(missed)}")
+    return [*lines, _coverage_line(coverage)]
 
 
 def _coverage_line(coverage: Coverage) -> str:

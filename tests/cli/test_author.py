@@ -141,7 +141,9 @@ def test_tests_are_chosen_by_path_pattern_and_environment(cli, repo) -> None:
 
 def test_coverage_names_what_no_test_reaches(cli, repo) -> None:
     text = cli("test", "--coverage").stdout
-    assert "coverage" in text
+    line = "search-ranking: no test reaches rule new-apps; variants hybrid, neural"
+    assert line in text.splitlines()
+    assert line in cli("test", "--coverage", "--output-format", "github").stdout.splitlines()
     full = cli("test", "--coverage", "--output-format", "full").stdout
     assert "new-apps" in full
     assert "hybrid, neural" in full
