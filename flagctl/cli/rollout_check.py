@@ -100,7 +100,10 @@ def _source(
     if prometheus is not None:
         return PrometheusSource(url=prometheus, token=os.environ.get("FLAGCTL_PROMETHEUS_TOKEN"))
     if command is not None:
-        words = shlex.split(command)
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise UsageError(f"--command cannot be split into words: {str(error).lower()}") from error
         if not words:
             raise UsageError("--command is empty")
         return CommandSource(words=words)

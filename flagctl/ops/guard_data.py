@@ -36,6 +36,25 @@ class GuardDataError(FlagctlError):
     """Numbers could not be had, or make no sense. It counts as a check without data."""
 
 
+def why(error: BaseException) -> str:
+    """Return in words why numbers could not be read, for whoever reads the log of a job."""
+    reason = getattr(error, "reason", None)  # of what urllib could not open
+    if isinstance(reason, OSError):
+        return why(reason)
+    match error:
+        case json.JSONDecodeError():
+            return "this is no JSON"
+        case UnicodeDecodeError():
+            return "this is no text in UTF-8"
+        case KeyError():
+            return f"'{error.args[0]}' is missing"
+        case OSError(strerror=str() as text):
+            return text
+        case TypeError() | AttributeError():
+            return "it is not built as the documentation says"
+    return str(error)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What a source is asked.
@@ -302,7 +321,7 @@ def parse_answer(text: str) -> GuardData:
             control=_control(data.get("control", EVERYBODY_ELSE)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GuardDataError(f"the numbers cannot be read: {type(error).__name__}: {error}") from error
+        raise GuardDataError(f"the numbers cannot be read: {why(error)}") from error
 
 
 def _judged(data: dict[str, Any]) -> GuardData:

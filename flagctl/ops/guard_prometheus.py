@@ -16,6 +16,7 @@ from flagctl.ops.guard_data import (
     GuardDataError,
     arm_names,
     proportion,
+    why,
 )
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class PrometheusSource:
                 raise GuardDataError(f"Prometheus answered no vector to {query[:80]}")
             return list(answer["data"]["result"])
         except (URLError, OSError, ValueError, KeyError, TypeError) as error:
-            raise GuardDataError(f"Prometheus gave no numbers: {error}") from error
+            raise GuardDataError(f"Prometheus gave no numbers: {why(error)}") from error
 
 
 def _spans(question: Question, *, by_bucket: bool) -> list[_Span]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flagctl.ops.guard_data import IN_LINE, Arm, GuardData, GuardDataError, arm_names, parse_answer
+from flagctl.ops.guard_data import IN_LINE, Arm, GuardData, GuardDataError, arm_names, parse_answer, why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ class CommandSource:
                 list(self.words), capture_output=True, timeout=self.timeout, env=environment, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise GuardDataError(f"the command gave no numbers: {error}") from error
+            raise GuardDataError(f"the command {self.words[0]} gave no numbers: {why(error)}") from error
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise GuardDataError(f"the command failed with {done.returncode}" + (f": {said[-1][:200]}" if said else ""))
@@ -62,7 +62,7 @@ class FileSource:
         try:
             return parse_answer(self.path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise GuardDataError(f"{self.path} cannot be read: {error}") from error
+            raise GuardDataError(f"{self.path} cannot be read: {why(error)}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -269,3 +269,8 @@ def test_measurements_of_units_with_other_buckets_are_compared_by_variant(cli: A
     (found,) = cli.json(*words, write_events(Path("../hosts"), found_times(drawn_by)))["decisions"]
     assert (found["verdict"]["control"], found["verdict"]["state"]) == ("everybody_else", "safe")
     assert "compared with everybody else" in cli(*words, "../hosts").stdout
+
+
+def test_a_command_that_can_not_be_split_into_words_is_a_mistyped_option(cli: Any, live: Path) -> None:
+    said = cli("rollout", "check", "--env", "development", "--command", "echo 'half", exit_code=2).stderr
+    assert "--command cannot be split into words: no closing quotation" in said

@@ -618,6 +618,34 @@ def test_prometheus_without_numbers_is_no_data(root: Path, prometheus: Prometheu
 
 
 def test_prometheus_that_is_gone_or_elsewhere_is_no_data(root: Path) -> None:
-    for url in ("http://127.0.0.1:9/", "file:///etc/passwd"):
-        with pytest.raises(GuardDataError):
+    for url, said in (
+        ("http://127.0.0.1:9/", "gave no numbers: Connection refused"),
+        ("file:///etc/passwd", "http://"),
+    ):
+        with pytest.raises(GuardDataError, match=said):
             PrometheusSource(url=url).read(question(root))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("hello", "cannot be read: this is no JSON"),
+        ("{}", "cannot be read: 'metrics' is missing"),
+        ("[]", "not built as the documentation says"),
+        ('{"as_of": "2026-12-02T09:00:00Z", "metrics": {"errors": 5}}', "not built as the documentation says"),
+        (answer(9999), "9999 of 5000 units cannot have had the event"),
+    ],
+)
+def test_numbers_that_can_not_be_read_say_why_without_words_of_python(text: str, said: str) -> None:
+    with pytest.raises(GuardDataError, match=said) as caught:
+        parse_answer(text)
+    assert "Error" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_no_text_is_named(root: Path) -> None:
+    (root / "numbers").write_bytes(b"\xff\xfe")
+    for name, said in (("numbers", "no text in UTF-8"), ("none", "No such file or directory")):
+        with pytest.raises(
+            GuardDataError, match=f"{name} cannot be read: {said}|{name} cannot be read: this is {said}"
+        ):
+            FileSource(path=root / name).read(question(root))
