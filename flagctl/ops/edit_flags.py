@@ -94,7 +94,7 @@ class FlagEdits(VariantEdits):
         self.check_environment(env)
         if self.value(path, ("environments", env, name), _NOTHING) is _NOTHING:
             raise NothingMatchedError(f"{key} has no {name} of its own in {env}")
-        self._remove(path, ("environments", env, name))
+        self.remove(path, ("environments", env, name))
         self.titles.append(f"Let {env} inherit {name} of {key}")
 
     # --- for people ---
@@ -129,7 +129,7 @@ class FlagEdits(VariantEdits):
             present = self.value(path, ("tags",)) or []
             if tag not in present:
                 raise NothingMatchedError(f"{key} has no tag '{tag}'", hint=f"it has: {', '.join(present) or 'none'}")
-            self._remove(path, ("tags", present.index(tag)))
+            self.remove(path, ("tags", present.index(tag)))
         self.titles.append(f"Remove tags of {key}")
 
     def set_expiry(self, key: str, expires: str | None) -> None:
@@ -162,7 +162,7 @@ class FlagEdits(VariantEdits):
             for other, there in (self.value(path, route) or {}).items():
                 for index, item in enumerate(there):
                     if str(item) == unit and other != variant:
-                        self._remove(path, (*route, other, index))
+                        self.remove(path, (*route, other, index))
                         self.note(f"{unit} had {other}")
             present = self.value(path, (*route, variant)) or []
             if unit not in map(str, present):
@@ -188,7 +188,7 @@ class FlagEdits(VariantEdits):
             ]
             if not places:
                 raise NothingMatchedError(f"{unit} is no target of {key}{_in(env)}")
-            self._remove(path, places[0])
+            self.remove(path, places[0])
         self.titles.append(f"Remove targets of {key}{_in(env)}")
 
     def add_prerequisite(
@@ -218,10 +218,20 @@ class FlagEdits(VariantEdits):
         route = self._own(key, "prerequisites", env, copy_down=copy_down)
         for index, item in enumerate(self.value(path, route) or []):
             if item.get("flag") == flag:
-                self._remove(path, (*route, index))
+                self.remove(path, (*route, index))
                 self.titles.append(f"Let {key} no longer need {flag}{_in(env)}")
                 return
         raise NothingMatchedError(f"{key} does not need {flag}{_in(env)}")
+
+    def remove(self, path: str, route: Route) -> None:
+        """Remove an entry, and what is left empty around it; an environment's empty list stays, because it means none."""
+        self.edit(path, Delete(route))
+        parent = route[:-1]
+        if not parent or self.value(path, parent):
+            return
+        if parent[0] == "environments" and len(parent) == 3:
+            return
+        self.remove(path, parent)
 
     # --- helpers ---
 
@@ -237,7 +247,7 @@ class FlagEdits(VariantEdits):
         path = self.find(key)
         route: Route = (name,) if env is None else ("environments", env, name)
         if self.value(path, route, _NOTHING) is not _NOTHING:
-            self._remove(path, route)
+            self.remove(path, route)
 
     def _note_overrides(self, key: str, path: str, name: str) -> None:
         own = [
@@ -271,16 +281,6 @@ class FlagEdits(VariantEdits):
                 self.edit(path, Set(route, copy.deepcopy(shared)))
                 self.note(f"{key}: {env} now has {name} of its own, a copy of those of all environments")
         return route
-
-    def _remove(self, path: str, route: Route) -> None:
-        """Remove an entry, and what is left empty around it; an environment's empty list stays, because it means none."""
-        self.edit(path, Delete(route))
-        parent = route[:-1]
-        if not parent or self.value(path, parent):
-            return
-        if parent[0] == "environments" and len(parent) == 3:
-            return
-        self._remove(path, parent)
 
 
 _NOTHING = object()

@@ -9,20 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulators.ui_server import copy_shop, git_environment, make_shop, showing
+from tests.simulators.ui_fixtures import nobody_in_particular, server, shared_server, shop, shop_original
 
+__all__ = ["nobody_in_particular", "server", "shared_server", "shop", "shop_original"]
 ROOT = Path(__file__).resolve().parents[2]
-_OURS = {"FLAGCTL_CHROMIUM", "FLAGCTL_AXE", "FLAGCTL_SCREENSHOTS"}
 SIZES = {"laptop": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
-
-
-@pytest.fixture(autouse=True)
-def _nobody_in_particular(monkeypatch):
-    for name in list(os.environ):
-        if name.startswith(("GIT_", "GH_", "GITHUB_")) or (name.startswith("FLAGCTL_") and name not in _OURS):
-            monkeypatch.delenv(name)
-    for name, value in git_environment().items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -55,29 +46,6 @@ def browser(chromium):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def shop_original(tmp_path_factory):
-    return make_shop(tmp_path_factory.mktemp("shop"))
-
-
-@pytest.fixture(scope="session")
-def shared_server(shop_original):
-    """The UI of a shop that tests only look at."""
-    with showing(shop_original) as server:
-        yield server
-
-
-@pytest.fixture
-def shop(shop_original, tmp_path):
-    return copy_shop(shop_original, tmp_path / "shop")
-
-
-@pytest.fixture
-def server(shop):
-    with showing(shop) as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LOOKS = [("laptop", False), ("laptop", True), ("phone", False), ("phone", True)]
+NAMES = ["laptop", "laptop-dark", "phone", "phone-dark"]
+
 
 def settled(page):
     """Wait until nothing is asked of the server any more."""
@@ -39,3 +42,8 @@ def typed(page, selector, text, asks="**/edit/check"):
     with page.expect_response(asks):
         page.fill(selector, text)
     settled(page)
+
+
+def text_of(page):
+    """Return the text in the editor."""
+    return page.input_value("#text")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.browser.looking import check_accessibility, excess, settled, step, typed
+from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, settled, step, typed
 from tests.simulators.ui_server import run
 
 pytestmark = pytest.mark.browser
@@ -22,6 +22,8 @@ PAGES = {
     "play": "/play?flag=new-checkout-flow&env=production",
     "segments": "/segments",
     "segment": "/segments/employees",
+    "segment-edit": "/edit?path=segments/vip-customers.yaml",
+    "segment-new": "/new/segment",
     "experiments": "/experiments",
     "experiment": "/experiments/ranking-test",
     "experiment-new": "/experiment/new",
@@ -35,11 +37,10 @@ PAGES = {
     "audit": "/audit",
     "missing": "/flags/none",
 }
-LOOKS = [("laptop", False), ("laptop", True), ("phone", False), ("phone", True)]
 PATH = "checkout/gift-wrapping.yaml"
 
 
-@pytest.mark.parametrize(("size", "dark"), LOOKS, ids=["laptop", "laptop-dark", "phone", "phone-dark"])
+@pytest.mark.parametrize(("size", "dark"), LOOKS, ids=NAMES)
 def test_every_page_opens_without_complaints_and_can_be_used_by_everybody(
     shared_server, open_page, axe, pictures, size, dark
 ):

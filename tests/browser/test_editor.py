@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.looking import check_accessibility, excess, settled, step, typed
-from tests.simulators.ui_server import ROLLOUTS, run
+from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, settled, step, text_of, typed
+from tests.simulators.ui_server import COLOURS, ROLLOUTS, run
 
 pytestmark = pytest.mark.browser
 
 PATH = "checkout/new-checkout-flow.yaml"
-COLOURS = """\
-kind: flag
-key: button-colour
-owner: team-checkout
-description: Which colour.
-type: string
-variants:
-  red: "#f00"   # as it was
-  blue: "#00f"
-default: {rollout: {red: 50, blue: 50}}
-off: red
-"""
-LOOKS = [("laptop", False), ("laptop", True), ("phone", False), ("phone", True)]
-NAMES = ["laptop", "laptop-dark", "phone", "phone-dark"]
 
 
 @pytest.fixture
@@ -34,10 +20,6 @@ def shop(shop):
     run(shop, "git", "add", ".")
     run(shop, "git", "commit", "--quiet", "-m", "Grow")
     return shop
-
-
-def text_of(page):
-    return page.input_value("#text")
 
 
 def test_the_form_is_filled_in_by_keyboard_and_keeps_the_cursor_where_it_is(server, open_page):

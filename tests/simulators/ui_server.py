@@ -55,6 +55,19 @@ ROLLOUTS = {
     ),
 }
 """Flags that grow in every way there is, by the names of their files."""
+COLOURS = """\
+kind: flag
+key: button-colour
+owner: team-checkout
+description: Which colour.
+type: string
+variants:
+  red: "#f00"   # as it was
+  blue: "#00f"
+default: {rollout: {red: 50, blue: 50}}
+off: red
+"""
+"""A flag with a split; its key is button-colour."""
 
 
 def git_environment() -> dict[str, str]:
@@ -162,6 +175,16 @@ class Visitor:
         visitor = cls(client)
         visitor.csrf = csrf_of(client.get(f"/?token={server.options.token}").text)
         return visitor
+
+    @classmethod
+    @contextlib.contextmanager
+    def entering(cls, server: UiServer) -> Iterator[Visitor]:
+        """Be there until the block ends."""
+        visitor = cls.enter(server)
+        try:
+            yield visitor
+        finally:
+            visitor.client.close()
 
     def get(self, path: str, **settings: Any) -> httpx.Response:
         return self.client.get(path, **settings)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import FlagctlError, UsageError
 from flagctl.ops.edit_paths import parse_percentage, parse_value
 from flagctl.ops.edit_rules import DEFAULT
+from flagctl.server.ui.condition_edits import edit_condition, one_line
 from flagctl.server.ui.fields import SPLIT
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Asked:
 
     Attributes:
         draft: Where it is edited.
-        key: Of the flag.
+        document: Kind of the document: ``flag`` or ``segment``.
+        key: Of the document.
         name: What the field's name says behind the colon.
         value: What it says now.
         was: What it said before.
@@ -56,6 +58,7 @@ class Asked:
     """
 
     draft: Draft
+    document: str
     key: str
     name: str
     value: str
@@ -63,17 +66,17 @@ class Asked:
     env: str | None
 
 
-def take_over(draft: Draft, path: str, key: str, form: Form, env: str | None) -> Taken:
+def take_over(draft: Draft, path: str, form: Form, env: str | None) -> Taken:
     """Edit a text by every field that was changed; one that does not fit leaves the text as it was.
 
     Args:
         draft: With the text.
         path: Of the text's file.
-        key: Of the flag.
         form: All fields.
         env: Environment that the form is about; None is all.
     """
     taken = Taken()
+    document, key = (str(draft.data(path).get(name, "")) for name in ("kind", "key"))
     changed = {}
     for item, values in form.items():
         if item.startswith(WAS):
@@ -90,7 +93,7 @@ def take_over(draft: Draft, path: str, key: str, form: Form, env: str | None) ->
             work = _EDITS.get(kind)
             if work is None:
                 raise UsageError("there is no such field")
-            work(Asked(draft=draft, key=key, name=rest, value=value, was=was, env=env))
+            work(Asked(draft=draft, document=document, key=key, name=rest, value=value, was=was, env=env))
             taken.done[name] = value
         except FlagctlError as error:
             draft.write(path, before[0])
@@ -108,7 +111,16 @@ def _given(form: Form, name: str, was: str) -> str:
     if kind == "weights":
         names = [line.rpartition("=")[0] for line in was.splitlines()]
         return "\n".join(f"{one}={form.get(f'{GIVEN}{name}={one}', [''])[0].strip()}" for one in names)
+    if kind in _BOXES:
+        given = {one: form.get(f"{GIVEN}{name}={one}", [""])[0] for one in _names(was)}
+        operator = given.get("operator", "")
+        return "\n".join(f"{one}={one_line(text, operator if one == 'value' else '')}" for one, text in given.items())
     return form.get(GIVEN + name, [was])[0]
+
+
+def _names(boxes: str) -> list[str]:
+    """Return the names of boxes of which each has a line."""
+    return [line.partition("=")[0] for line in boxes.split("\n")]
 
 
 def value_of(text: str, flag_type: str) -> Any:
@@ -142,7 +154,7 @@ def value_of(text: str, flag_type: str) -> Any:
 
 def _about(name: str) -> Callable[[Asked], None]:
     def work(asked: Asked) -> None:
-        asked.draft.set_about(asked.key, name, asked.value.strip() or None)
+        asked.draft.set_about(asked.key, name, asked.value.strip() or None, kind=asked.document)
 
     return work
 
@@ -155,9 +167,9 @@ def split_tags(text: str) -> list[str]:
 def _tags(asked: Asked) -> None:
     draft, key = asked.draft, asked.key
     wanted = split_tags(asked.value)
-    present = [str(tag) for tag in draft.value(draft.find(key), ("tags",)) or []]
-    draft.remove_tags(key, [tag for tag in present if tag not in wanted])
-    draft.add_tags(key, [tag for tag in wanted if tag not in present])
+    present = [str(tag) for tag in draft.value(draft.find(key, asked.document), ("tags",)) or []]
+    draft.remove_tags(key, [tag for tag in present if tag not in wanted], kind=asked.document)
+    draft.add_tags(key, [tag for tag in wanted if tag not in present], kind=asked.document)
 
 
 def _expires(asked: Asked) -> None:
@@ -245,4 +257,7 @@ _EDITS: Final[dict[str, Callable[[Asked], None]]] = {
     "percentage": _percentage,
     "weights": _weights,
     "need": _need,
+    "when": edit_condition,
 }
+_BOXES: Final = frozenset({"when"})
+"""Fields of several boxes; what each of them says is a line of the field's value."""

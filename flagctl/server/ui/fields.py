@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from flagctl.diagnostics import Route
 
+FORMS: Final = frozenset({"flag", "segment"})
+"""Kinds of documents that have a form; others are edited as text alone."""
 _LONG: Final = 60
 SPLIT: Final = "-split"
 """Stands in a choice for weights instead of one variant; no variant is called so, because names begin with a letter or digit."""
@@ -32,8 +34,9 @@ class Field(NamedTuple):
         label: In words.
         value: As the form shows it.
         routes: Places of the file that findings about it have.
-        kind: ``text``, ``area``, ``date``, ``percent``, ``choice``, ``weights`` or ``checks``.
-        options: For a choice its values and their names; for weights and checks the names of variants.
+        kind: ``text``, ``area``, ``date``, ``percent``, ``choice``, or of several boxes: ``weights``, ``checks``, ``condition``,
+            ``membership``, ``step``, ``line``.
+        options: For a choice its values and their names; for weights and checks the names of variants; for a condition the operators.
         hint: What to write.
         about: What stands before the label for those who do not see where the field is.
     """
@@ -59,12 +62,14 @@ class Field(NamedTuple):
 
     @property
     def parts(self) -> dict[str, str]:
-        """Weights by variant, or the variants that are checked."""
-        return dict(line.rpartition("=")[::2] for line in self.value.splitlines())
+        """What each of several boxes says, by its name."""
+        if self.kind in {"weights", "checks"}:  # names of variants may have any letter, and shares have no such one
+            return dict(line.rpartition("=")[::2] for line in self.value.splitlines())
+        return dict(line.partition("=")[::2] for line in self.value.split("\n"))
 
 
 class Scope(NamedTuple):
-    """A flag's text as data, and the environment that fields are about.
+    """A flag's or segment's text as data, and the environment that fields are about.
 
     Attributes:
         data: All of it.
@@ -78,16 +83,21 @@ class Scope(NamedTuple):
 
     @classmethod
     def of(cls, path: str, text: str, environment: str) -> Scope | None:
-        """Return what a text says; None if it is no flag or can't be read now."""
+        """Return what a text says; None if it is neither flag nor segment, or can't be read now."""
         try:
             data = readable_data(path, text)
         except EditError:
             return None
-        if data.get("kind") != "flag" or not isinstance(data.get("key"), str):
+        if data.get("kind") not in FORMS or not isinstance(data.get("key"), str):
             return None
         parts = data.get("environments")
         part = parts.get(environment) if isinstance(parts, dict) else None
         return cls(data, environment, part if isinstance(part, dict) else {})
+
+    @property
+    def kind(self) -> str:
+        """What it is: ``flag`` or ``segment``."""
+        return str(self.data["kind"])
 
     def value(self, name: str) -> Any:
         """Return a part of the flag as it is in the environment."""
@@ -113,14 +123,16 @@ class Scope(NamedTuple):
 def about(scope: Scope) -> Iterator[Field]:
     """Yield what is for people."""
     data = scope.data
-    lifecycle = data.get("lifecycle")
-    expires = lifecycle.get("expires") if isinstance(lifecycle, dict) else None
     tags = data.get("tags")
     yield Field("name", "Name", _text(data.get("name")), (("name",),))
     yield Field("description", "Description", _text(data.get("description")), (("description",),), "area")
     yield Field("owner", "Owner", _text(data.get("owner")), (("owner",),))
     listed = ", ".join(map(str, tags)) if isinstance(tags, list) else ""
     yield Field("tags", "Tags", listed, (("tags",),), hint="separated by commas")
+    if scope.kind != "flag":
+        return
+    lifecycle = data.get("lifecycle")
+    expires = lifecycle.get("expires") if isinstance(lifecycle, dict) else None
     # a browser shows nothing but dates as a date
     kind = "date" if expires is None or is_date(expires) else "text"
     yield Field("expires", "Gone by", _text(expires), (("lifecycle",),), kind, hint="for temporary flags")

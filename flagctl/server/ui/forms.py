@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MOST_BYTES: Final = 4 * 1024 * 1024
-_MOST_FIELDS: Final = 2000
+_MOST_FIELDS: Final = 10_000
 
 Form = dict[str, list[str]]
 

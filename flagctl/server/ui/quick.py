@@ -1,4 +1,4 @@
-"""The form beside the text of the editor: its fields, and its buttons as steps on the text.
+"""The buttons of the form beside the text of the editor, as steps on the text.
 
 The text in the editor is all that there is: a step reads it, edits it as the command line does, and gives it back with its comments
 and layout.
@@ -6,143 +6,21 @@ and layout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from flagctl.diagnostics import Severity
 from flagctl.errors import UsageError
-from flagctl.evaluator.operators import OPERATORS, ValueKind
-from flagctl.ops.edit_paths import parse_percentage, parse_value
+from flagctl.ops.edit_paths import parse_percentage
 from flagctl.ops.edit_rules import DEFAULT
-from flagctl.server.ui import fields
+from flagctl.server.ui.condition_edits import add_condition, either, new_condition, remove_condition
 from flagctl.server.ui.field_edits import Taken, even_split, take_over, value_of
-from flagctl.server.ui.fields import Field, Scope
+from flagctl.server.ui.fields import SPLIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
 
-    from flagctl.diagnostics import Diagnostic
-    from flagctl.model import Repository
     from flagctl.ops.edit import Draft
     from flagctl.ops.repository import FlagRepository
     from flagctl.server.ui.rendering import Ask
-
-_LISTS: Final = frozenset({ValueKind.SCALARS, ValueKind.STRINGS, ValueKind.NETWORKS})
-_MOST_TAGS: Final = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleView:
-    """A rule as the form shows it.
-
-    Attributes:
-        id: Of the rule.
-        gets: What it serves where that is no field, in few words.
-        over_time: Whether its percentage changes with time.
-    """
-
-    id: str
-    gets: str
-    over_time: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """What the form is about: a flag as its text says, in one environment or in all.
-
-    Attributes:
-        key: Of the flag.
-        type: Of its values.
-        environment: Empty for what holds where nothing else is said.
-        sections: Fields of each part of the form.
-        fields: All of them by name.
-        variants: Names of the variants.
-        implied: Whether the variants go without saying.
-        rules: In order.
-        targets: Units by variant.
-        own: Lists that the environment has of its own.
-        operators: For conditions of a new rule.
-    """
-
-    key: str
-    type: str
-    environment: str
-    sections: Mapping[str, tuple[Field, ...]]
-    fields: Mapping[str, Field]
-    variants: tuple[str, ...]
-    implied: bool
-    rules: tuple[RuleView, ...] = ()
-    targets: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    own: frozenset[str] = frozenset()
-    operators: tuple[str, ...] = tuple(OPERATORS)
-
-    def marks(self, findings: Iterable[Diagnostic], troubles: Mapping[str, str]) -> dict[str, str]:
-        """Return what is wrong with each field, by its name; warnings stand with the findings alone."""
-        found: dict[str, list[str]] = {}
-        for one in findings:
-            if one.severity is not Severity.ERROR:
-                continue
-            for each in self.fields.values():
-                if any(route and one.route[: len(route)] == route for route in each.routes):
-                    found.setdefault(each.name, []).append(one.message)
-        return {name: "; ".join(messages) for name, messages in found.items()} | dict(troubles)
-
-
-def panel_of(path: str, text: str, environment: str, model: Repository) -> Panel | None:
-    """Return what the text says, or None if it is no flag or can't be read now."""
-    scope = Scope.of(path, text, environment)
-    if scope is None:
-        return None
-
-    def variants_of(key: str) -> tuple[str, ...]:
-        other = model.flags.get(key)
-        return tuple(one.name for one in other.variants) if other is not None else ()
-
-    sections = {
-        "about": tuple(fields.about(scope)),
-        "switches": tuple(fields.switches(scope, tuple(model.config.environments))),
-        "variants": tuple(fields.variants(scope)),
-        "serving": tuple(fields.serving(scope)),
-        "needs": tuple(fields.needs(scope, variants_of)),
-    }
-    targets = scope.value("targets")
-    return Panel(
-        key=scope.data["key"],
-        type=str(scope.data.get("type", "")),
-        environment=environment,
-        sections=sections,
-        fields={one.name: one for section in sections.values() for one in section},
-        variants=scope.variants(),
-        implied=not isinstance(scope.data.get("variants"), dict) and "value" not in scope.data,
-        rules=tuple(_rule(item) for _, item in scope.mappings("rules")),
-        targets=tuple((str(name), tuple(map(str, units or ()))) for name, units in targets.items())
-        if isinstance(targets, dict)
-        else (),
-        own=frozenset({"rules", "targets", "prerequisites"} & set(scope.part)),
-    )
-
-
-def _rule(item: Mapping[str, Any]) -> RuleView:
-    gets = str(item.get("experiment") or item.get("value", ""))
-    timed = isinstance(item.get("percentage"), dict) or "strategy" in item
-    return RuleView(id=str(item.get("id", "")), gets=gets, over_time=timed)
-
-
-def suggestions(model: Repository, tags: str) -> dict[str, list[str]]:
-    """Return names that fields may have; tags stand behind those that are there already."""
-    flags = model.flags.values()
-    counts: dict[str, int] = {}
-    for flag in flags:
-        for tag in flag.tags:
-            counts[tag] = counts.get(tag, 0) + 1
-    given = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    usual = sorted(counts, key=lambda tag: (-counts[tag], tag))[:_MOST_TAGS]
-    return {
-        "owners": sorted({flag.owner for flag in flags if flag.owner}),
-        "segments": sorted(model.segments),
-        "attributes": [".".join(one.path) for one in model.config.context.attributes.values()],
-        "tags": [", ".join([*given, tag]) for tag in sorted(usual) if tag not in given],
-    }
 
 
 def step(ask: Ask, repository: FlagRepository, path: str, text: str) -> tuple[str, tuple[str, ...], Taken]:
@@ -171,12 +49,11 @@ def taken_over(ask: Ask, repository: FlagRepository, path: str, text: str) -> tu
     """
     draft = repository.draft()
     draft.write(path, text)
-    key = str(draft.data(path).get("key", ""))
     # the fields are about the environment that was chosen when they were shown
     shown = ask.field("shown-env", ask.field("env")) or None
     for name in (shown, _env(ask)):
         draft.check_environment(name)
-    return draft, take_over(draft, path, key, ask.form, shown)
+    return draft, take_over(draft, path, ask.form, shown)
 
 
 def _env(ask: Ask) -> str | None:
@@ -204,11 +81,10 @@ def _add_rule(draft: Draft, key: str, _what: str, ask: Ask) -> None:
     rule: dict[str, Any] = {"id": ask.field("rule-id").strip()}
     if not rule["id"]:
         raise UsageError("the new rule needs an id", hint="such as beta-testers")
-    if ask.field("rule-segment").strip():
-        rule["when"] = [{"segment": ask.field("rule-segment").strip()}]
-    elif ask.field("rule-attribute").strip():
-        rule["when"] = [_condition(ask)]
-    if ask.field("rule-serve") == fields.SPLIT:
+    condition = new_condition(ask, "rule")
+    if condition is not None:
+        rule["when"] = [condition]
+    if ask.field("rule-serve") == SPLIT:
         rule["rollout"] = even_split(draft.variants(key))
     else:
         rule["serve"] = ask.field("rule-serve")
@@ -218,26 +94,42 @@ def _add_rule(draft: Draft, key: str, _what: str, ask: Ask) -> None:
     ask.form.pop("rule-id", None)
 
 
-def _condition(ask: Ask) -> dict[str, Any]:
-    operator = ask.field("rule-operator") or "equals"
-    result: dict[str, Any] = {"attribute": ask.field("rule-attribute").strip(), "operator": operator}
-    known = OPERATORS.get(operator.removeprefix("not_"))
-    kind = known.value if known else ValueKind.SCALAR
-    text = ask.field("rule-value").strip()
-    if kind is ValueKind.NONE:
-        return result
-    if kind in _LISTS and not text.startswith("["):
-        text = f"[{text}]"
-    # a text that begins with @ would name a file of this machine
-    result["value"] = text if text.startswith("@") or kind is ValueKind.PATTERN else parse_value(text)
-    return result
-
-
 def _add_targets(draft: Draft, key: str, _what: str, ask: Ask) -> None:
-    units = [unit.strip() for unit in ask.field("target-units").replace(",", "\n").splitlines() if unit.strip()]
+    units = split_units(ask.field("target-units"))
+    draft.add_targets(key, ask.field("target-variant"), units, env=_env(ask), copy_down=True)
+
+
+def split_units(text: str) -> list[str]:
+    """Return the units that somebody typed or pasted.
+
+    Raises:
+        UsageError: If there are none.
+    """
+    units = [unit.strip() for unit in text.replace(",", "\n").splitlines() if unit.strip()]
     if not units:
         raise UsageError("which units?", hint="one a line, or separated by commas")
-    draft.add_targets(key, ask.field("target-variant"), units, env=_env(ask), copy_down=True)
+    return units
+
+
+def _add_members(draft: Draft, key: str, what: str, ask: Ask) -> None:
+    draft.add_members(key, split_units(ask.field(f"{what}-units")), to=_list(what))
+    ask.form.pop(f"{what}-units", None)
+
+
+def _remove_members(draft: Draft, key: str, what: str, ask: Ask) -> None:
+    draft.remove_members(key, split_units(ask.field(f"{what}-units")), of=_list(what))
+    ask.form.pop(f"{what}-units", None)
+
+
+def _remove_member(draft: Draft, key: str, what: str, _ask: Ask) -> None:
+    name, _, unit = what.partition(":")
+    draft.remove_members(key, [unit], of=_list(name))
+
+
+def _list(name: str) -> str:
+    if name not in {"include", "exclude"}:
+        raise UsageError("there is no such list of a segment")
+    return name
 
 
 def _remove_target(draft: Draft, key: str, what: str, ask: Ask) -> None:
@@ -296,4 +188,10 @@ _STEPS: Final[dict[str, Callable[[Draft, str, str, Ask], None]]] = {
     "add-need": _add_need,
     "remove-need": _remove_need,
     "inherit": _inherit,
+    "add-condition": add_condition,
+    "remove-condition": remove_condition,
+    "either": either,
+    "add-members": _add_members,
+    "remove-members": _remove_members,
+    "remove-member": _remove_member,
 }

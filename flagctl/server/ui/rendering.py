@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from flagctl.review import words
+from flagctl.server.ui.condition_values import takes_list
+from flagctl.server.ui.conditions import OPERATOR_NAMES, has_value, may_ignore_case
 from flagctl.server.ui.options import User
 
 if TYPE_CHECKING:
@@ -26,6 +29,13 @@ if TYPE_CHECKING:
 
 _HEADERS: Final = {"Referrer-Policy": "same-origin"}
 """With no referrer at all browsers hide the origin of forms, which says that they are ours."""
+_TAKES: Final = SimpleNamespace(
+    value=has_value,
+    list=takes_list,
+    case=may_ignore_case,
+    operators=[(name, name.replace("_", " ")) for name in OPERATOR_NAMES],
+)
+"""What operators go with."""
 
 
 def _make_environment() -> Environment:
@@ -44,7 +54,7 @@ def _make_environment() -> Environment:
         share=words.share,
         short=lambda text: str(text or "")[:7],
     )
-    environment.globals.update(words=words, pairs=lambda items: [(item, item) for item in items])
+    environment.globals.update(words=words, takes=_TAKES, pairs=lambda items: [(item, item) for item in items])
     return environment
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from flagctl.server.ui.pages import (
     audit,
     create,
+    create_segment,
     edit,
     experiment_edits,
     experiments,
@@ -27,6 +28,7 @@ ROUTES: Final[tuple[Page, ...]] = (
     *play.ROUTES,
     *edit.ROUTES,
     *create.ROUTES,
+    *create_segment.ROUTES,
     *segments.ROUTES,
     *experiments.ROUTES,
     *experiment_edits.ROUTES,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from flagctl.diagnostics import Severity
 from flagctl.errors import FlagctlError, UsageError
 from flagctl.ops.edit import NewFlag
 from flagctl.ops.edit_templates import template_names, template_text
 from flagctl.server.ui.field_edits import split_tags, value_of
 from flagctl.server.ui.fields import is_date
 from flagctl.server.ui.pages.edit import NEW, Sheet, editor
+from flagctl.server.ui.pages.making import Made, key_and_owner, make, settle, show, tell
 from flagctl.server.ui.pages.page import Page
-from flagctl.server.ui.quick import suggestions
 from flagctl.source.editing import Delete, Set
 
 if TYPE_CHECKING:
@@ -23,11 +21,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from flagctl.ops.edit import Draft
-    from flagctl.ops.edit_model import EditPlan
     from flagctl.server.ui.rendering import Ask
 
-_ID: Final = "n-"
-"""Before the name of a field in the ids of the page."""
 _ROUTES: Final = {
     "key": "key",
     "name": "name",
@@ -42,34 +37,14 @@ _ROUTES: Final = {
 """Which field a finding is about, by the place that it has in the file."""
 
 
-@dataclass(slots=True)
-class Made:
-    """A flag as a form describes it.
-
-    Attributes:
-        path: Of its file; empty if there is none yet.
-        text: Of that file.
-        plan: What writing it would do.
-        marks: What is wrong with each field, by its name.
-    """
-
-    path: str = ""
-    text: str = ""
-    plan: EditPlan | None = None
-    marks: dict[str, str] = field(default_factory=dict)
-
-
 def new(ask: Ask) -> Response:
     """Show the form for a new flag."""
-    return _form(ask, Made(), 200)
+    return _form(ask, Made())
 
 
 def check(ask: Ask) -> Response:
     """Say what the form would make, as somebody types."""
-    made = _make(ask)
-    if not ask.field("key").strip():
-        made.marks.pop("key")  # nobody has come to it yet
-    return ask.page("part_new.html", made=made, oob=True, **_names(made))
+    return tell(ask, _make(ask))
 
 
 def create(ask: Ask) -> Response:
@@ -80,33 +55,11 @@ def create(ask: Ask) -> Response:
     return editor(ask, Sheet(made.path, made.text, {"at": "", "base": NEW, "base_text": ""}))
 
 
-def _form(ask: Ask, made: Made, status: int) -> Response:
-    model = ask.desk.model()
+def _form(ask: Ask, made: Made, status: int = 200) -> Response:
     root = ask.desk.root
-    trouble = (
-        UsageError("the flag can't be made like this", hint="; ".join(made.marks.values())) if made.marks else None
-    )
-    return ask.page(
-        "new.html",
-        status,
-        templates={name: line for name, line in template_names(root).items() if _has_one_document(root, name)},
-        environments=tuple(model.config.environments),
-        suggest=suggestions(model, ask.field("tags")),
-        form=ask.form,
-        trouble=trouble,
-        made=made,
-        oob=False,
-        **_names(made),
-    )
-
-
-def _names(made: Made) -> dict[str, Any]:
-    return {
-        "marks": made.marks,
-        "marks_by_id": {_ID + name: text for name, text in made.marks.items()},
-        "done": {},
-        "came": None,
-    }
+    templates = {name: line for name, line in template_names(root).items() if _has_one_document(root, name)}
+    environments = tuple(ask.desk.model().config.environments)
+    return show(ask, made, "flag", status, templates=templates, environments=environments)
 
 
 def _has_one_document(root: Path, name: str) -> bool:
@@ -118,26 +71,13 @@ def _has_one_document(root: Path, name: str) -> bool:
 
 
 def _make(ask: Ask) -> Made:
-    with ask.desk.alone():
-        draft = ask.desk.repository(fresh=not ask.is_fragment).draft()
-        made = Made(marks=_obvious(ask, draft))
-        if not {"key", "owner"} & set(made.marks):
-            _fill(ask, draft, made)
-        return made
+    return make(ask, _obvious, _fill)
 
 
 def _obvious(ask: Ask, draft: Draft) -> dict[str, str]:
     """Return what is wrong before anything is tried."""
-    key, owner, expires = (ask.field(name).strip() for name in ("key", "owner", "expires"))
-    marks = {}
-    if not key:
-        marks["key"] = "the flag needs a key, such as new-checkout"
-    elif "/" in key or key.startswith("."):
-        marks["key"] = "a key is the name of a file, such as new-checkout"
-    elif draft.has(key):
-        marks["key"] = f"there is a flag '{key}' already"
-    if not owner and not draft.value("flagctl.yaml", ("owner",)):
-        marks["owner"] = "who owns the flag? Name a team"
+    expires = ask.field("expires").strip()
+    marks = key_and_owner(ask, draft, "flag")
     if expires and not is_date(expires):
         marks["expires"] = "write a date like 2027-03-31"
     return marks
@@ -162,19 +102,7 @@ def _fill(ask: Ask, draft: Draft, made: Made) -> None:
     except FlagctlError as error:
         made.marks["template"] = error.message
         return
-    for name, work in _PARTS.items():
-        before = draft.text(made.path)
-        try:
-            work(ask, draft, key)
-        except FlagctlError as error:
-            draft.write(made.path, before)
-            made.marks[name] = error.message + (f" ({error.hint})" if error.hint else "")
-    made.text = draft.text(made.path)
-    made.plan = draft.plan()
-    for found in made.plan.diagnostics:
-        place = _ROUTES.get(str(found.route[0])) if found.route else None
-        if found.severity is Severity.ERROR:
-            made.marks.setdefault(place or "key", found.message)
+    settle(ask, draft, made, _PARTS, _ROUTES)
 
 
 def _variants(ask: Ask, draft: Draft, key: str) -> None:

@@ -9,7 +9,8 @@ from flagctl.ops.edit_model import EditRefusedError
 from flagctl.server.ui.field_edits import Taken
 from flagctl.server.ui.merge import merge
 from flagctl.server.ui.pages.page import Page
-from flagctl.server.ui.quick import panel_of, step, suggestions, taken_over
+from flagctl.server.ui.panel import panel_of, suggestions
+from flagctl.server.ui.quick import step, taken_over
 from flagctl.server.ui.saving import OTHER, choice_of, save, saving_names
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def check(ask: Ask) -> Response:
     text, notes, taken = _fields(ask, path, before)
     names = _names(ask, Sheet(path, text, _origin(ask)), taken)
     # sections are put in the place of those that are on the page
-    oob = "sections" if "shown-env" in ask.form else "all"
+    panel, shown = names["panel"], ask.field("shown-kind")
+    oob = "sections" if panel is None or panel.kind == shown else "all"
     came = text if text != before else None
     return ask.page("part_checked.html", oob=oob, came=came, notes=notes, **names)
 

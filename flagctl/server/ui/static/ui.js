@@ -57,6 +57,7 @@
   // The editor has a form beside a text. An answer about what was typed must not undo what was typed since: a part of the form with
   // the cursor in it, or that was changed since, stays as it is and only learns which of its fields are in the text by now.
   const fieldsOf = (part) => [...part.querySelectorAll("[name^='f:'], #env")];
+  const nameOf = (details) => details.id || details.querySelector("summary").textContent;
   const stateOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
   let sent = null;
   let stayed = [], open = [];
@@ -68,7 +69,7 @@
   const isCheck = (event) => event.detail.requestConfig?.path.endsWith("/edit/check");
   document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.path.includes("/edit/")) remember(); });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    open = [...document.querySelectorAll("#quick details[open] > summary")].map((one) => one.textContent);
+    open = [...document.querySelectorAll("#quick details[open]")].map(nameOf);
     if (isCheck(event) && sent && document.getElementById("text")?.value !== sent.text) event.detail.shouldSwap = false;
   });
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
@@ -93,9 +94,7 @@
   const settle = () => {
     const came = document.getElementById("came");
     if (!came) return;
-    for (const one of document.querySelectorAll("#quick details > summary")) {
-      if (open.includes(one.textContent)) one.parentElement.open = true;
-    }
+    for (const one of document.querySelectorAll("#quick details")) if (open.includes(nameOf(one))) one.open = true;
     const marks = JSON.parse(came.dataset.marks), done = JSON.parse(came.dataset.done);
     for (const place of document.querySelectorAll(".field-error")) {
       const id = place.id.replace(/-error$/, "");

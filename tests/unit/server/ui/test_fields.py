@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import html
-import json
-import re
 
 import pytest
 
-from tests.simulators.ui_server import Visitor, copy_shop, run, showing
+from tests.simulators.ui_editor import Sheet, came, marks, typed
+from tests.simulators.ui_server import COLOURS, copy_shop, run, showing
 
 PATH = "checkout/new-checkout-flow.yaml"
-SPLIT = """\
-kind: flag
-key: button-colour
-owner: team-checkout
-description: Which colour.
-type: string
-variants:
-  red: "#f00"   # as it was
-  blue: "#00f"
-default: {rollout: {red: 50, blue: 50}}
-off: red
-rules:
+SPLIT = f"""\
+{COLOURS}rules:
   - id: vips
     when:
-      - {segment: vip-customers}
-    rollout: {red: 20, blue: 80}
+      - {{segment: vip-customers}}
+    rollout: {{red: 20, blue: 80}}
 targets:
   red: [user-1]
 environments:
@@ -34,71 +23,6 @@ environments:
     default: blue
 """
 CONFIG = "kind: flag\nkey: page-size\nowner: team-checkout\ndescription: Items.\ntype: number\nvalue: 20\n"
-
-
-class Sheet:
-    """An editor in a browser without scripts: the form's fields as they are on the page, to be changed and sent."""
-
-    def __init__(self, visitor, path: str, environment: str = "") -> None:
-        self.visitor = visitor
-        self.read(visitor.get("/edit", params={"path": path}).text)
-        if environment:
-            self.form["env"] = [environment]
-            self.press("look")
-
-    def read(self, page: str) -> None:
-        self.page = page
-        inside = page[page.index('<form id="edit"') : page.index("</form>", page.index('<form id="edit"'))]
-        form: dict[str, list[str]] = {}
-        for tag in re.finditer(
-            r"<input ([^>]*)>|<textarea ([^>]*)>\n(.*?)</textarea>|<select ([^>]*)>(.*?)</select>", inside, re.DOTALL
-        ):
-            attributes = tag[1] or tag[2] or tag[4] or ""
-            name = re.search(r'name="([^"]*)"', attributes)
-            if name is None:
-                continue
-            value = re.search(r'value="([^"]*)"', attributes)
-            text = value[1] if value else ""
-            if tag[2]:
-                text = tag[3]
-            elif tag[4]:
-                options = re.findall(r"<option([^>]*)>(.*?)</option>", tag[5])
-                chosen = next((one for one in options if "selected" in one[0]), options[0] if options else ("", ""))
-                given = re.search(r'value="([^"]*)"', chosen[0])
-                text = given[1] if given else chosen[1]
-            if 'type="checkbox"' in attributes and "checked" not in attributes:
-                continue
-            form.setdefault(html.unescape(name[1]), []).append(html.unescape(text))
-        self.form = {**form, "where": ["other"], "branch": ["flags/fields"]}
-
-    @property
-    def text(self) -> str:
-        return self.form["text"][0]
-
-    def send(self, address: str, **settings):
-        return self.visitor.post(address, self.form, **settings)
-
-    def press(self, op: str) -> None:
-        answer = self.send("/edit/step") if not op else self.visitor.post("/edit/step", {**self.form, "op": op})
-        assert answer.status_code == 200, answer.text
-        self.read(answer.text)
-
-    def type(self, name: str, *values: str) -> str:
-        """Type into a field, and return what the page says then."""
-        self.form[f"f:{name}"] = list(values)
-        return html.unescape(self.send("/edit/check", headers={"hx-request": "true"}).text)
-
-
-def came(answer: str) -> str | None:
-    """Return the text that an answer brings."""
-    found = re.search(r'<div id="came".*?<textarea aria-hidden="true">\n(.*?)</textarea>', answer, re.DOTALL)
-    return found[1] if found else None
-
-
-def marks(answer: str) -> dict[str, str]:
-    found = re.search(r'data-marks="(.*?)" data-done', answer)
-    assert found is not None
-    return json.loads(found[1])
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +34,6 @@ def looked_at(shop_original, tmp_path_factory):
     (root / "wide.yaml").write_text(CONFIG.replace("page-size", "wide").replace("number", "json"))
     with showing(root) as server:
         yield server
-
-
-@pytest.fixture
-def guest(looked_at):
-    visitor = Visitor.enter(looked_at)
-    yield visitor
-    visitor.client.close()
 
 
 EDITS = (
@@ -144,16 +61,6 @@ EDITS = (
     ("page-size.yaml", "", "value", ("30",), "value: 30"),
     ("page-size.yaml", "production", "value", ("40.5",), "    value: 40.5"),
 )
-
-
-def typed(sheet: Sheet, name: str, values: tuple[str, ...]) -> str:
-    """Type into a field, or into each of a group of weights."""
-    if not name.startswith("weights:"):
-        return sheet.type(name, *values)
-    for value in values:
-        variant, _, share = value.partition("=")
-        sheet.form[f"f:{name}={variant}"] = [share]
-    return html.unescape(sheet.send("/edit/check", headers={"hx-request": "true"}).text)
 
 
 @pytest.mark.parametrize(("path", "environment", "name", "values", "there"), EDITS)
@@ -258,9 +165,7 @@ def test_what_does_not_fit_is_told_at_its_field_and_leaves_the_text_as_it_was(gu
     if name != "nonsense":
         assert why in "".join(marks(answer).values())
         assert 'aria-invalid="true"' in refused.text
-        again = Sheet.__new__(Sheet)
-        again.visitor = guest
-        again.read(refused.text)
+        again = Sheet.of(guest, refused.text)
         if not name.startswith(("weights:", "need:", "serve:", "expires")):
             assert again.form[f"f:{name}"] == list(values), "it is still there to be mended"
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.simulators.ui_server import ROLLOUTS, Visitor, copy_shop, run, showing
+from tests.simulators.ui_server import ROLLOUTS, copy_shop, run, showing
 
 
 def grown(root):
@@ -29,13 +29,6 @@ def looked_at(shop_original, tmp_path_factory):
     """The UI of such a shop that tests only look at."""
     with showing(grown(copy_shop(shop_original, tmp_path_factory.mktemp("rollouts") / "shop"))) as server:
         yield server
-
-
-@pytest.fixture
-def guest(looked_at):
-    visitor = Visitor.enter(looked_at)
-    yield visitor
-    visitor.client.close()
 
 
 def form_of(visitor, key: str, move: str, **query: str) -> dict[str, str]:
