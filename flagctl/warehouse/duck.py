@@ -203,49 +203,68 @@ class DuckEngine:
         self.findings += usable.unusable(kind, row)
         return int(row[0]), int(row[1])
 
-    def _has_repeats(self, kind: str, count: int) -> bool:
-        """Return whether two rows may have one id; rarely true where none have, never the other way round."""
+    def _find_repeats(self, kind: str, count: int) -> bool:
+        """Make the table ``repeats_KIND`` of hashes of ids that several rows may have; return whether there are any."""
         import numpy as np  # noqa: PLC0415 - slow to import
+        import pyarrow as pa  # noqa: PLC0415 - the same
 
         hashes = f"SELECT hash(event_id) AS h FROM all_{kind} WHERE event_id IS NOT NULL"  # noqa: S608
         if count > _SORTED_AT_ONCE:
-            seen = self.connection.execute(f"SELECT count(h), count(DISTINCT h) FROM ({hashes})").fetchone()  # noqa: S608
-            return bool(seen[0] != seen[1])
-        # Sorting numbers takes a third of the time of a table of what was seen; batches are never there twice.
-        found = np.empty(count, np.uint64)
+            found = f"SELECT h FROM ({hashes}) GROUP BY h HAVING count(*) > 1"  # noqa: S608
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS {found}")
+            return bool(self.connection.execute(f"SELECT count(*) FROM repeats_{kind}").fetchone()[0])  # noqa: S608
+        # Sorting numbers takes a third of the time of a table of what was seen.
+        seen = self._numbers(hashes, count)
+        seen.sort()
+        repeated = np.unique(seen[1:][seen[1:] == seen[:-1]])
+        if not len(repeated):
+            return False
+        self.connection.register("repeated", pa.table({"h": repeated}))
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS SELECT h FROM repeated")
+        self.connection.unregister("repeated")
+        return True
+
+    def _numbers(self, query: str, most: int) -> Any:
+        """Return a column of unsigned numbers as an array."""
+        import numpy as np  # noqa: PLC0415 - slow to import
+
+        found = np.empty(most, np.uint64)
         filled = 0
-        result = self.connection.execute(hashes)
-        # DuckDB 1.4 has the same by another name.
+        result = self.connection.execute(query)
+        # DuckDB 1.4 has the same by another name. Batches are never there twice.
         batches = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
         for batch in batches(_BATCH):
-            hashed = batch.column(0)
+            column = batch.column(0)
             # Arrow's own way to an array imports pandas, too.
-            found[filled : filled + len(hashed)] = np.frombuffer(
-                hashed.buffers()[1], np.uint64, len(hashed), 8 * hashed.offset
+            found[filled : filled + len(column)] = np.frombuffer(
+                column.buffers()[1], np.uint64, len(column), 8 * column.offset
             )
-            filled += len(hashed)
-        found = found[:filled]
-        found.sort()
-        return bool((found[1:] == found[:-1]).any())
+            filled += len(column)
+        return found[:filled]
 
     def _drop_duplicates(self, kind: str, count: int) -> None:
-        """Keep one row of each event id. Looking is cheap, removing is not, so it is done only where it must be."""
-        if "event_id" not in self._columns[kind]:
+        """Keep one row of each event id. Rows without an id cannot be told apart and stay.
+
+        Only rows whose id is there several times are kept aside and put in order: all of them do not fit into memory.
+        """
+        columns = self._columns[kind]
+        if "event_id" not in columns or not self._find_repeats(kind, count):
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
             return
-        if not self._has_repeats(kind, count):
-            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT * FROM all_{kind}")  # noqa: S608
-            return
-        # Of rows with one id the earliest counts; rows without an id cannot be told apart and stay.
+        same = "CASE WHEN e.event_id IS NOT NULL THEN hash(e.event_id) END = r.h"
+        names = ", ".join(columns)
+        order = usable.order(kind, columns, _text_of_map)
         self.connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE {kind} AS SELECT * FROM all_{kind} WHERE event_id IS NULL
-            UNION ALL SELECT * FROM (SELECT DISTINCT ON (event_id) * FROM all_{kind} WHERE event_id IS NOT NULL
-            ORDER BY event_id, {", ".join(usable.ORDER[kind])})""")  # noqa: S608
-        known, left = (
-            self.connection.execute(f"SELECT count(event_id) FROM {name}").fetchone()[0]  # noqa: S608
-            for name in (f"all_{kind}", kind)
-        )
-        self.findings.append(usable.duplicated(kind, known - left))
+            CREATE OR REPLACE TEMP TABLE once_{kind} AS SELECT {names}, place = 1 AS counts FROM (
+                SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY {order}) AS place
+                FROM all_{kind} e SEMI JOIN repeats_{kind} r ON {same})""")  # noqa: S608
+        left = self.connection.execute(f"SELECT count(*) FROM once_{kind} WHERE NOT counts").fetchone()[0]  # noqa: S608
+        self.connection.execute(f"DELETE FROM once_{kind} WHERE NOT counts")  # noqa: S608
+        self.connection.execute(f"""
+            CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {names} FROM all_{kind} e ANTI JOIN repeats_{kind} r ON {same}
+            UNION ALL SELECT {names} FROM once_{kind}""")  # noqa: S608
+        if left:
+            self.findings.append(usable.duplicated(kind, left))
 
 
 _SQL_NAMES = {
@@ -272,6 +291,12 @@ def _from_parquet(kind: str, column: str, *, counted: bool) -> str:
     if column == "ts" and not counted:
         return "epoch_us(ts) AS ts"
     return f"{column}::{_SQL_TYPES[kind][column]} AS {column}"
+
+
+def _text_of_map(column: str) -> str:
+    """Return the SQL of a map as text, with the lengths of its parts, so that nothing in them reads like another entry."""
+    entry = "length(_e.key) || ':' || _e.key || coalesce(length(_e.value) || ':' || _e.value, '-')"
+    return f"array_to_string(list_sort(list_transform(map_entries({column}), lambda _e: {entry})), ',')"
 
 
 def _strip(_cls: type, path: Any) -> Any:

@@ -209,7 +209,7 @@ class SparkEngine:
         if seen[0] == seen[1]:
             found.createOrReplaceTempView(kind)
             return
-        order = ", ".join(usable.ORDER[kind])
+        order = usable.order(kind, KEPT[kind], _text_of_map)
         self._keep(
             kind,
             f"""SELECT * FROM all_{kind} WHERE event_id IS NULL UNION ALL
@@ -286,6 +286,12 @@ def _from_text(kind: str, column: str) -> str:
     wanted = _TYPES[kind][column]
     name = _name(column)
     return name if column == "attrs" or wanted == "STRING" else f"try_cast({name} AS {wanted}) AS {name}"
+
+
+def _text_of_map(column: str) -> str:
+    """Return what DuckDB's function of this name does."""
+    entry = "concat(length(e.key), ':', e.key, coalesce(concat(length(e.value), ':', e.value), '-'))"
+    return f"array_join(array_sort(transform(map_entries({column}), e -> {entry})), ',')"
 
 
 def _from_parquet(kind: str, column: str, file: EventFile) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import RemoteError, UsageError
-from flagctl.events import COLUMNS
+from flagctl.events import COLUMNS, ColumnType
 from flagctl.experiments.data import DataFinding
 from flagctl.warehouse.pipeline import LARGEST
 
@@ -47,14 +47,32 @@ REQUIRED = {
     "guards": ("ts", "flag", "step"),
 }
 """Columns without which a row says nothing."""
-ORDER = {
+_FIRST = {
     "exposures": ("ts", "unit_id", "experiment", "variant"),
     "conversions": ("ts", "unit_id", "event", "value"),
     "measurements": ("ts", "unit_id", "name", "value"),
     "evaluations": ("ts", "flag", "variant"),
     "guards": ("ts", "flag", "step"),
 }
-"""Which of several rows with one event id counts: the first in this order, on every engine."""
+"""What decides first which of several rows with one event id counts."""
+
+
+def order(kind: str, columns: Sequence[str], texts: Callable[[str], str]) -> str:
+    """Return the SQL order by which the first of several rows with one event id counts.
+
+    All columns take part, so that rows which are not alike are never equal: otherwise an engine would choose. Those that only
+    some readers ask for come last, so that all readers choose the same row.
+
+    Args:
+        kind: Of events.
+        columns: That are read.
+        texts: Makes of a column with a map a text that is the same for the same entries, and only for them.
+    """
+    wanted = dict.fromkeys([*_FIRST[kind], *KEPT[kind], *columns])
+    maps = {one.name for one in COLUMNS[kind] if one.type is ColumnType.STRINGS}
+    parts = [texts(name) if name in maps else name for name in wanted if name in columns and name != "event_id"]
+    # Engines differ about where nothing belongs, unless they are told.
+    return ", ".join(f"{part} ASC NULLS FIRST" for part in parts)
 
 
 def types_of(kind: str, names: dict[str, str]) -> dict[str, str]:
