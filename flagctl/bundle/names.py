@@ -52,9 +52,14 @@ def log_prefix(environment: str) -> str:
     return f"{environment}/log/"
 
 
+def log_of_number(environment: str, epoch: int, seq: int) -> str:
+    """Return how the keys of the copies of manifests of one number begin."""
+    return f"{log_prefix(environment)}{epoch}-{seq}-"
+
+
 def log_key(environment: str, epoch: int, seq: int, digest: str) -> str:
     """Return the place of the copy of a manifest; `digest` is the SHA-256 of its payload."""
-    return f"{log_prefix(environment)}{epoch}-{seq}-{digest[:8]}.json"
+    return f"{log_of_number(environment, epoch, seq)}{digest[:8]}.json"
 
 
 def parse_log_key(key: str) -> tuple[int, int] | None:

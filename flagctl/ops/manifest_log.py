@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.bundle.accept import read_manifest
 from flagctl.bundle.envelope import MAX_POINTER
-from flagctl.bundle.names import log_key, log_prefix, parse_log_key
+from flagctl.bundle.names import log_key, log_of_number, log_prefix, parse_log_key
 from flagctl.errors import ConflictError, UntrustedError
 from flagctl.storage.remote import Fetched
 
@@ -79,6 +79,17 @@ def verified_entries(target: Target) -> Iterator[Logged]:
 def newest_entry(target: Target) -> Manifest | None:
     """Return the newest verified manifest of the current epoch in the log, or None."""
     return next((entry.manifest for entry in verified_entries(target)), None)
+
+
+def has_number(target: Target, seq: int) -> bool:
+    """Return whether the log has a verified manifest of this number in the current epoch.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+    """
+    claim = (target.trust.epoch, seq)
+    keys = target.remote.list(log_of_number(target.environment, *claim))
+    return any(_verify(target, key, claim) is not None for key in keys[:MAX_UNREADABLE])
 
 
 def _verify(target: Target, key: str, claim: tuple[int, int]) -> Logged | None:

@@ -143,6 +143,8 @@ class _Publisher:
             if options.check_live is not None:
                 self._overrides = tuple(options.check_live(base.live) or ())
             draft = self._plan(base.live)
+            if draft is None and base.put_back is not None and base.live is not None:
+                draft = Draft("heartbeat", base.live.bundle, base.live.commit, base.live.ref)
             if draft is None:
                 return self._unchanged(base, attempt)
             manifest, payload = self._next(base, draft)
@@ -267,6 +269,10 @@ class _Publisher:
     def _result(self, base: Base, draft: Draft, manifest: Manifest, attempt: int) -> PublishResult:
         live = base.live
         warnings = list(self._floor_warnings)
+        if live is not None and base.put_back is not None:
+            warnings.append(
+                f"an older manifest, number {base.put_back.seq}, had been put back in the place of number {live.seq}"
+            )
         if live is not None and manifest.issued < live.issued:
             warnings.append("this machine's clock is earlier than the issue of the manifest that was replaced")
         return PublishResult(

@@ -9,10 +9,11 @@ from flagctl.bundle.envelope import parse_envelope
 from flagctl.bundle.manifest import Manifest, parse_manifest
 from flagctl.bundle.names import log_prefix, manifest_key, parse_log_key
 from flagctl.errors import ConflictError, UntrustedError
-from flagctl.ops.manifest_log import newest_entry
+from flagctl.ops.manifest_log import has_number, newest_entry, verified_entries
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
+    from flagctl.ops.manifest_log import Logged
     from flagctl.ops.target import Target
 
 
@@ -26,12 +27,13 @@ class Base(NamedTuple):
     """What a round starts from.
 
     Attributes:
-        live: The verified current manifest, None if there is none that counts.
+        live: The verified manifest that was published last, None if there is none that counts.
         data: Its envelope.
         etag: Tag of whatever is in the manifest's place, None if nothing is.
         newest: The newest manifest of this epoch that is known: the current one, or one from the log.
         previous: Digest of the payload that the next manifest follows.
         next_seq: Number of the next manifest.
+        put_back: An older manifest that lies in the place of `live`: it was replayed, or restored from a backup.
     """
 
     live: Manifest | None
@@ -40,10 +42,11 @@ class Base(NamedTuple):
     newest: Manifest | None
     previous: str | None
     next_seq: int
+    put_back: Manifest | None = None
 
 
 def read_base(target: Target, *, recover: bool) -> Base:
-    """Read and verify the current manifest; without one, find the number to go on from in the log.
+    """Read and verify the current manifest; without one, or with one put back, find what to go on from in the log.
 
     Raises:
         RemoteError: If the remote cannot be reached.
@@ -58,7 +61,24 @@ def read_base(target: Target, *, recover: bool) -> Base:
         live = read_manifest(target.reader(), fetched.data)
     except UntrustedError as error:
         return _without_trust(target, fetched, error, recover=recover)
+    newest = _published_after(target, live)
+    if newest is not None:
+        manifest, data = newest
+        return Base(manifest, data, fetched.etag, manifest, manifest.digest, manifest.seq + 1, put_back=live)
     return Base(live, fetched.data, fetched.etag, live, live.digest, live.seq + 1)
+
+
+def _published_after(target: Target, live: Manifest) -> Logged | None:
+    """Return the newest entry of the log if it is newer than the current manifest.
+
+    A manifest reaches its place before it reaches the log. So the log is ahead only if an older manifest was put back, or if
+    somebody publishes at this moment, whom the conditional write will notice. To go on from the older one would sign a
+    number for the second time, and clients that have seen the newer ones would refuse it.
+    """
+    # Recovering leaves one number out, so the next entry has one of two numbers; asking for these is cheap in a long log.
+    if has_number(target, live.seq + 1) or has_number(target, live.seq + 2):
+        return next(verified_entries(target), None)
+    return None
 
 
 def _without_trust(target: Target, fetched: Fetched, error: UntrustedError, *, recover: bool) -> Base:

@@ -52,9 +52,10 @@ def history(target: Target, *, limit: int = 50) -> tuple[LogEntry, ...]:
         ConflictError: If the current manifest cannot be verified.
     """
     target = with_newest_root(target)
-    live = read_base(target, recover=False).live
+    base = read_base(target, recover=False)
+    live = base.put_back or base.live
     entries: list[LogEntry] = []
-    for manifest in _published(target, live):
+    for manifest in _published(target, base.live):
         if len(entries) >= limit:
             break
         entries.append(_entry(manifest, live=live is not None and manifest.digest == live.digest))

@@ -13,6 +13,7 @@ from flagctl.client.sync import Source, pull
 from flagctl.errors import BundleFormatError, ConflictError, RemoteError, UntrustedError, UsageError
 from flagctl.ops.publish import heartbeat, publish
 from flagctl.ops.publish_model import PublishOptions
+from flagctl.ops.rollback import history
 from flagctl.storage import open_remote
 from tests.scale import scaled
 from tests.simulators.at_once import at_once
@@ -238,6 +239,49 @@ def test_after_the_manifest_was_deleted_numbers_go_on_from_the_log(project, remo
     del remote.objects["production/manifest.json"]
     result = publish(target, THREE, project.publishers, options())
     assert (result.seq, result.previous_seq) == (3, None)
+
+
+@pytest.mark.parametrize("garbage", [False, True])
+def test_after_an_older_manifest_was_put_back_numbers_go_on_from_the_log(project, remote, target, garbage):
+    publish(target, ONE, project.publishers, options(commit=C1))
+    first = remote.objects["production/manifest.json"]
+    publish(target, TWO, project.publishers, options(commit=C2))
+    heartbeat(target, project.publishers, options())
+    second = live(target).manifest
+    if garbage:
+        remote.objects["production/log/1-2-00000000.json"] = b"garbage"
+        remote.objects["production/log/1-4-00000000.json"] = first
+    remote.objects["production/manifest.json"] = first
+    with pytest.raises(ConflictError, match=r"does not build on .* number 3"):
+        publish(target, ONE, project.publishers, options(commit=C1))
+    assert [entry.live for entry in history(target)] == [False, False, True]
+    result = publish(target, THREE, project.publishers, options(commit=C2))
+    assert (result.action, result.seq, result.previous_seq) == ("published", 4, 3)
+    assert "an older manifest, number 1, had been put back in the place of number 3" in result.warnings
+    assert live(target).manifest.previous == second.digest
+
+
+@pytest.mark.parametrize("again", ["the same flags", "a heartbeat"])
+def test_an_older_manifest_that_was_put_back_is_replaced_by_what_was_published_last(project, remote, target, again):
+    publish(target, ONE, project.publishers, options(commit=C1))
+    first = remote.objects["production/manifest.json"]
+    last = publish(target, TWO, project.publishers, options(commit=C2))
+    remote.objects["production/manifest.json"] = first
+    if again == "a heartbeat":
+        result = heartbeat(target, project.publishers, options())
+    else:
+        result = publish(target, TWO, project.publishers, options(commit=C2))
+    assert (result.action, result.seq, result.bundle_sha256) == ("heartbeat", 3, last.bundle_sha256)
+    assert live(target).manifest.bundle.sha256 == last.bundle_sha256
+
+
+def test_after_a_number_was_left_out_a_manifest_put_back_is_noticed(project, remote, target):
+    publish(target, ONE, project.publishers, options())
+    first = remote.objects["production/manifest.json"]
+    remote.objects["production/manifest.json"] = b"garbage"
+    assert publish(target, TWO, project.publishers, options(recover=True)).seq == 3
+    remote.objects["production/manifest.json"] = first
+    assert publish(target, THREE, project.publishers, options()).seq == 4
 
 
 def test_entries_of_the_log_that_cannot_be_verified_do_not_count(project, remote, target):
