@@ -167,7 +167,7 @@ def rollback(
         return
     environment = repository.config.environments[env]
     confirmed = yes or dry_run or _confirmed(session, environment)
-    check_may_publish(environment, Origin(), confirmed=confirmed, allow_dirty=True)
+    check_may_publish(environment, Origin(), confirmed=confirmed, allow_dirty=True, command="rollback")
     signers = find_signers(session.root, env, key or ())
     target = open_target(session.root, repository.config, env, overrides)
     _show(session, run(target, signers, to_seq=to, options=PublishOptions(dry_run=dry_run)))

@@ -71,7 +71,9 @@ def find_origin(root: Path, revision: str | None = None) -> Origin:
     return Origin(history=history, commit=head, ref=history.ref(), uncommitted=changed)
 
 
-def check_may_publish(environment: Environment, origin: Origin, *, confirmed: bool, allow_dirty: bool) -> None:
+def check_may_publish(
+    environment: Environment, origin: Origin, *, confirmed: bool, allow_dirty: bool, command: str = "publish"
+) -> None:
     """Refuse what a protected environment needs more for.
 
     Args:
@@ -79,6 +81,7 @@ def check_may_publish(environment: Environment, origin: Origin, *, confirmed: bo
         origin: What.
         confirmed: Whether somebody said `--yes`, or typed the environment's name.
         allow_dirty: Whether uncommitted changes may go there.
+        command: Which one asks, for the hint.
 
     Raises:
         ConflictError: If the environment is protected and something is missing.
@@ -94,7 +97,7 @@ def check_may_publish(environment: Environment, origin: Origin, *, confirmed: bo
     if not confirmed:
         raise ConflictError(
             f"'{environment.name}' is protected",
-            hint=f"look at it first: flagctl publish {environment.name} --dry-run; then add --yes",
+            hint=f"look at it first: flagctl {command} {environment.name} --dry-run; then add --yes",
         )
 
 

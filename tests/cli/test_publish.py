@@ -47,7 +47,7 @@ def test_a_protected_environment_needs_a_yes(cli, repo) -> None:
     assert "'production' is protected" in result.stderr
     assert "--dry-run" in result.stderr
     cli("publish", "production", "--yes")
-    cli("rollback", "production", exit_code=6)
+    assert "flagctl rollback production --dry-run" in cli("rollback", "production", exit_code=6).stderr
 
 
 def test_flags_with_errors_are_not_published(cli, repo) -> None:
