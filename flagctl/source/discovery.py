@@ -151,6 +151,8 @@ class _Walk:
             path = prefix + os.fsencode(child.name).decode(errors="replace")
             if child.name.startswith("."):
                 continue
+            if child.is_symlink() and not os.path.exists(child.path):  # noqa: PTH110  leads nowhere, or back to itself
+                continue
             if child.name.endswith(SUFFIXES) and child.is_file():
                 self.found[path] = child.path
             elif child.is_dir() and not any(pattern.match(path) for pattern in self.excluded):

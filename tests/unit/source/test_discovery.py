@@ -109,6 +109,8 @@ def test_links_are_followed_but_not_in_circles(tree):
 def test_a_dangling_link_is_passed_over(tree):
     tree("flagctl.yaml", CONFIG)
     (tree.root / "x.yaml").symlink_to(tree.root / "nowhere")
+    for name in ("itself", "itself.yaml"):
+        (tree.root / name).symlink_to(tree.root / name)
     assert list(read_tree(tree.root)) == ["flagctl.yaml"]
 
 
