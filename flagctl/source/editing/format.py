@@ -45,7 +45,7 @@ def format_text(text: str) -> str:
     bare = not plain.endswith("\n")
     try:
         result = _Writer(Pieces(plain + "\n" if bare else plain)).text()
-    except (UnusualError, yaml.YAMLError, ValueError) as error:
+    except (UnusualError, yaml.YAMLError, ValueError, RecursionError) as error:  # nested too deeply, the last one
         _read(
             text
         )  # most texts are right, and the parser has read this one already: only now it is asked what is wrong

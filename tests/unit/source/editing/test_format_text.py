@@ -31,6 +31,11 @@ def test_a_layout_becomes_the_usual_one_and_stays_so(text: str, wanted: str | No
     assert format_text(found) == found
 
 
-def test_what_cannot_be_read_is_not_laid_out() -> None:
-    with pytest.raises(EditError):
-        format_text("a: [1\n")
+@pytest.mark.parametrize(
+    "text",
+    ["a: [1\n", "a: " + "[" * 5000 + "]" * 5000 + "\n", "".join(" " * depth + "a:\n" for depth in range(2000))],
+    ids=["open", "deep in brackets", "deep in lines"],
+)
+def test_what_cannot_be_read_is_not_laid_out(text: str) -> None:
+    with pytest.raises(EditError, match="it has errors"):
+        format_text(text)
