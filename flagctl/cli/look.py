@@ -1,11 +1,14 @@
 """Commands to look around: `list`, `show`, `graph`."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from flagctl.cli.completions import complete_environments, complete_flags
 from flagctl.cli.session import joined, session_of
+
+_MOST_PATHS: Final = 5
+"""Of broken files, in a warning on the side."""
 
 
 def list_command(
@@ -29,6 +32,7 @@ def list_command(
     from flagctl.model import FlagType
     from flagctl.ops.listing import ListOptions, list_flags
     from flagctl.report.flags import render_list
+    from flagctl.report.style import one_line
 
     session = session_of(context)
     session.format("text", "json")
@@ -42,7 +46,10 @@ def list_command(
     )
     session.emit(result, render_list)
     if result.incomplete:
-        session.console.warning(f"files with errors may be missing here: {', '.join(result.incomplete)}")
+        more = len(result.incomplete) - _MOST_PATHS
+        shown = ", ".join(one_line(path) for path in result.incomplete[:_MOST_PATHS])
+        shown += f" and {more} more" if more > 0 else ""
+        session.console.warning(f"files with errors may be missing here: {shown}")
         session.console.hint("flagctl validate shows what is wrong")
 
 

@@ -28,6 +28,12 @@ def test_a_list_with_broken_files_says_that_it_may_be_incomplete(cli, example) -
     result = cli("list")
     assert "37 flags" in result.stdout
     assert "search/search-ranking.yaml" in result.stderr
+    for number in range(7):
+        (example / "mobile" / f"a\n{number}.yaml").write_text("")
+    warning = cli("list").stderr.splitlines()[0]
+    assert warning.endswith(
+        "mobile/a 0.yaml, mobile/a 1.yaml, mobile/a 2.yaml, mobile/a 3.yaml, mobile/a 4.yaml and 3 more"
+    )
 
 
 def test_a_flag_is_shown_in_every_environment(cli, example) -> None:
