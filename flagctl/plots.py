@@ -31,11 +31,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A line: label and (x, y) with an optional band (low, high) for each point."""
+    """A line: label and (x, y) with an optional band (low, high) for each point; `color` 0 to 5, else its position."""
 
     label: str
     points: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float], ...] = ()
+    color: int | None = None
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -81,7 +82,10 @@ def forest(title: str, rows: Sequence[Interval], show: Callable[[float], str]) -
     parts.append(f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="4" y2="{height - 28}"/>')
     for index, row in enumerate(rows):
         y = 18 + 26 * index
-        parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(row.label, 30))}</text>')
+        parts.append(
+            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(row.label, 25))}'
+            f"<title>{escape(row.label)}</title></text>"
+        )
         parts.append(f'<line class="line {row.tone}" x1="{x(row.low):.1f}" x2="{x(row.high):.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<circle class="mark {row.tone}" cx="{x(row.middle):.1f}" cy="{y}" r="4.5"/>')
         parts.append(f'<text x="{WIDTH - right + 10}" y="{y + 4}">{escape(show(row.middle))}</text>')
@@ -137,7 +141,8 @@ def lines(  # noqa: PLR0913 - the rare ones by name
     ]
     if zero:
         parts.append(f'<line class="zero" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>')
-    for index, one in enumerate(series):
+    colors = [index if one.color is None else one.color for index, one in enumerate(series)]
+    for index, one in zip(colors, series, strict=True):
         if one.band:
             upper = [f"{x(p[0]):.1f},{y(b[1]):.1f}" for p, b in zip(one.points, one.band, strict=True)]
             lower = [f"{x(p[0]):.1f},{y(b[0]):.1f}" for p, b in zip(one.points, one.band, strict=True)]
@@ -150,7 +155,7 @@ def lines(  # noqa: PLR0913 - the rare ones by name
         parts.append(
             f'<text class="axis" x="{place - 4:.1f}" y="{_TOP + 10}" text-anchor="end">{escape(vertical[1])}</text>'
         )
-    return _svg(title, height, parts) + _legend([one.label for one in series])
+    return _svg(title, height, parts) + _legend([(one.label, color) for one, color in zip(series, colors, strict=True)])
 
 
 def bars(
@@ -190,7 +195,7 @@ def bars(
                 f' height="{max(0.0, height - _BOTTOM - top):.1f}">'
                 f"<title>{escape(f'{label}, {name}: {show(values[group])}')}</title></rect>"
             )
-    return _svg(title, height, parts) + _legend([name for name, _ in series])
+    return _svg(title, height, parts) + _legend([(name, index) for index, (name, _) in enumerate(series)])
 
 
 def _frame(
@@ -216,7 +221,18 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 
 def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """Return text of at most `length` characters; what follows the last middle dot tells rows apart and stays.
+
+    >>> _short("checkout-milliseconds · one", 20)
+    'checkout-mill… · one'
+    """
+    if len(text) <= length:
+        return text
+    head, dot, tail = text.rpartition(" · ")
+    room = length - len(dot) - len(tail)
+    if not dot or room < length // 3:
+        return text[: length - 1] + "…"
+    return head[: room - 1] + "…" + dot + tail
 
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> str:
@@ -226,8 +242,8 @@ def _svg(title: str, height: int, parts: Sequence[str]) -> str:
     )
 
 
-def _legend(labels: Sequence[str]) -> str:
+def _legend(labels: Sequence[tuple[str, int]]) -> str:
     if len(labels) < 2:
         return ""
-    items = "".join(f'<li><span class="key s{index}"></span>{escape(label)}</li>' for index, label in enumerate(labels))
+    items = "".join(f'<li><span class="key s{color}"></span>{escape(label)}</li>' for label, color in labels)
     return f'<ul class="legend">{items}</ul>'

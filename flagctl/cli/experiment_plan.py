@@ -41,12 +41,14 @@ def power(
     key: _KEY,
     *,
     rate: Annotated[float | None, typer.Option(metavar="PERCENT", help="Conversion rate today ...")] = None,
-    mean: Annotated[float | None, typer.Option(metavar="NUMBER", help="... or mean of one unit ...")] = None,
+    mean: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="... or mean of one unit, or quantile, ...")
+    ] = None,
     deviation: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="... with its standard deviation ...")
+        float | None, typer.Option(metavar="NUMBER", help="... with the standard deviation ...")
     ] = None,
     events: Annotated[str | None, typer.Option(metavar="LOCATION", help="... or past events to measure on.")] = None,
-    per_day: Annotated[float | None, typer.Option(min=1, metavar="N", help="Units that come each day.")] = None,
+    per_day: Annotated[float | None, typer.Option(min=1, metavar="N", help="Units taken in each day.")] = None,
     effect: Annotated[float | None, typer.Option(metavar="PERCENT", help="Relative effect to see.")] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help="[default: the primary one]")] = None,
     as_of: Annotated[str | None, typer.Option(metavar="INSTANT", help="Measure up to here [default: now].")] = None,

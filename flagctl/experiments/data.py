@@ -149,7 +149,7 @@ class DataFinding:
     Attributes:
         code: Stable, such as ``duplicate-events``.
         message: One sentence.
-        count: How many events, units or files.
+        count: How many events, units or files; 0 if the message says it, or there is nothing to count.
         blocks: Whether no verdict may be given because of it.
     """
 

@@ -8,6 +8,7 @@ error is that of a ratio: Deng, Knoblich & Lu (2018), Applying the Delta Method 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 from flagctl.experiments.reduce import NotEnoughDataError
 
@@ -48,6 +49,19 @@ def levels(q: float, n: int, *, inflation: float = 1.0, z: float = Z) -> tuple[f
     if q - half <= 0 or q + half >= 1:
         raise NotEnoughDataError(f"{n} units are too few for the quantile {q:g}; {least_units(q, z)} are the least")
     return q - half, q + half
+
+
+def normal_spread(q: float) -> float:
+    """Return the variance of the quantile `q` of normal values, relative to that of their mean.
+
+    Asymptotically it is q(1 - q) / f^2 with the density f at the quantile: Mosteller (1946), On Some Useful "Inefficient"
+    Statistics, Annals of Mathematical Statistics 17.
+
+    Args:
+        q: Level, between 0 and 1. For the median the answer is pi / 2.
+    """
+    normal = NormalDist()
+    return float(q * (1 - q) / normal.pdf(normal.inv_cdf(q)) ** 2)
 
 
 def cluster_inflation(q: float, mean_events: float, variance: float) -> float:

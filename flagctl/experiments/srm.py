@@ -149,7 +149,8 @@ def _drivers(
 ) -> tuple[tuple[str, str, float], ...]:
     tested = []
     for name, values in parts.items():
-        for value, counts in values.items():
+        # What all units have in common says nothing about where they are lost.
+        for value, counts in values.items() if len(values) > 1 else ():
             p = chi_square(counts, shares)
             if p is not None:
                 tested.append((name, value, p))

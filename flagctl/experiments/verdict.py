@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.experiments.analysis import Results
-    from flagctl.experiments.data import ArmMetric, ExperimentData
+    from flagctl.experiments.data import ArmMetric, DataFinding, ExperimentData
     from flagctl.experiments.estimates import Estimate
 
 SWITCHER_LIMIT = 0.01
@@ -185,7 +185,8 @@ def _effects(estimates: Sequence[Estimate]) -> list[str]:
         if one.difference is None:
             lines.append(f"{one.variant}: {one.reason}")
         elif one.relative is not None and one.relative_low is not None and one.relative_high is not None:
-            lines.append(f"{one.variant}: {one.relative:+.2%} ({one.relative_low:+.2%} to {one.relative_high:+.2%})")
+            shown = [f"{value * 100:+.2f} %" for value in (one.relative, one.relative_low, one.relative_high)]
+            lines.append(f"{one.variant}: {shown[0]} ({shown[1]} to {shown[2]})")
         else:
             lines.append(f"{one.variant}: {one.difference:+.4g} ({one.low:+.4g} to {one.high:+.4g})")
     return lines
@@ -208,16 +209,21 @@ def _invalid(data: ExperimentData, results: Results) -> list[str]:
             for name, count in results.srm.observed.items()
         )
         reasons.append(f"the variants did not get their shares of units: {shares} (p = {results.srm.p_value:.1g})")
-        reasons += [f"it comes from {name} = {value}" for name, value, _ in results.srm.drivers[:3]]
+        reasons += [f"shares are wrong where {name} = {value}" for name, value, _ in results.srm.drivers[:3]]
     total = data.total_units
     if total and data.switchers / total > SWITCHER_LIMIT:
-        reasons.append(f"{data.switchers} of {total} units changed variants ({data.switchers / total:.1%})")
-    reasons += [f"{one.message} ({one.count})" for one in data.findings if one.blocks]
+        share = data.switchers / total * 100
+        reasons.append(f"{data.switchers} of {total} units changed variants ({share:.1f} %)")
+    reasons += [_counted(one) for one in data.findings if one.blocks]
     if data.experiment.status is ExperimentStatus.RUNNING and data.freshest_ms is not None:
         age = data.as_of_ms - data.freshest_ms
         if age > STALE_DAYS * DAY_MS:
             reasons.append(f"the newest event is {age // DAY_MS} days older than the instant of this analysis")
     return reasons
+
+
+def _counted(finding: DataFinding) -> str:
+    return f"{finding.message} ({finding.count:,})" if finding.count else finding.message
 
 
 def _too_early(data: ExperimentData, results: Results) -> list[str]:
@@ -257,7 +263,7 @@ def _conversions(arm: ArmMetric) -> int | None:
 
 def _warnings(data: ExperimentData, results: Results) -> list[str]:
     experiment = data.experiment
-    found = [f"{one.message} ({one.count})" for one in data.findings if not one.blocks]
+    found = [_counted(one) for one in data.findings if not one.blocks]
     found += [f"what was agreed on was changed while it ran: {one.reason}" for one in experiment.amendments]
     if experiment.registration is None:
         found.append("nothing was registered at the start, so nobody can tell whether metrics were chosen afterwards")

@@ -55,7 +55,7 @@ def parse_instant_option(text: str | None, now_ms: int) -> int:
         return now_ms
     instant = parse_instant(text)
     if instant is None:
-        raise UsageError(f"'{text}' is not an instant", hint="write it with a time zone: --at 2026-12-01T09:00:00Z")
+        raise UsageError(f"'{text}' is not an instant", hint="write it with a time zone, as 2026-12-01T09:00:00Z")
     return instant // 1000
 
 

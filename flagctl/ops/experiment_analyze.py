@@ -89,6 +89,10 @@ class AnalyzeResult:
             "status": experiment.status.value,
             "hypothesis": experiment.hypothesis,
             "registration": experiment.registration,
+            "amendments": [
+                {"at_ms": one.at_ms, "reason": one.reason, "registration": one.registration}
+                for one in experiment.amendments
+            ],
             "source": self.source,
             "engine": self.engine,
             "started_ms": data.started_ms,
@@ -178,7 +182,25 @@ def analyze(options: AnalyzeOptions) -> AnalyzeResult:
 
 def analyze_experiment(experiment: Experiment, options: AnalyzeOptions) -> AnalyzeResult:
     """As `analyze`, of an experiment that was read already."""
-    return _decided(read_until_look(experiment, options), options)
+    data = read_until_look(experiment, options)
+    return _decided(replace(data, findings=(*_changed(experiment), *data.findings)), options)
+
+
+def _changed(experiment: Experiment) -> tuple[DataFinding, ...]:
+    """Return that a file is no longer what was registered: otherwise whoever analyzes could pick the metric that moved."""
+    from flagctl.experiments.data import DataFinding
+    from flagctl.model import registration_of
+
+    if experiment.registration is None:
+        return ()
+    agreed = experiment.amendments[-1].registration if experiment.amendments else experiment.registration
+    if registration_of(experiment) == agreed:
+        return ()
+    message = (
+        f"its variants, metrics or decision rule are no longer what was registered ({agreed[:15]}):"
+        f" take the change back, or record it with flagctl experiment amend {experiment.key}"
+    )
+    return (DataFinding(code="changed", message=message, count=0, blocks=True),)
 
 
 def _decided(data: ExperimentData, options: AnalyzeOptions) -> AnalyzeResult:
@@ -211,8 +233,13 @@ def read_until_look(experiment: Experiment, options: AnalyzeOptions) -> Experime
         return data
     from flagctl.experiments.data import DataFinding
 
-    message = "days after the latest planned look, or after the end, do not count"
-    return replace(data, findings=(*data.findings, DataFinding(code="after-the-look", message=message, count=late)))
+    days = (
+        "1 day after the latest planned look, or after the end, does"
+        if late == 1
+        else f"{late} days after the latest planned look, or after the end, do"
+    )
+    finding = DataFinding(code="after-the-look", message=f"{days} not count", count=0)
+    return replace(data, findings=(*data.findings, finding))
 
 
 def guard(options: AnalyzeOptions) -> GuardResult:

@@ -82,7 +82,8 @@ def create_experiment(draft: Draft, new: NewExperiment) -> None:
         event, _, kind = new.primary.partition(":")
         primary: dict[str, Any] = {"event": event, "kind": kind or "conversion"}
         if new.minimum_effect is not None:
-            primary["minimum_effect"] = new.minimum_effect
+            whole = int(new.minimum_effect)
+            primary["minimum_effect"] = whole if whole == new.minimum_effect else new.minimum_effect
         data["metrics"] = {"primary": primary}
     if new.days is not None:
         data["decision"] = {"planned_days": new.days}
@@ -105,7 +106,9 @@ def start_experiment(draft: Draft, key: str, *, days: int | None = None, units: 
     if data.get("status") != "draft":
         raise UsageError(
             f"experiment '{key}' is {data.get('status')}, not a draft",
-            hint="a finished one is not started again: make a new one",
+            hint="it runs already"
+            if data.get("status") == "running"
+            else "a finished one is not started again: make a new one",
         )
     if days is not None:
         draft.edit(path, Set(("decision", "planned_days"), days))

@@ -154,7 +154,7 @@ def _layer(repository: Repository, key: str) -> LayerSummary:
 def metric_words(metric: Metric) -> str:
     """Return what a metric measures, in words."""
     days = metric.window_ms / 86_400_000
-    parts = [metric.kind if metric.quantile is None else f"{metric.quantile:g} % quantile"]
+    parts = [_what(metric)]
     parts.append(f"within {days:g} {'day' if days == 1 else 'days'}")
     if metric.direction == "decrease":
         parts.append("less is better")
@@ -162,8 +162,22 @@ def metric_words(metric: Metric) -> str:
         parts.append(f"worth having from {metric.minimum_effect:g} %")
     if metric.margin:
         parts.append(f"up to {metric.margin:g} % worse is allowed")
-    if metric.winsorize_upper is not None:
-        parts.append(f"cut at the {metric.winsorize_upper:g} % quantile")
+    cuts = [f"{one:g} %" for one in (metric.winsorize_lower, metric.winsorize_upper) if one is not None]
+    if cuts:
+        parts.append(f"cut at the {' and '.join(cuts)} {'quantile' if len(cuts) == 1 else 'quantiles'}")
     if metric.cuped_ms is not None:
-        parts.append("adjusted by what units did before")
+        before = metric.cuped_ms / 86_400_000
+        parts.append(f"adjusted by what units did in the {before:g} {'day' if before == 1 else 'days'} before")
     return ", ".join(parts)
+
+
+def _what(metric: Metric) -> str:
+    """Return the number of one unit, in words."""
+    if metric.numerator is not None and metric.denominator is not None:
+        above, below = (f"{side.of} of {side.event}" for side in (metric.numerator, metric.denominator))
+        return f"ratio of the {above} to the {below}"
+    value = "" if metric.value == "value" else f"{metric.value} of "
+    if metric.quantile is not None:
+        each = "units" if metric.level == "unit" else "events"
+        return f"{metric.quantile:g} % quantile of {value}{metric.event} over {each}"
+    return f"{metric.kind} of {value}{metric.event}"

@@ -62,7 +62,14 @@ def over_time_svg(results: Results) -> str:
             if one.difference is not None and one.low is not None and one.high is not None
         ]
         points = tuple((day, difference) for day, difference, _ in known)
-        series.append(plots.Series(label=first.variant, points=points, band=tuple(band for _, _, band in known)))
+        series.append(
+            plots.Series(
+                label=first.variant,
+                points=points,
+                band=tuple(band for _, _, band in known),
+                color=color_of(results, first.variant),
+            )
+        )
     planned = results.stage.planned_days
 
     def label(place: float) -> str:
@@ -76,6 +83,11 @@ def over_time_svg(results: Results) -> str:
         label,
         vertical=(float(planned - 1), "planned end") if planned else None,
     )
+
+
+def color_of(results: Results, variant: str) -> int:
+    """Return the colour of a variant: the same in every picture, with and without the control."""
+    return list(results.srm.observed).index(variant)
 
 
 def power_svg(result: PowerResult, show: Callable[[float], str]) -> str:

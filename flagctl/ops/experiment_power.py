@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,8 @@ class PowerResult:
         per_day: Units each day, None if unknown.
         plan: For the wanted effect.
         others: The same effect by the other rules.
+        kind: Of the metric.
+        planned: (days, units, relative effect) that are seen at the planned end; None without an end or a rate.
         curve: (units, relative effect) that can be seen.
         line: The same at many sizes, for a picture.
         wait_days: Days until a unit's values are complete; part of the duration.
@@ -77,6 +80,8 @@ class PowerResult:
     plan: Plan
     others: tuple[Plan, ...]
     curve: tuple[tuple[int, float | None], ...]
+    kind: str = "conversion"
+    planned: tuple[int | None, int, float] | None = None
     line: tuple[tuple[int, float], ...] = ()
     wait_days: int = 0
 
@@ -85,12 +90,16 @@ class PowerResult:
         return {
             "experiment": self.experiment,
             "metric": self.metric,
+            "kind": self.kind,
             "baseline": self.baseline,
             "deviation": self.deviation,
             "measured": self.measured,
             "per_day": self.per_day,
             "plan": self.plan.to_dict(),
             "others": [one.to_dict() for one in self.others],
+            "planned": None
+            if self.planned is None
+            else dict(zip(("days", "units", "relative"), self.planned, strict=True)),
             "curve": [{"units": units, "relative": relative} for units, relative in self.curve],
         }
 
@@ -137,10 +146,27 @@ def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResul
         per_day=per_day,
         plan=plan,
         others=tuple(sample_size(baseline, effect, replace(design, method=one), per_day=per_day) for one in methods),
+        kind=metric.kind,
+        planned=_planned(experiment, design, baseline, per_day),
         curve=seen(_STEPS),
         line=seen(step / 20 for step in range(3, 61)),
         wait_days=design.wait_days,
     )
+
+
+def _planned(
+    experiment: Experiment, design: Design, baseline: Reduced, per_day: float | None
+) -> tuple[int | None, int, float] | None:
+    """Return what the planned end shows: days, units that count by then, relative effect."""
+    from flagctl.experiments.power import smallest_effect
+
+    decision = experiment.decision
+    units = decision.planned_units
+    if units is None and decision.planned_days and per_day:
+        units = int((decision.planned_days - design.wait_days) * per_day)
+    if units is None or units < 2 * len(design.shares):
+        return None
+    return decision.planned_days, units, smallest_effect(baseline, units, design) / abs(baseline.mean)
 
 
 def _design_for(experiment: Experiment, metric: Metric) -> Design:
@@ -189,7 +215,9 @@ def _baseline(
     experiment: Experiment, metric: Metric, options: PowerOptions
 ) -> tuple[Reduced, int | None, float | None]:
     from flagctl.experiments.estimates import Reduced
+    from flagctl.experiments.quantiles import normal_spread
 
+    _check_given(metric, options)
     if options.events is not None:
         return _measured(experiment, metric, options)
     if options.rate is not None:
@@ -197,9 +225,27 @@ def _baseline(
             raise UsageError("--rate is between 0 and 100 percent")
         return Reduced(n=1, mean=options.rate, variance=options.rate * (1 - options.rate)), None, None
     if options.mean is not None and options.deviation is not None:
-        return Reduced(n=1, mean=options.mean, variance=options.deviation**2), None, None
+        spread = normal_spread(metric.quantile / 100) if metric.quantile is not None else 1.0
+        return Reduced(n=1, mean=options.mean, variance=spread * options.deviation**2), None, None
     hint = "--rate 5" if metric.kind == "conversion" else "--mean 12 --deviation 30"
     raise UsageError("what is the metric today?", hint=f"{hint}, or --events LOCATION to measure it")
+
+
+def _check_given(metric: Metric, options: PowerOptions) -> None:
+    """Refuse a baseline that is of another kind than the metric: it would be planned on without a sound."""
+    by_hand = [name for name in ("rate", "mean", "deviation") if getattr(options, name) is not None]
+    if options.events is not None and by_hand:
+        raise UsageError(f"--events measures what --{by_hand[0]} says", hint="give one of the two")
+    if metric.kind == "conversion" and options.rate is None and by_hand:
+        raise UsageError(f"{metric.key} is a conversion: its baseline is a rate", hint="--rate 5")
+    if metric.kind != "conversion" and options.rate is not None:
+        raise UsageError(f"{metric.key} is no conversion, so it has no rate", hint="--mean 12 --deviation 30")
+    if (options.mean is None) != (options.deviation is None):
+        raise UsageError("--mean and --deviation are given together", hint="--mean 12 --deviation 30")
+    if options.deviation is not None and not 0 < options.deviation < math.inf:
+        raise UsageError("--deviation is a number above 0", hint="--mean 12 --deviation 30")
+    if options.mean is not None and not math.isfinite(options.mean):
+        raise UsageError("--mean is a number", hint="--mean 12 --deviation 30")
 
 
 def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> tuple[Reduced, int, float]:

@@ -32,7 +32,8 @@ def render_analysis(result: AnalyzeResult, style: Style) -> str:
     lines.append("")
     for name, value in words.facts(result):
         lines.append(wrap(plain(value), style.width, " " * 12, f"{name:<12}"))
-    lines += ["", _table(result, style)]
+    if result.data.total_units:
+        lines += ["", _table(result, style)]
     note = words.method_note(result.results)
     if note:
         lines.append(style.paint(wrap(note, style.width, "", ""), "dim"))
@@ -76,8 +77,8 @@ def _guardrails(result: AnalyzeResult, style: Style) -> list[str]:
     paints = {"harmed": "red", "safe": "green", "no_data": "yellow", "open": "dim"}
     for one in found:
         state = style.paint(f"{one.state.replace('_', ' '):<8}", paints[one.state])
-        text = plain(f"{one.metric}, {one.variant or 'all'}: {one.reason}")
-        lines.append(f"  {state} " + wrap(text, None if style.width is None else style.width - 11, " " * 11, ""))
+        text = wrap(plain(f"{one.metric}, {one.variant or 'all'}: {one.reason}"), style.width, " " * 11)
+        lines.append(f"  {state} {text[11:]}")
     return lines
 
 

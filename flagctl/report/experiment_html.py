@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
 from flagctl import plots
-from flagctl.ops.experiment_picture import effects_svg, over_time_svg
+from flagctl.ops.experiment_picture import color_of, effects_svg, over_time_svg
 from flagctl.report import experiment_words as words
 from flagctl.report.values import show_instant
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
+_BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fff;--card:#f6f7f9;--rule:#d7dce2;
 --red:#b42318;--green:#147a3d;--blue:#1f5fbf;--yellow:#8a5a00;--cyan:#0b6e7f;
@@ -44,7 +46,10 @@ svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--ink)
 .key{display:inline-block;width:.9rem;height:.9rem;border-radius:.2rem;margin-right:.4rem;vertical-align:-.1rem;background:var(--s0)}
 .key.s1{background:var(--s1)}.key.s2{background:var(--s2)}.key.s3{background:var(--s3)}.key.s4{background:var(--s4)}.key.s5{background:var(--s5)}
 footer{margin-top:3rem;color:var(--dim);font-size:.85rem;overflow-wrap:anywhere}
-@media(max-width:34rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}svg text{font-size:16px}svg .axis{font-size:15px}}
+@media(max-width:34rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}svg{min-width:36rem}
+svg text{font-size:14px}svg .axis{font-size:13px}th,td{padding:.35rem .4rem}
+table{width:max-content;min-width:100%}td:last-child{min-width:6rem;max-width:14rem}
+th:first-child,td:first-child{white-space:normal;overflow-wrap:anywhere;width:6.5rem;min-width:6.5rem;max-width:9rem}}
 """
 
 
@@ -59,7 +64,10 @@ def render_html(result: AnalyzeResult) -> str:
         _warnings(result),
         "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in words.facts(result)) + "</dl>",
         _section("Results", _table(result), f'<p class="dim">{escape(words.method_note(result.results))}</p>'),
-        _section("Effects", effects_svg(result.results, words.share)),
+        _section(
+            "Effects",
+            _picture(effects_svg(result.results, words.share), "Relative to the control, each with its interval."),
+        ),
         _section("The primary metric over time", _over_time(result)),
         _section("Guardrails", _guardrails(result)),
         _section("Units per day", _units(result)),
@@ -70,11 +78,12 @@ def render_html(result: AnalyzeResult) -> str:
         _section("By day since the first exposure", _trends(result)),
         _footer(result),
     ]
+    inner = _BEFORE_PERCENT.sub("&nbsp;", "".join(body))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}: {escape(name)}</title><style>{_STYLE}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>\n"
+        f"<body><main>{inner}</main></body></html>\n"
     )
 
 
@@ -107,10 +116,20 @@ def _table(result: AnalyzeResult) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
+def _picture(svg: str, note: str = "") -> str:
+    """Return a picture that scrolls on its own where it is wider than the screen; empty without one."""
+    if not svg:
+        return ""
+    return f'<div class="scroll">{svg}</div>' + (f'<p class="dim">{escape(note)}</p>' if note else "")
+
+
 def _over_time(result: AnalyzeResult) -> str:
-    picture = over_time_svg(result.results)
-    note = "The band holds at every day at once: a difference whose band leaves zero may be believed whenever it does."
-    return picture + f'<p class="dim">{note}</p>' if picture else ""
+    primary = result.results.primary
+    note = (
+        f"How far {primary.metric.key if primary else ''} is from the control, of all units up to a day."
+        " The band holds at every day at once: a difference whose band leaves zero may be believed whenever it does."
+    )
+    return _picture(over_time_svg(result.results), note)
 
 
 def _guardrails(result: AnalyzeResult) -> str:
@@ -131,7 +150,8 @@ def _units(result: AnalyzeResult) -> str:
     days = result.data.days
     names = list(result.data.units)
     series = [(name, [float(day.units.get(name, 0)) for day in days]) for name in names]
-    return plots.bars("New units per day and variant", [day.date[5:] for day in days], series, lambda v: f"{v:,.0f}")
+    title = "New units per day and variant"
+    return _picture(plots.bars(title, [day.date[5:] for day in days], series, lambda v: f"{v:,.0f}"))
 
 
 def _srm(result: AnalyzeResult) -> str:
@@ -143,8 +163,10 @@ def _srm(result: AnalyzeResult) -> str:
     )
     head = "".join(f"<th scope=col>{t}</th>" for t in ("Variant", "", "Units", "Expected", "Difference", ""))
     drivers = _list(f"{name} = {value}: p = {words.p_text(p)}" for name, value, p in srm.drivers[:5])
+    always = srm.sequential_p_value
+    looked = "" if always is None else f"; by the test that may be looked at every day, p = {words.p_text(always)}"
     return (
-        f"<p>{escape(words.shares(result))}</p>"
+        f"<p>{escape(words.shares(result) + looked)}</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{drivers}'
     )
 
@@ -157,9 +179,12 @@ def _distributions(result: AnalyzeResult) -> str:
             for one in found
         ]
         title = f"{key}: share of values up to"
-        picture = plots.lines(title, series, lambda v: f"{v:.0%}", lambda v: f"{v:,.4g}", zero=False)
+        picture = plots.lines(title, series, lambda v: f"{v * 100:.0f} %", lambda v: f"{v:,.4g}", zero=False)
         if picture:
-            zeros = ", ".join(f"{one.variant} {one.zeros:.0%}" for one in found)
+            zeros = ", ".join(f"{one.variant} {one.zeros * 100:.0f} %" for one in found)
+            left_out = (
+                f"<p class=dim>Zeros are left out: {escape(zeros)}.</p>" if any(one.zeros for one in found) else ""
+            )
             names = "".join(
                 f"<tr><td>{escape(one.variant)}</td><td></td>"
                 + "".join(f"<td>{words.number(dict(one.quantiles)[level])}</td>" for level in (0.5, 0.9, 0.95, 0.99))
@@ -170,7 +195,7 @@ def _distributions(result: AnalyzeResult) -> str:
                 f"<th scope=col>{text}</th>" for text in ("Variant", "", "median", "90 %", "95 %", "99 %", "")
             )
             table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{names}</tbody></table></div>'
-            parts.append(f"<h3>{escape(key)}</h3>{picture}{table}<p class=dim>Zeros are left out: {escape(zeros)}.</p>")
+            parts.append(f"<h3>{escape(key)}</h3>{_picture(picture)}{table}{left_out}")
     return "".join(parts)
 
 
@@ -179,10 +204,10 @@ def _bayes(result: AnalyzeResult) -> str:
     for metric in result.results.metrics:
         up = metric.metric.direction != "decrease"
         for one in metric.posteriors:
-            chance = one.chance_to_win if up else 1 - one.chance_to_win
+            chance = words.chance(one.chance_to_win if up else 1 - one.chance_to_win)
             loss = one.expected_loss if up else one.expected_loss_control
             lines.append(
-                f"<tr><td>{escape(metric.metric.key)}</td><td>{escape(one.variant)}</td><td>{chance:.1%}</td>"
+                f"<tr><td>{escape(metric.metric.key)}</td><td>{escape(one.variant)}</td><td>{escape(chance)}</td>"
                 f"<td>{words.number(loss)}</td><td>{words.number(one.low)} to {words.number(one.high)}</td><td></td></tr>"
             )
     if not lines:
@@ -211,7 +236,10 @@ def _parts(result: AnalyzeResult) -> str:
         f" (p = {words.p_text(one.corrected_p_value)}, corrected)"
         for one in result.results.differences
     ]
-    return picture + _list(notes) if picture else ""
+    note = (
+        "Difference to the control in the primary metric, each by a single look: for understanding, not for deciding."
+    )
+    return _picture(picture, note) + _list(notes) if picture else ""
 
 
 def _trends(result: AnalyzeResult) -> str:
@@ -220,12 +248,13 @@ def _trends(result: AnalyzeResult) -> str:
             label=one.variant,
             points=tuple((float(age), middle) for age, middle, _, _ in one.points),
             band=tuple((low, high) for _, _, low, high in one.points),
+            color=color_of(result.results, one.variant),
         )
         for one in result.results.trends
     ]
-    return plots.lines(
-        "Difference by day since the first exposure", series, lambda v: f"{v:.3g}", lambda d: f"day {d:.0f}"
-    )
+    title = "Difference by day since the first exposure"
+    note = "What each day after a unit's first exposure adds to the difference; an effect of novelty fades."
+    return _picture(plots.lines(title, series, lambda v: f"{v:.3g}", lambda d: f"day {d:.0f}"), note)
 
 
 def _footer(result: AnalyzeResult) -> str:
@@ -236,6 +265,6 @@ def _footer(result: AnalyzeResult) -> str:
     return (
         f"<footer><p>Agreed on: {escape(experiment.registration or 'nothing was registered')}.</p>"
         + (f"<p>Amended:</p><ul>{amended}</ul>" if amended else "")
-        + f"<p>Events of {escape(result.source)} up to {show_instant(result.data.as_of_ms)}, computed by {escape(result.engine)}."
+        + f"<p>Read from {escape(result.source)} up to {show_instant(result.data.as_of_ms)}, computed by {escape(result.engine)}."
         " Made by flagctl experiment analyze.</p></footer>"
     )

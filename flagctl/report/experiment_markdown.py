@@ -41,6 +41,10 @@ def render_markdown(result: AnalyzeResult) -> str:
         ]
     agreed = result.experiment.registration or "nothing registered"
     lines += ["", f"Events up to {show_instant(result.data.as_of_ms)}; agreed on: `{agreed}`"]
+    lines += [
+        f"- amended {show_instant(one.at_ms)}: {_text(one.reason)} (`{one.registration}`)"
+        for one in result.experiment.amendments
+    ]
     return "\n".join(lines) + "\n"
 
 

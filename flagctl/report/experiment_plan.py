@@ -8,7 +8,7 @@ from flagctl.ops.experiment_list import metric_words
 from flagctl.report import experiment_words as words
 from flagctl.report.style import plain, wrap
 from flagctl.report.table import Column, render_table
-from flagctl.report.values import show_instant, show_share
+from flagctl.report.values import count, show_instant, show_share
 
 if TYPE_CHECKING:
     from flagctl.ops.experiment_list import ExperimentListResult, ExperimentSummary, LayerSummary
@@ -107,6 +107,8 @@ def _facts(summary: ExperimentSummary) -> list[tuple[str, str]]:
         ("variants", f"{arms}; control {one.control or one.variants.arms[0].variant}"),
         ("units", where + ("" if one.bucket_by == ("targeting_key",) else f" by {'.'.join(one.bucket_by)}")),
         ("decision", f"{decision.effective_method}, {decision.alpha:g} % risk, {end}"),
+        ("parts", ", ".join(one.breakdowns)),
+        ("bots", f"units with more than {one.bot_events_per_day} events on a day" if one.bot_events_per_day else ""),
         ("started", show_instant(one.started_at_ms) if one.started_at_ms is not None else ""),
         ("ended", show_instant(one.ended_at_ms) if one.ended_at_ms is not None else ""),
         ("winner", one.winner or ""),
@@ -120,10 +122,9 @@ def render_power(result: PowerResult, style: Style) -> str:
     plan = result.plan
     effect = words.share(plan.relative) or f"{plan.effect:.4g}"
     days = "" if plan.days is None else f", {plan.days} days at {result.per_day:,.0f} units a day"
-    measured = f" (measured on {result.measured:,} units)" if result.measured else ""
-    baseline = f"baseline {words.number(result.baseline)}, deviation {words.number(result.deviation)}{measured}"
     needed = f"{plan.units:,} units to see {effect.lstrip('+')} of {plain(result.metric)}{days}"
-    under = f"{baseline}; {plan.power:.0%} power, {plan.alpha:.0%} risk, {plan.method}"
+    rule = plan.method.replace("_", " ")
+    under = f"{_baseline(result)}; {plan.power * 100:g} % power, {plan.alpha * 100:g} % risk, {rule}"
     lines = [style.paint(wrap(needed, style.width), "bold"), wrap(under, style.width), ""]
     columns = [
         Column(title="RULE"),
@@ -140,9 +141,29 @@ def render_power(result: PowerResult, style: Style) -> str:
         )
         for one in (plan, *result.others)
     ]
-    lines += [render_table(columns, rows, style), "", "Smallest effect that so many units show:"]
+    lines += [render_table(columns, rows, style), "", *_at_the_end(result, style)]
+    lines.append("Smallest effect that so many units show:")
     largest = max((relative or 0.0) for _, relative in result.curve)
     for units, relative in result.curve:
         bar = "█" * max(1, round((relative or 0.0) / largest * _BAR))
         lines.append(f"  {units:>12,}  {words.share(relative).lstrip('+'):>9}  {style.paint(bar, 'cyan')}")
     return "\n".join(lines)
+
+
+def _baseline(result: PowerResult) -> str:
+    if result.kind == "conversion":
+        baseline = f"baseline {result.baseline * 100:.4g} %"
+    else:
+        baseline = f"baseline {words.number(result.baseline)}, deviation {words.number(result.deviation)}"
+    if result.measured:
+        return f"{baseline} (measured on {count(result.measured, 'unit')})"
+    return baseline + (" (as of normal values, one for each unit)" if result.kind == "quantile" else "")
+
+
+def _at_the_end(result: PowerResult, style: Style) -> list[str]:
+    if result.planned is None:
+        return []
+    days, units, relative = result.planned
+    end = f"{count(days, 'day')}, {count(units, 'unit')}" if days else count(units, "unit")
+    seen = words.share(relative).lstrip("+")
+    return [wrap(f"At the planned end ({end}) effects from {seen} on are seen.", style.width), ""]

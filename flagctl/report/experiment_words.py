@@ -95,11 +95,12 @@ def rows(results: Results) -> list[Row]:
             p = estimate.p_value
             if metric.corrected_p_values and index < len(metric.corrected_p_values):
                 p = metric.corrected_p_values[index]
-            found.append(_row(metric, estimate, p))
+            # The risk of the whole experiment: the correction has covered its variants.
+            found.append(_row(metric, estimate, p, results.stage.each_alpha * len(metric.estimates)))
     return found
 
 
-def _row(metric: MetricResult, estimate: Estimate, p: float | None) -> Row:
+def _row(metric: MetricResult, estimate: Estimate, p: float | None, alpha: float) -> Row:
     relative = estimate.relative is not None and estimate.relative_low is not None
     effect = share(estimate.relative) if relative else _signed(estimate.difference)
     if relative:
@@ -115,7 +116,7 @@ def _row(metric: MetricResult, estimate: Estimate, p: float | None) -> Row:
         effect=effect,
         interval=interval,
         p_value=p_text(p),
-        verdict=_verdict(metric, estimate, p),
+        verdict=_verdict(metric, estimate, p, alpha),
     )
 
 
@@ -123,10 +124,10 @@ def _signed(value: float | None) -> str:
     return "" if value is None else f"{value:+.4g}"
 
 
-def _verdict(metric: MetricResult, estimate: Estimate, p: float | None) -> str:
+def _verdict(metric: MetricResult, estimate: Estimate, p: float | None, alpha: float) -> str:
     if estimate.reason is not None:
         return estimate.reason
-    if estimate.low is None or estimate.high is None or (metric.role == "secondary" and (p is None or p > 0.05)):
+    if estimate.low is None or estimate.high is None or (metric.role == "secondary" and (p is None or p > alpha)):
         return "unclear"
     sign = -1 if metric.metric.direction == "decrease" else 1
     if estimate.low > 0:
@@ -148,7 +149,8 @@ def facts(result: AnalyzeResult) -> list[tuple[str, str]]:
             f"{stage.days}{end}" + ("" if data.started_ms is None else f", since {show_instant(data.started_ms)}"),
         ),
         ("units", f"{data.total_units:,} ({units})"),
-        ("rule", f"{stage.method}, {result.experiment.decision.alpha:g} % risk of a false alarm"),
+        ("control", result.experiment.control or result.experiment.variants.arms[0].variant),
+        ("rule", f"{stage.method.replace('_', ' ')}, {result.experiment.decision.alpha:g} % risk of a false alarm"),
         ("shares", shares(result)),
     ]
     if data.immature:
@@ -170,19 +172,30 @@ def shares(result: AnalyzeResult) -> str:
     )
 
 
+def chance(value: float) -> str:
+    """Return a probability in percent; what is nearly certain is not called certain.
+
+    >>> chance(0.975), chance(0.99999), chance(0.0)
+    ('97.5 %', '>99.9 %', '<0.1 %')
+    """
+    if value > 0.999:
+        return ">99.9 %"
+    return "<0.1 %" if value < 0.001 else f"{value * 100:.1f} %"
+
+
 def method_note(results: Results) -> str:
     """Return how the intervals are to be read, and how far a success is to be trusted."""
     primary = results.primary
-    if primary is None or not primary.estimates:
+    known = [] if primary is None else [one for one in primary.estimates if one.low is not None]
+    if primary is None or not known:
         return ""
-    name = primary.estimates[0].method
-    alpha = primary.estimates[0].alpha
+    name, alpha = known[0].method, known[0].alpha
     sentences = [f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."]
     for one in results.stratified:
         if one.relative is not None and one.relative_low is not None and one.relative_high is not None:
             shown = f"{share(one.relative)} ({share(one.relative_low)} to {share(one.relative_high)})"
             sentences.append(f"{one.variant}, post-stratified, single look: {shown}.")
-    if any(_verdict(primary, one, one.p_value) == "better" for one in primary.estimates):
+    if any(_verdict(primary, one, one.p_value, alpha) == "better" for one in primary.estimates):
         risks = [
             f"{risk * 100:.0f} % if {rate * 100:.0f} % of all ideas work" for rate, risk in results.false_positive_risks
         ]

@@ -24,6 +24,7 @@ _CODES = {
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int | None, indent: str = "", first: str | None = None) -> str:
-    """Return `text` broken at spaces into lines of at most `width` columns; words are never broken.
+    """Return `text` broken at spaces into lines of at most `width` columns; words, and numbers with their ``%``, never are.
 
     Args:
         text: Unstyled text; its own line breaks are kept.
@@ -113,7 +114,8 @@ def wrap(text: str, width: int | None, indent: str = "", first: str | None = Non
             continue
         current, used = prefix, cell_width(prefix)
         empty = True
-        for word in paragraph.split(" "):
+        for part in _BEFORE_PERCENT.sub("\0", paragraph).split(" "):
+            word = part.replace("\0", " ")
             size = cell_width(word)
             if not empty and used + 1 + size > width:
                 lines.append(current.rstrip())

@@ -116,3 +116,37 @@ def test_power_measures_the_baseline_on_past_events(shop, cli):
         assert data["baseline"] == pytest.approx(expected, abs=0.02)
         assert data["measured"] > 1000
     assert cli.json(*words, "--metric", "search-milliseconds:quantile:p95")["baseline"] > 50
+
+
+def test_an_analysis_of_what_was_not_registered_is_invalid_until_it_is_amended(shop, cli):
+    words = (
+        "experiment",
+        "create",
+        "check-test",
+        "--flag",
+        "search-ranking",
+        "--primary",
+        "order",
+        "--minimum-effect",
+        "3",
+    )
+    assert (
+        "minimum_effect: 3}" in cli(*words, "--hypothesis", "more orders", "--variants", "classic=50,neural=50").stdout
+    )
+    cli("experiment", "start", "check-test")
+    done = cli("experiment", "start", "check-test", exit_code=2)
+    assert "hint: it runs already" in done.stderr
+    cli("experiment", "simulate-events", "check-test", "--out", "events", "--units", "3000", "--effect", "0")
+    file = next(shop.rglob("check-test.yaml"))
+    file.write_text(file.read_text(encoding="utf-8").replace("kind: conversion", "kind: count"), encoding="utf-8")
+    analyze = ("experiment", "analyze", "check-test", "--events", "events")
+    verdict = cli.json(*analyze, exit_code=1)["verdict"]
+    assert verdict["outcome"] == "invalid"
+    assert verdict["reasons"][0].startswith(
+        "its variants, metrics or decision rule are no longer what was registered (sha256:"
+    )
+    assert verdict["reasons"][0].endswith("or record it with flagctl experiment amend check-test")
+    cli("experiment", "amend", "check-test", "--reason", "orders are counted now")
+    data = cli.json(*analyze)
+    assert data["verdict"]["outcome"] == "keep_running"
+    assert [one["reason"] for one in data["amendments"]] == ["orders are counted now"]

@@ -65,9 +65,83 @@ def test_a_plan_says_how_many_units_in_how_many_days_and_draws_smaller_effects(c
     ).stdout.splitlines()
     assert " units to see 10" in text[0]
     assert text[0].endswith("days at 5,000 units a day")
-    assert text[1].startswith("baseline 0.05")
+    assert text[1] == "baseline 5 %; 80 % power, 5 % risk, sequential"
     bars = [line.count("█") for line in text[text.index("Smallest effect that so many units show:") + 1 :]]
     assert bars == sorted(bars, reverse=True)
     assert bars[0] == 30
-    without = cli("experiment", "power", "ranking-test", "--mean", "20", "--deviation", "30").stdout
-    assert "days at" not in without
+    assert "days at" not in cli("experiment", "power", "ranking-test", "--rate", "5").stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), "error: what is the metric today?"),
+        (("--mean", "20", "--deviation", "30"), "error: order is a conversion: its baseline is a rate"),
+        (("--rate", "5", "--events", "events"), "error: --events measures what --rate says"),
+        (("--metric", "search-error:count", "--rate", "5"), "error: search-error:count is no conversion"),
+        (("--metric", "search-error:count", "--mean", "5"), "error: --mean and --deviation are given together"),
+        (
+            ("--metric", "search-error:count", "--mean", "5", "--deviation", "-2"),
+            "error: --deviation is a number above 0",
+        ),
+        (("--metric", "search-error:count", "--mean", "nan", "--deviation", "2"), "error: --mean is a number"),
+    ],
+)
+def test_a_baseline_of_another_kind_than_the_metric_is_refused(cli, shop: Path, given, message: str) -> None:
+    assert message in cli("experiment", "power", "ranking-test", *given, exit_code=2).stderr
+
+
+def test_a_quantile_needs_as_many_units_more_as_it_varies_more_than_a_mean(cli, shop: Path) -> None:
+    words = ("experiment", "power", "ranking-test", "--mean", "100", "--deviation", "40", "--effect", "2", "--metric")
+    text = cli(*words, "search-milliseconds:quantile:p95").stdout
+    assert "baseline 100, deviation 84.53 (as of normal values, one for each unit)" in text
+    count = cli.json(*words, "search-error:count")["plan"]["units"]
+    # The variance of a quantile of normal values is q (1 - q) / density^2 = 4.4652 of that of their mean for 95 %.
+    assert cli.json(*words, "search-milliseconds:quantile:p95")["plan"]["units"] == pytest.approx(
+        4.4652 * count, rel=1e-3
+    )
+
+
+def test_a_plan_says_what_the_planned_end_shows(cli, shop: Path) -> None:
+    cli(
+        *("experiment", "create", "check-test", "--flag", "new-checkout-flow", "--primary", "order"),
+        *("--hypothesis", "one page sells more", "--days", "14"),
+    )
+    words = ("experiment", "power", "check-test", "--rate", "5")
+    # Units count after a window of seven days.
+    assert "At the planned end (14 days, 70,000 units) effects from" in cli(*words, "--per-day", "10000").stdout
+    planned = cli.json(*words, "--per-day", "10000")["planned"]
+    assert (planned["days"], planned["units"]) == (14, 70_000)
+    again = cli.json(*words, "--per-day", "10000", "--effect", str(planned["relative"] * 100))
+    assert again["plan"]["days"] == 14
+    assert cli.json(*words)["planned"] is None
+
+
+def test_an_odd_risk_is_not_rounded(cli, shop: Path) -> None:
+    file = shop / "experiments" / "ranking-test.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "decision: {alpha: 2.5}\n", encoding="utf-8")
+    assert ", 2.5 % risk, " in cli("experiment", "power", "ranking-test", "--rate", "5").stdout
+
+
+def test_one_experiment_says_what_each_metric_is_made_of(cli, shop: Path) -> None:
+    file = shop / "experiments" / "ranking-test.yaml"
+    text = file.read_text(encoding="utf-8")
+    more = """  secondary:
+    - {name: Items, event: order, kind: mean, value: items, winsorize: {lower: 1, upper: 99}, cuped: 7d}
+    - {name: Basket, kind: ratio, numerator: {event: order, of: value}, denominator: {event: visit}, window: 1d}
+    - {name: Wait, event: wait, kind: quantile, quantile: 50, level: unit}
+  guardrails:
+"""
+    text = text.replace("  guardrails:\n", more) + "breakdowns: [platform, plan]\nbots: {events_per_day: 200}\n"
+    file.write_text(text, encoding="utf-8")
+    shown = cli("experiment", "show", "ranking-test").stdout
+    for line in (
+        "primary      order: conversion of order, within 7 days",
+        "secondary    Items: mean of items of order, within 7 days, cut at the 1 % and 99 % quantiles, adjusted by what units",
+        "secondary    Basket: ratio of the value of order to the count of visit, within 1 day",
+        "secondary    Wait: 50 % quantile of wait over units, within 7 days",
+        "quantile of search-milliseconds over events, within 7 days, less is better, up to 5 % worse is allowed",
+        "parts        platform, plan",
+        "bots         units with more than 200 events on a day",
+    ):
+        assert line in shown
