@@ -13,6 +13,7 @@ from flagctl.ops.edit_paths import parse_percentage, parse_value
 from flagctl.ops.edit_rules import DEFAULT
 from flagctl.server.ui.condition_edits import edit_condition, one_line
 from flagctl.server.ui.fields import SPLIT
+from flagctl.server.ui.growth import edit_line, edit_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -258,6 +259,8 @@ _EDITS: Final[dict[str, Callable[[Asked], None]]] = {
     "weights": _weights,
     "need": _need,
     "when": edit_condition,
+    "step": edit_step,
+    "line": edit_line,
 }
-_BOXES: Final = frozenset({"when"})
+_BOXES: Final = frozenset({"when", "step", "line"})
 """Fields of several boxes; what each of them says is a line of the field's value."""

@@ -9,6 +9,7 @@ from flagctl.diagnostics import Severity
 from flagctl.server.ui import fields
 from flagctl.server.ui.conditions import MOST, OPERATOR_NAMES, Holder, views
 from flagctl.server.ui.fields import Field, Scope
+from flagctl.server.ui.growth import growth_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from flagctl.diagnostics import Diagnostic
     from flagctl.model import Repository
     from flagctl.server.ui.conditions import ConditionView
+    from flagctl.server.ui.growth import Growth
 
 _MOST_TAGS: Final = 60
 
@@ -29,12 +31,16 @@ class RuleView:
         gets: What it serves where that is no field, in few words.
         over_time: Whether its percentage changes with time.
         conditions: When it holds; None if the form can't edit them, because the rule has no name of its own.
+        growth: How its percentage changes with time, if the form can show that.
+        may_grow: Whether it could change with time.
     """
 
     id: str
     gets: str
     over_time: bool
     conditions: tuple[ConditionView, ...] | None
+    growth: Growth | None
+    may_grow: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +114,7 @@ def _flag(scope: Scope, model: Repository) -> Panel:
         "serving": tuple(fields.serving(scope)),
         "needs": tuple(fields.needs(scope, variants_of)),
         "conditions": _fields(view for rule in rules for view in rule.conditions or ()),
+        "growth": tuple(one for rule in rules if rule.growth is not None for one in rule.growth.fields()),
     }
     targets = scope.value("targets")
     return Panel(
@@ -147,9 +154,11 @@ def _rules(scope: Scope) -> Iterator[RuleView]:
     spare = MOST
     for at, item in scope.mappings("rules"):
         name = item.get("id")
-        conditions = None
+        conditions, growth = None, None
         if isinstance(name, str) and name and name not in seen:
-            conditions = views(item.get("when"), Holder(name, (*scope.route("rules"), at, "when"), spare))
+            route = (*scope.route("rules"), at)
+            conditions = views(item.get("when"), Holder(name, (*route, "when"), spare))
+            growth = growth_of(item, name, route)
             spare -= len(_fields(conditions))
             seen.add(name)
         yield RuleView(
@@ -157,6 +166,8 @@ def _rules(scope: Scope) -> Iterator[RuleView]:
             gets=str(item.get("experiment") or item.get("value", "")),
             over_time=isinstance(item.get("percentage"), dict) or "strategy" in item,
             conditions=conditions,
+            growth=growth,
+            may_grow=conditions is not None and bool({"serve", "value"} & set(item)),
         )
 
 

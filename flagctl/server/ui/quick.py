@@ -14,6 +14,7 @@ from flagctl.ops.edit_rules import DEFAULT
 from flagctl.server.ui.condition_edits import add_condition, either, new_condition, remove_condition
 from flagctl.server.ui.field_edits import Taken, even_split, take_over, value_of
 from flagctl.server.ui.fields import SPLIT
+from flagctl.server.ui.growth import add_step, remove_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,6 +192,8 @@ _STEPS: Final[dict[str, Callable[[Draft, str, str, Ask], None]]] = {
     "add-condition": add_condition,
     "remove-condition": remove_condition,
     "either": either,
+    "add-step": add_step,
+    "remove-step": remove_step,
     "add-members": _add_members,
     "remove-members": _remove_members,
     "remove-member": _remove_member,

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from flagctl.review import words
 from flagctl.server.ui.condition_values import takes_list
 from flagctl.server.ui.conditions import OPERATOR_NAMES, has_value, may_ignore_case
+from flagctl.server.ui.growth import HOLDS
 from flagctl.server.ui.options import User
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ _TAKES: Final = SimpleNamespace(
     list=takes_list,
     case=may_ignore_case,
     operators=[(name, name.replace("_", " ")) for name in OPERATOR_NAMES],
+    holds=lambda unsaid: [("", unsaid), *((name, name) for name in HOLDS)],
 )
-"""What operators go with."""
+"""What operators go with, and what steps may wait for."""
 
 
 def _make_environment() -> Environment:
