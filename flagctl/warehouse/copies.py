@@ -8,11 +8,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flagctl.warehouse.usable import BYTE_ORDER_MARK
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _AT_ONCE = 8
 _CHUNK = 1 << 20
+
+
+def without_mark(path: str, filesystem: Any, target: Path) -> None:
+    """Write the lines of a file without the byte order mark before them, unpacked.
+
+    Args:
+        path: Of the file; packed if its name says so.
+        filesystem: PyArrow's that it is in, None for a disk.
+        target: What to write.
+    """
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
+
+    store = fs.LocalFileSystem() if filesystem is None else filesystem
+    with store.open_input_stream(path, compression="detect") as source, target.open("wb") as copy:
+        copy.write(source.read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK))
+        shutil.copyfileobj(source, copy, _CHUNK)
 
 
 class Copies:

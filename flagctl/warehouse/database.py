@@ -216,5 +216,5 @@ def attach(connection: Any, path: str, columns: Mapping[str, tuple[str, ...]]) -
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {chosen} FROM warehouse.main.{kind}")  # noqa: S608
         for loaded, total, bad in loads:
             if loaded == kind:
-                findings += usable.unusable(kind, (int(total), int(bad), *(0 for _ in usable.REQUIRED[kind])))
+                findings += usable.unusable(kind, (int(total), int(bad), *(0 for _ in usable.bad_rows(kind))))
     return findings

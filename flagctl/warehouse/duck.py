@@ -5,10 +5,13 @@ Instants are integers of microseconds, so that no time zone and no precision of 
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
 from flagctl.warehouse import memory, usable
+from flagctl.warehouse.copies import without_mark
 from flagctl.warehouse.database import attach
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
@@ -125,7 +128,7 @@ class DuckEngine:
             self.findings += attach(self.connection, listing.location, {kind: self._columns[kind] for kind in kinds})
         else:
             for kind in kinds:
-                self.lost |= usable.without_broken(listing, kind, self._load, self.findings)
+                self.lost |= usable.without_broken(listing, kind, self._load, self.findings, unpacks_carefully=False)
         if not {"conversions", "measurements"} <= set(kinds):
             return
         self.connection.execute("""
@@ -160,13 +163,20 @@ class DuckEngine:
         """Return a query of JSON lines; a line that is no object becomes a row of nulls, which is then counted."""
         wanted = {column: "MAP(VARCHAR, VARCHAR)" if column == "attrs" else "VARCHAR" for column in self._columns[kind]}
         shape = ", ".join(f"{name}: '{kind_}'" for name, kind_ in wanted.items())
-        paths = ", ".join(_quoted(self._address(file, listing)) for file in files)
         name = f"json_{kind}"
         casts = ", ".join(_from_text(kind, column) for column in self._columns[kind])
-        # Parsed once: every later query would parse the text again.
-        self.connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM read_json([{paths}], columns={{{shape}}},
-            format='newline_delimited', ignore_errors=true, union_by_name=true)""")  # noqa: S608
+        with tempfile.TemporaryDirectory(prefix="flagctl-events-", ignore_cleanup_errors=True) as folder:
+            addresses = [self._address(file, listing) for file in files if not file.marked]
+            # DuckDB passes over the mark of a file among several, but not over the one of a file alone.
+            for number, file in enumerate(one for one in files if one.marked):
+                copy = Path(folder) / f"{number}.jsonl"
+                without_mark(file.path, listing.filesystem, copy)
+                addresses.append(str(copy))
+            paths = ", ".join(map(_quoted, addresses))
+            # Parsed once: every later query would parse the text again.
+            self.connection.execute(f"""
+                CREATE OR REPLACE TEMP TABLE {name} AS SELECT {casts} FROM read_json([{paths}], columns={{{shape}}},
+                format='newline_delimited', ignore_errors=true, union_by_name=true)""")  # noqa: S608
         return f"SELECT * FROM {name}"  # noqa: S608
 
     def _parquet(self, kind: str, files: list[EventFile], listing: Listing) -> str:
@@ -220,7 +230,7 @@ class DuckEngine:
         if not len(repeated):
             return False
         self.connection.register("repeated", pa.table({"h": repeated}))
-        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS SELECT h FROM repeated")
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS SELECT h FROM repeated")  # noqa: S608
         self.connection.unregister("repeated")
         return True
 

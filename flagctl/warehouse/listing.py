@@ -42,9 +42,10 @@ class EventFile:
         size: In bytes.
         columns: Names of a Parquet file's columns; empty for JSON lines, where every column may be missing anywhere.
         types: Names and types of a Parquet file's columns that are read.
-        whole: Names of a Parquet file's columns that have a value in every row, as far as its footer says.
+        whole: Names of a Parquet file's columns that have a value in every row, and no empty text, as far as its footer says.
         counted: Whether instants are integers of microseconds.
         nanoseconds: Whether instants have nanoseconds.
+        marked: Whether it is known to begin with a byte order mark.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class EventFile:
     whole: frozenset[str] = frozenset()
     counted: bool = False
     nanoseconds: bool = False
+    marked: bool = False
 
     @property
     def is_parquet(self) -> bool:
@@ -248,16 +250,21 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
 
 
 def _whole(metadata: Any) -> frozenset[str]:
-    """Return the columns that have a value in every row: whoever has read the footer need not look for rows without one."""
+    """Return the columns with a value in every row, no text empty: whoever has read the footer need not look for others."""
     if not metadata.num_row_groups:
         return frozenset()
     whole = {metadata.schema.column(index).path for index in range(metadata.num_columns)}
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
             known = column.statistics
-            if known is None or not known.has_null_count or known.null_count:
+            if known is None or not known.has_null_count or known.null_count or _may_be_empty(known):
                 whole.discard(column.path_in_schema)
     return frozenset(whole)
+
+
+def _may_be_empty(known: Any) -> bool:
+    """Return whether one of the texts that a footer tells about may be empty: the smallest text is."""
+    return known.physical_type == "BYTE_ARRAY" and not (known.has_min_max and known.min)
 
 
 def _fits(actual: Any, wanted: ColumnType) -> bool:

@@ -118,7 +118,7 @@ class SparkEngine:
             raise UsageError("Spark does not read a warehouse's file", hint="give it the folder of events")
         self.findings += usable.unreadable(listing)
         for kind in kinds:
-            self.lost |= usable.without_broken(listing, kind, self._load, self.findings)
+            self.lost |= usable.without_broken(listing, kind, self._load, self.findings, unpacks_carefully=True)
         if {"conversions", "measurements"} <= set(kinds):
             self.session.sql("""
                 SELECT ts, event_id, environment, unit_type, unit_id, event, value, attrs FROM conversions

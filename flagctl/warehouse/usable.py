@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
 """What experiments are analysed on."""
+_AT_ONCE = 4
+"""Files that are looked through at the same time."""
 BAD_SHARE = 0.01
 """A greater share of unusable rows blocks a verdict: what is lost may be lost unevenly."""
 KEPT = {
@@ -47,6 +49,10 @@ REQUIRED = {
     "guards": ("ts", "flag", "step"),
 }
 """Columns without which a row says nothing."""
+_NAMED = frozenset({"exposures", "conversions", "measurements"})
+"""Kinds whose unit, if there is one, has a name: an empty one is somebody's mistake, and many would look like one busy unit."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors and libraries put before UTF-8."""
 _FIRST = {
     "exposures": ("ts", "unit_id", "experiment", "variant"),
     "conversions": ("ts", "unit_id", "event", "value"),
@@ -85,6 +91,8 @@ def bad_rows(kind: str) -> dict[str, str]:
     checks = {column: f"{column} IS NULL" for column in REQUIRED[kind]}
     if "value" in checks:
         checks["value"] = f"value IS NULL OR NOT {FINITE}"
+    if kind in _NAMED:
+        checks["unit_id"] = "unit_id IS NULL OR unit_id = ''" if "unit_id" in checks else "unit_id = ''"
     return checks
 
 
@@ -93,7 +101,7 @@ def counting(kind: str, whole: frozenset[str] = frozenset()) -> str:
 
     Args:
         kind: Of events.
-        whole: Columns that are known to have a value in every row, and so are not read.
+        whole: Columns that are known to have a value in every row and no empty text, and so are not read.
     """
     checks = {
         column: check if column not in whole else f"NOT {FINITE}" if column == "value" else "false"
@@ -107,7 +115,11 @@ def counting(kind: str, whole: frozenset[str] = frozenset()) -> str:
 def usable(kind: str) -> str:
     """Return the SQL condition under which a row can be used."""
     conditions = [f"{column} IS NOT NULL" for column in REQUIRED[kind]]
-    return " AND ".join([*conditions, FINITE] if "value" in REQUIRED[kind] else conditions)
+    if "value" in REQUIRED[kind]:
+        conditions.append(FINITE)
+    if kind in _NAMED:
+        conditions.append("(unit_id IS NULL OR unit_id <> '')")
+    return " AND ".join(conditions)
 
 
 def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
@@ -115,7 +127,7 @@ def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
     total, bad = row[0], row[1]
     if not bad:
         return []
-    worst = max(zip(REQUIRED[kind], row[2:], strict=True), key=lambda one: one[1])[0]
+    worst = max(zip(bad_rows(kind), row[2:], strict=True), key=lambda one: one[1])[0]
     return [
         DataFinding(
             code="unusable-rows",
@@ -136,26 +148,36 @@ def duplicated(kind: str, count: int) -> DataFinding:
 def broken(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, str]]:
     """Read files to their ends, and return the path and the reason of those that cannot be.
 
-    Slow, and so only done when an engine has failed over a file that it does not name.
+    Slow, and so only done for what an engine may be wrong about, or has failed over without a name.
     """
-    import pyarrow as pa  # noqa: PLC0415 - slow to import
-    from pyarrow import fs, parquet  # noqa: PLC0415 - the same
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
+
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
 
     store = fs.LocalFileSystem() if filesystem is None else filesystem
-    found = []
-    for file in files:
-        try:
-            if file.is_parquet:
-                with store.open_input_file(file.path) as source:
-                    for _ in parquet.ParquetFile(source).iter_batches():
-                        pass
-            else:
-                with store.open_input_stream(file.path, compression="detect") as source:
-                    while source.read(1 << 20):
-                        pass
-        except (OSError, pa.ArrowException) as error:
-            found.append((file.path, f"cannot be read to its end: {str(error).splitlines()[0][:120]}"))
-    return found
+    wanted = list(files)
+    # Unpacking does not hold Python's lock, and a store takes its time to answer.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        reasons = list(pool.map(lambda one: _why_broken(one, store), wanted))
+    return [(file.path, reason) for file, reason in zip(wanted, reasons, strict=True) if reason is not None]
+
+
+def _why_broken(file: EventFile, store: Any) -> str | None:
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+    from pyarrow import parquet  # noqa: PLC0415 - the same
+
+    try:
+        if file.is_parquet:
+            with store.open_input_file(file.path) as source:
+                for _ in parquet.ParquetFile(source).iter_batches():
+                    pass
+        else:
+            with store.open_input_stream(file.path, compression="detect") as source:
+                while source.read(1 << 20):
+                    pass
+    except (OSError, pa.ArrowException) as error:
+        return f"cannot be read to its end: {str(error).splitlines()[0][:120]}"
+    return None
 
 
 _SIGNS = {
@@ -181,13 +203,39 @@ def disguised(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, st
     return found
 
 
+def marked(files: Iterable[EventFile], filesystem: Any) -> set[str]:
+    """Return the paths of the files of lines that begin with a byte order mark, packed or not."""
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
+
+    store = fs.LocalFileSystem() if filesystem is None else filesystem
+    found = set()
+    for file in files:
+        with store.open_input_stream(file.path, compression="detect") as source:
+            if source.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+                found.add(file.path)
+    return found
+
+
 def without_broken(
-    listing: Listing, kind: str, read: Callable[[str, Listing], None], findings: list[DataFinding]
+    listing: Listing,
+    kind: str,
+    read: Callable[[str, Listing], None],
+    findings: list[DataFinding],
+    *,
+    unpacks_carefully: bool,
 ) -> set[str]:
     """Let an engine read the files of a kind; if it fails over files that break off, without these.
 
-    An engine may take what there is of a packed file for the whole, and a file of something else for one bad line, so both are
+    An engine may take a file of something else for one bad line, and a byte order mark for a part of the first line, so both are
     looked for if a row cannot be used.
+
+    Args:
+        listing: All files.
+        kind: Of events.
+        read: Reads the files of a kind, and adds to the findings.
+        findings: What is wrong so far.
+        unpacks_carefully: Whether the engine fails over a packed file that breaks off. Else it may take what there is for the
+            whole, even if that is nothing at all, and packed files are unpacked once more to see whether they have an end.
 
     Returns:
         Paths of the files that were left out.
@@ -196,12 +244,6 @@ def without_broken(
     own = [one for one in listing.files if one.kind == kind]
     try:
         read(kind, listing)
-        suspects = [one for one in own if not one.is_parquet] if len(findings) > before else []
-        packed = [one for one in suspects if one.path.endswith(".gz")]
-        plain = [one for one in suspects if not one.path.endswith(".gz")]
-        gone = dict([*broken(packed, listing.filesystem), *disguised(plain, listing.filesystem)])
-        if not gone:
-            return set()
     except UsageError:
         raise
     except Exception as error:
@@ -209,13 +251,28 @@ def without_broken(
         if not gone:
             where = listing.location
             raise RemoteError(f"{where}: {kind} cannot be read: {str(error).splitlines()[0][:200]}") from error
-    del findings[before:]
-    left = replace(
+        del findings[before:]
+        left = _without(listing, gone)
+        findings += unreadable(left)
+        return set(gone) | without_broken(left, kind, read, findings, unpacks_carefully=unpacks_carefully)
+    suspects = [one for one in own if not one.is_parquet] if len(findings) > before else []
+    packed = [one for one in (suspects if unpacks_carefully else own) if one.path.endswith(".gz")]
+    plain = [one for one in suspects if not one.path.endswith(".gz")]
+    gone = dict([*broken(packed, listing.filesystem), *disguised(plain, listing.filesystem)])
+    marks = marked((one for one in suspects if one.path not in gone), listing.filesystem)
+    if gone or marks:
+        del findings[before:]
+        left = _without(listing, gone)
+        findings += unreadable(left)
+        read(kind, replace(left, files=tuple(replace(one, marked=one.path in marks) for one in left.files)))
+    return set(gone)
+
+
+def _without(listing: Listing, gone: dict[str, str]) -> Listing:
+    """Return a listing without some files, by their paths, for the reasons given."""
+    return replace(
         listing, files=tuple(one for one in listing.files if one.path not in gone), unreadable=tuple(gone.items())
     )
-    findings += unreadable(left)
-    read(kind, left)
-    return set(gone)
 
 
 def unreadable(listing: Listing) -> list[DataFinding]:

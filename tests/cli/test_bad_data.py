@@ -101,12 +101,25 @@ def test_events_of_a_true_success_ship_without_a_word(analyze):
         ("a.parquet", b"", "not a readable Parquet file"),
         ("a.jsonl.gz", b"", "it is empty, which no packed file is"),
         ("a.jsonl.gz", gzip.compress(bytes(range(256)) * 50)[:-20], "cannot be read to its end"),
+        ("a.jsonl.gz", gzip.compress(lines([EVENT] * 50))[:12], "cannot be read to its end"),
+        ("a.jsonl.gz", gzip.compress(lines([EVENT] * 50))[:-8], "cannot be read to its end"),
         ("a.jsonl.gz", lines([EVENT]), "cannot be read to its end"),
         ("a.jsonl", gzip.compress(lines([EVENT] * 50)), "it is packed with gzip"),
         ("a.jsonl", json.dumps(EVENT).encode("utf-16"), "it is UTF-16"),
         ("a.jsonl", b"PAR1" + bytes(100), "it is Parquet"),
     ],
-    ids=["garbage", "empty parquet", "empty packed", "cut", "not packed", "packed", "utf-16", "parquet"],
+    ids=[
+        "garbage",
+        "empty parquet",
+        "empty packed",
+        "cut",
+        "cut at once",
+        "without its sum",
+        "not packed",
+        "packed",
+        "utf-16",
+        "parquet",
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named_and_blocks(analyze, name, content, reason):
     put(name, content)
@@ -219,6 +232,40 @@ def test_lines_with_other_endings_count_and_bad_ones_are_counted(analyze):
     assert analyze()[:2] == ("ship", {})
     put("b.jsonl", b"\x00" * 100 + b"\n" + lines([EVENT | {"value": "many"}, EVENT | {"ts": "2026-02-30T00:00:00Z"}]))
     assert analyze()[:2] == ("ship", {"unusable-rows": (3, False)})
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_byte_order_mark_costs_no_line(analyze, name):
+    content = b"\xef\xbb\xbf" + lines([EVENT | {"event_id": f"m{i}"} for i in range(3)])
+    shutil.rmtree("events/conversions")
+    put(name, gzip.compress(content) if name.endswith("gz") else content)
+    _, found, data = analyze()
+    assert found == {"missing-events": (found["missing-events"][0], False)}
+    put("b.jsonl", b"\xef\xbb\xbf" + lines([EVENT | {"event_id": "n"}]) + b"no line\n")
+    _, found, data = analyze()
+    assert found["unusable-rows"] == (1, True)
+    assert "conversions of 5 have no usable ts" in data["findings"][0]["message"]
+
+
+@pytest.mark.parametrize("kind", ["exposures", "conversions"])
+@pytest.mark.parametrize(("every", "outcome"), [(300, "ship"), (20, "invalid")])
+def test_units_without_a_name_are_counted_and_left_out(analyze, kind, every, outcome):
+    table = pa.concat_tables(pq.read_table(f) for f in sorted((Path("events") / kind).rglob("*.parquet")))
+    shutil.rmtree(Path("events") / kind)
+    put("all.parquet", b"", kind)
+    names = pa.array(["" if i % every == 0 else one for i, one in enumerate(table["unit_id"].to_pylist())])
+    table = table.set_column(table.column_names.index("unit_id"), "unit_id", names)
+    pq.write_table(table, f"events/{kind}/dt=2026-11-25/all.parquet")
+    found_outcome, found, data = analyze()
+    assert (found_outcome, found["unusable-rows"]) == (outcome, (-(-len(table) // every), outcome == "invalid"))
+    assert f"{kind} of {len(table)} have no usable unit_id" in data["findings"][0]["message"]
+
+
+def test_lines_of_measurements_may_have_no_unit_but_none_without_a_name(analyze):
+    row = {name: one for name, one in EVENT.items() if name not in {"event", "unit_id"}} | {"name": "latency"}
+    rows = [row | {"event_id": f"m{i}"} for i in range(300)]
+    put("a.jsonl", lines([*rows, row | {"event_id": "x", "unit_id": ""}]), "measurements")
+    assert analyze()[:2] == ("ship", {"unusable-rows": (1, False)})
 
 
 @pytest.mark.parametrize("bad", ["12,50", "NaN", "1e300", None], ids=str)
