@@ -231,6 +231,10 @@ class GitRepository:
     def _fetch_hint(self, revision: str) -> str:
         if self.is_shallow():
             return "this clone is shallow; run: git fetch --unshallow origin (in GitHub Actions: fetch-depth: 0)"
+        if self.head() is None:
+            return "nothing is committed yet; commit the flag files first"
+        if revision.startswith(("HEAD", "@")):
+            return "the history does not reach that far back: git log"
         branch = revision.removeprefix("origin/")
         return f"check the name, or fetch it: git fetch origin {branch}"
 

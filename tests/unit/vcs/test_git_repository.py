@@ -106,6 +106,19 @@ def test_a_flag_repository_can_be_a_submodule(repo: Path, tmp_path: Path) -> Non
     assert GitRepository(outer).read_tree("HEAD") == {}
 
 
+def test_a_revision_that_is_not_there_says_what_helps(repo: Path, tmp_path: Path) -> None:
+    def hint(folder: Path, revision: str) -> str | None:
+        with pytest.raises(UsageError, match="there is no commit") as caught:
+            GitRepository(folder).resolve(revision)
+        return caught.value.hint
+
+    (tmp_path / "new").mkdir()
+    git(tmp_path / "new", "init", "--quiet")
+    assert hint(tmp_path / "new", "HEAD") == "nothing is committed yet; commit the flag files first"
+    assert hint(repo, "HEAD~9999") == "the history does not reach that far back: git log"
+    assert hint(repo, "origin/featur") == "check the name, or fetch it: git fetch origin featur"
+
+
 def test_a_shallow_clone_says_which_fetch_helps(repo: Path, tmp_path: Path) -> None:
     first = git(repo, "rev-parse", "HEAD")
     write(repo, "team/a.yaml", "key: second\n")
