@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.data import DataFinding
@@ -161,14 +162,36 @@ def _gaps(by_day: dict[int, dict[str, int]], event_days: dict[int, tuple[int, in
         if day >= min(by_day):
             counts[day] = counts.get(day, 0) + number
     missing = [day for day in range(min(counts), max(counts)) if day not in counts]
-    if not missing or sum(counts.values()) / len(counts) < _BUSY_DAY:
-        return []
-    dates = [(date(1970, 1, 1) + timedelta(days=day)).isoformat() for day in missing]
-    more = f" and {len(dates) - 5} more" if len(dates) > 5 else ""
+    found = []
+    if missing and sum(counts.values()) / len(counts) >= _BUSY_DAY:
+        message = f"nothing at all came on {_dates(missing)}: was a sink or an upload down?"
+        found.append(DataFinding(code="data-gaps", message=message, count=len(missing)))
+    kinds = {
+        "exposure-gaps": (
+            "no unit was exposed for the first time",
+            {day: sum(one.values()) for day, one in by_day.items()},
+        ),
+        "event-gaps": ("no event of its metrics came", {day: number for day, (number, _) in event_days.items()}),
+    }
+    for code, (what, daily) in kinds.items():
+        silent = [day for day in _silent(daily) if day in counts]
+        if silent:
+            message = f"{what} on {_dates(silent)}, unlike on the days before and after: were events of one kind lost?"
+            found.append(DataFinding(code=code, message=message, count=len(silent)))
+    return found
+
+
+def _silent(daily: dict[int, int]) -> list[int]:
+    """Return the days without anything that lie between two days with much."""
+    known = sorted(daily)
     return [
-        DataFinding(
-            code="data-gaps",
-            message=f"nothing at all came on {', '.join(dates[:5])}{more}: was a sink or an upload down?",
-            count=len(missing),
-        )
+        day
+        for before, after in pairwise(known)
+        if after - before > 1 and min(daily[before], daily[after]) >= _BUSY_DAY
+        for day in range(before + 1, after)
     ]
+
+
+def _dates(days: list[int]) -> str:
+    dates = [(date(1970, 1, 1) + timedelta(days=day)).isoformat() for day in days]
+    return ", ".join(dates[:5]) + (f" and {len(dates) - 5} more" if len(dates) > 5 else "")

@@ -261,6 +261,26 @@ def test_a_day_without_any_event_is_told_where_others_are_busy(tmp_path):
     assert "data-gaps" not in [one.code for one in read(tmp_path / "few", experiment(**SETUP)).findings]
 
 
+def test_a_day_on_which_one_kind_of_events_was_lost_is_told(tmp_path):
+    exposures = [exposure(f"u{i}", "off" if i % 2 else "on", START * US + i % 6 * DAY * US, i) for i in range(300)]
+    orders = [conversion(one.unit_id, one.ts + 1, number) for number, one in enumerate(exposures)]
+
+    def gaps(name, events):
+        write_lines(tmp_path / name, events)
+        findings = read(tmp_path / name, experiment(**SETUP)).findings
+        return {one.code: (one.message, one.count, one.blocks) for one in findings if one.code.endswith("-gaps")}
+
+    lost = START * US + 3 * DAY * US
+    assert gaps("whole", [*exposures, *orders]) == {}
+    found = gaps("exposures", [*(one for one in exposures if one.ts != lost), *orders])
+    message = "no unit was exposed for the first time on 2025-10-12, unlike on the days before and after: were events of one kind lost?"
+    assert found == {"exposure-gaps": (message, 1, False)}
+    (code,) = gaps("orders", [*exposures, *(one for one in orders if one.ts != lost + 1)])
+    assert code == "event-gaps"
+    # The last units came two days before the last order: that is no gap.
+    assert gaps("end", [*exposures, *orders, conversion("u0", START * US + 6 * DAY * US, 999)]) == {}
+
+
 @pytest.mark.parametrize(
     ("column", "values", "reason"),
     [
