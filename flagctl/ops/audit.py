@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from flagctl.bundle.kill import KillList
     from flagctl.ops.manifest_log import Logged
-    from flagctl.ops.past import PastEntry
     from flagctl.ops.target import Target
     from flagctl.vcs import GitRepository
 
@@ -142,7 +141,7 @@ def audit(options: AuditOptions, targets: Mapping[str, Callable[[], Target]]) ->
                 for one in published
                 if one.rebuilt == "differs"
             ]
-            entries += [one for one in _kills(newest) if options.key is None or options.key in one.keys]
+            entries += [one for one in kills(newest) if options.key is None or options.key in one.keys]
         except FlagctlError as error:
             problems.append(f"{environment}: {error.message}")
     kept = [one for one in entries if one.time_ms >= options.since_ms]
@@ -168,7 +167,7 @@ def _changes(vcs: GitRepository, options: AuditOptions) -> Iterator[AuditEntry]:
     except NothingMatchedError:
         return
     entries = [entry for entry in history.entries if entry.commit.time_ms >= options.since_ms]
-    approvals = _approvals(vcs, entries, options.revision)
+    agreed = approvals(vcs, options.revision) if entries else {}
     for entry in entries:
         keys = dict.fromkeys(change.key for change in entry.changes)
         yield AuditEntry(
@@ -179,18 +178,24 @@ def _changes(vcs: GitRepository, options: AuditOptions) -> Iterator[AuditEntry]:
             keys=tuple(keys),
             summary=entry.commit.subject,
             details=tuple(f"{change.kind} {change.key}: {change.message}" for change in entry.changes),
-            approved_by=approvals.get(entry.commit.commit, ()),
+            approved_by=agreed.get(entry.commit.commit, ()),
             commit=entry.commit.commit,
         )
 
 
-def _approvals(vcs: GitRepository, entries: list[PastEntry], revision: str) -> dict[str, tuple[str, ...]]:
-    """Return who agreed to each commit: by its own trailers, or by those of the merge that brought it."""
+def approvals(vcs: GitRepository, revision: str) -> dict[str, tuple[str, ...]]:
+    """Return who agreed to each commit of a history: by its own trailers, or by those of the merge that brought it.
+
+    Args:
+        vcs: The repository.
+        revision: Where the history ends.
+
+    Raises:
+        UsageError: If there is no such revision.
+    """
     from flagctl.vcs.trailers import read_all_trailers
 
     found: dict[str, tuple[str, ...]] = {}
-    if not entries:
-        return found
     for one in read_all_trailers(vcs, revision):
         names = tuple(value for name, value in one.trailers if name.title() in {a.title() for a in APPROVALS})
         if names:
@@ -255,9 +260,17 @@ def _rebuild(vcs: GitRepository, commit: str | None, environment: str, sha256: s
     return "same" if bundle.sha256 == sha256 else "differs"
 
 
-def _kills(target: Target) -> Iterator[AuditEntry]:
-    """Yield what was forced off and lifted, from one list to the next."""
-    lists = sorted(_kill_lists(target), key=lambda one: (one.epoch, one.seq))
+def kills(target: Target, known: dict[str, KillList] | None = None) -> Iterator[AuditEntry]:
+    """Yield what was forced off and lifted, from one list to the next.
+
+    Args:
+        target: Environment and remote, with the newest root of trust.
+        known: Lists that were read and verified before, by their names, which are those of their contents; gets what is read now.
+
+    Raises:
+        RemoteError: If the remote cannot be reached.
+    """
+    lists = sorted(_kill_lists(target, {} if known is None else known), key=lambda one: (one.epoch, one.seq))
     before: dict[str, Any] = {}
     for one in lists:
         after = {kill.flag: kill for kill in one.kills}
@@ -287,14 +300,16 @@ def _kills(target: Target) -> Iterator[AuditEntry]:
         before = after
 
 
-def _kill_lists(target: Target) -> Iterator[KillList]:
+def _kill_lists(target: Target, known: dict[str, KillList]) -> Iterator[KillList]:
     from flagctl.bundle.accept_kills import read_kill_list
 
     for key in target.remote.list(kills_prefix(target.environment))[:_MOST_COPIES]:
-        fetched = target.remote.get(key, max_bytes=MAX_POINTER)
-        if not isinstance(fetched, Fetched):
-            continue
-        try:
-            yield read_kill_list(target.reader(), fetched.data)
-        except UntrustedError:
-            continue  # a name is only a claim; what is not signed does not count
+        if key not in known:
+            fetched = target.remote.get(key, max_bytes=MAX_POINTER)
+            if not isinstance(fetched, Fetched):
+                continue
+            try:
+                known[key] = read_kill_list(target.reader(), fetched.data)
+            except UntrustedError:
+                continue  # a name is only a claim; what is not signed does not count
+        yield known[key]

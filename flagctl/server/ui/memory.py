@@ -11,15 +11,19 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.compiler import compile_environment
+from flagctl.ops.audit import approvals
 from flagctl.ops.loading import checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from flagctl.bundle.kill import KillList
     from flagctl.compiler import CompiledBundle
     from flagctl.model import Repository
     from flagctl.ops.past import Known
+    from flagctl.ops.target import Target
     from flagctl.source import LoadedRepository
+    from flagctl.vcs import GitRepository
 
 _KEPT: Final = 8
 _MOST_COMMITS: Final = 5000
@@ -34,6 +38,8 @@ class Memory:
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[Any, ...], tuple[LoadedRepository, Any]] = OrderedDict()
         self._commits: Known = {}
+        self._approvals: tuple[str, Mapping[str, tuple[str, ...]]] = ("", {})
+        self._kill_lists: dict[tuple[str, int], dict[str, KillList]] = {}
         self.accepted: set[str] = set()
 
     @property
@@ -42,6 +48,17 @@ class Memory:
         if len(self._commits) > _MOST_COMMITS:
             self._commits = {}
         return self._commits
+
+    def approvals(self, git: GitRepository) -> Mapping[str, tuple[str, ...]]:
+        """Return who agreed to each commit in the history of what is checked out."""
+        head = git.head() or ""
+        if head and self._approvals[0] != head:
+            self._approvals = (head, approvals(git, head))
+        return self._approvals[1] if head else {}
+
+    def kill_lists(self, target: Target) -> dict[str, KillList]:
+        """Return the kill lists of an environment that were verified under its root of trust, by their names."""
+        return self._kill_lists.setdefault((target.environment, target.trust.version), {})
 
     def checked(self, loaded: LoadedRepository, now_ms: int) -> Repository:
         """Return a repository after all rules have passed.

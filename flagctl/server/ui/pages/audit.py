@@ -1,4 +1,4 @@
-"""Who did what when: commits that changed a meaning, publications, and flags that are forced off."""
+"""Who did what when: commits that changed a meaning and who agreed to them, publications, and flags that were forced off."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.errors import FlagctlError, NothingMatchedError
+from flagctl.ops.audit import kills
 from flagctl.ops.past import PastOptions, past
 from flagctl.ops.rollback import history
-from flagctl.ops.status import status
+from flagctl.ops.target import with_newest_root
 from flagctl.server.ui.live import target_of
 from flagctl.server.ui.pages.page import Page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from starlette.responses import Response
 
+    from flagctl.ops.rollback import LogEntry
     from flagctl.review import Change
     from flagctl.server.ui.rendering import Ask
 
@@ -29,10 +33,11 @@ class Event(NamedTuple):
 
     Attributes:
         time_ms: When.
-        kind: ``commit``, ``publication`` or ``kill``.
+        kind: ``commit``, ``publication``, ``kill`` or ``unkill``.
         title: What.
         who: Who, as far as is known.
         detail: Commit, number, or reason.
+        approved_by: Who agreed to the commit, or to the one that was published.
         changes: What a commit changed in meaning.
         files: How many files it touches, if they were too many to compare.
     """
@@ -42,6 +47,7 @@ class Event(NamedTuple):
     title: str
     who: str
     detail: str
+    approved_by: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     files: int = 0
 
@@ -57,34 +63,20 @@ def events(ask: Ask) -> Response:
     environment, key = ask.query("env") or None, ask.query("key").strip() or None
     found: list[Event] = []
     troubles: list[str] = []
-    if ask.desk.git() is not None:
-        options = PastOptions(
-            root=ask.desk.root, key=key, environment=environment, limit=_COMMITS, most_files=_MOST_FILES
-        )
+    agreed = _approvals(ask)
+    if agreed is not None:
         try:
-            found += [
-                Event(
-                    entry.commit.time_ms,
-                    "commit",
-                    entry.commit.subject,
-                    entry.commit.author,
-                    entry.commit.commit[:7],
-                    entry.changes,
-                    entry.files,
-                )
-                for entry in past(options, ask.desk.memory.commits).entries
-            ]
+            found += _commits(ask, environment, key, agreed)
         except NothingMatchedError as error:
             troubles.append(error.message)
-    if key is None:
-        for name, one in ask.desk.model().config.environments.items():
-            if one.remote is not None and environment in {None, name}:
-                try:
-                    found += _of_remote(ask, name)
-                except FlagctlError as error:
-                    troubles.append(f"{name}: {error.message}")
-    found.sort(key=lambda event: event.time_ms, reverse=True)
-    return ask.page("part_events.html", events=found, troubles=troubles)
+    for name, one in ask.desk.model().config.environments.items():
+        if one.remote is not None and environment in {None, name}:
+            try:
+                found += _of_remote(ask, name, key, agreed or {})
+            except FlagctlError as error:
+                troubles.append(f"{name}: {error.message}")
+    found.sort(key=lambda event: event.time_ms)
+    return ask.page("part_events.html", events=found[::-1], troubles=troubles)
 
 
 def flag_history(ask: Ask) -> Response:
@@ -94,23 +86,67 @@ def flag_history(ask: Ask) -> Response:
         entries = past(options, ask.desk.memory.commits).entries
     except NothingMatchedError:
         entries = ()
-    return ask.page("part_history.html", entries=entries)
+    return ask.page("part_history.html", entries=entries, agreed=_approvals(ask) or {})
 
 
-def _of_remote(ask: Ask, environment: str) -> list[Event]:
-    target = target_of(ask, environment)
-    found = []
-    for entry in history(target, limit=_PUBLICATIONS):
-        overridden = "".join(f"; set aside: {one.rule} ({one.reason})" for one in entry.overrides)
-        detail = f"bundle {entry.bundle_sha256[:12]}, commit {(entry.commit or 'unknown')[:7]}{overridden}"
-        title = f"number {entry.seq} published to {environment}" + (", live now" if entry.live else "")
-        who = ", ".join(sorted({one.by for one in entry.overrides if one.by}))
-        found.append(Event(_ms(entry.issued), "publication", title, who, detail))
-    found += [
-        Event(_ms(one.time), "kill", f"{one.flag} forced off in {environment}", one.actor, one.reason)
-        for one in status(target, clock=ask.desk.clock, accepted=ask.desk.memory.accepted).kills
-    ]
+def _approvals(ask: Ask) -> Mapping[str, tuple[str, ...]] | None:
+    """Return who agreed to each commit; None without git."""
+    git = ask.desk.git()
+    return None if git is None else ask.desk.memory.approvals(git)
+
+
+def _commits(
+    ask: Ask, environment: str | None, key: str | None, agreed: Mapping[str, tuple[str, ...]]
+) -> Iterator[Event]:
+    options = PastOptions(root=ask.desk.root, key=key, environment=environment, limit=_COMMITS, most_files=_MOST_FILES)
+    for entry in reversed(past(options, ask.desk.memory.commits).entries):
+        commit = entry.commit
+        yield Event(
+            commit.time_ms,
+            "commit",
+            commit.subject,
+            commit.author,
+            commit.commit[:7],
+            agreed.get(commit.commit, ()),
+            entry.changes,
+            entry.files,
+        )
+
+
+def _of_remote(ask: Ask, environment: str, key: str | None, agreed: Mapping[str, tuple[str, ...]]) -> list[Event]:
+    target = with_newest_root(target_of(ask, environment))
+    published = history(target, limit=_PUBLICATIONS) if key is None else ()
+    found = [_publication(published, at, environment, agreed) for at in reversed(range(len(published)))]
+    for one in kills(target, ask.desk.memory.kill_lists(target)):
+        if key is None or key in one.keys:
+            flag = one.keys[0]
+            off = one.action == "kill"
+            title = f"{flag} forced off in {environment}" if off else f"{flag} no longer forced off in {environment}"
+            who = one.actor if off else f"key {one.actor}"
+            found.append(Event(one.time_ms, one.action, title, who, ", ".join(one.details)))
     return found
+
+
+def _publication(
+    published: Sequence[LogEntry], at: int, environment: str, agreed: Mapping[str, tuple[str, ...]]
+) -> Event:
+    """Return what a publication was; `published` has the newest first."""
+    entry = published[at]
+    earlier = [one for one in published[at + 1 :] if one.bundle_sha256 == entry.bundle_sha256]
+    what = f"published to {environment}"
+    if earlier and earlier[0] is published[at + 1]:
+        what = f"renewed in {environment}, the same flags"
+    elif earlier:
+        what = f"published to {environment}, back to the flags of number {earlier[0].seq}"
+    overridden = "".join(f"; set aside: {one.rule} ({one.reason})" for one in entry.overrides)
+    return Event(
+        _ms(entry.issued),
+        "publication",
+        f"number {entry.seq} {what}" + (", live now" if entry.live else ""),
+        ", ".join(sorted({one.by for one in entry.overrides if one.by})),
+        f"bundle {entry.bundle_sha256[:12]}, commit {(entry.commit or 'unknown')[:7]}{overridden}",
+        agreed.get(entry.commit or "", ()),
+    )
 
 
 def _ms(text: str) -> int:

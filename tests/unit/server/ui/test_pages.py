@@ -222,7 +222,7 @@ def test_an_environment_is_planned_published_and_rolled_back(visitor):
     back = visitor.post("/environments/production/rollback", {"seq": "1", "confirm": "production"})
     assert "Number 3 is live" in back.text
     events = visitor.get("/audit/events").text
-    assert "number 3 published to production, live now" in events
+    assert "number 3 published to production, back to the flags of number 1, live now" in events
     assert "No gift wrapping for now" in events
 
 
@@ -256,6 +256,31 @@ def test_a_flag_is_forced_off_and_lifted_with_its_key_typed_and_a_reason(visitor
     lifted = visitor.post("/environments/production/unkill", {"flag": "payments-v2", "confirm": "payments-v2"})
     assert "as it is published" in lifted.text
     assert "payments time out" not in visitor.get("/environments/production/live?full=yes").text
+    events = visitor.get("/audit/events?env=production&key=payments-v2").text
+    assert "payments-v2 no longer forced off in production" in events
+    assert "payments-v2 forced off in production" in events
+    assert "payments time out" in events
+    assert "forced off" not in visitor.get("/audit/events?key=gift-wrapping").text
+
+
+def test_the_timeline_and_the_history_say_who_agreed(visitor, shop):
+    file = shop / "checkout" / "gift-wrapping.yaml"
+    run(shop, "git", "switch", "--quiet", "-c", "gifts")
+    file.write_text(file.read_text().replace("default: off", "default: on", 1))
+    run(shop, "git", "commit", "--quiet", "--all", "-m", "Gifts again")
+    run(shop, "git", "switch", "--quiet", "main")
+    run(shop, "git", "merge", "--quiet", "--no-ff", "gifts", "-m", "Merge gifts\n\nReviewed-by: Ann <ann@example.com>")
+    file.write_text(file.read_text().replace("default: on", "default: off", 1))
+    run(shop, "git", "commit", "--quiet", "--all", "-m", "No gifts\n\nApproved-by: Bob <bob@example.com>")
+    for page in ("/audit/events", "/audit/events?key=gift-wrapping", "/flags/gift-wrapping/history"):
+        text = html.unescape(visitor.get(page).text)
+        again, none = text.index("Gifts again"), text.index("No gifts")
+        assert "approved by Bob <bob@example.com>" in text[none:again]
+        assert "approved by Ann <ann@example.com>" in text[again:]
+        assert text.count("approved by") == 2
+    flagctl(shop, "publish", "production", "--yes")
+    events = html.unescape(visitor.get("/audit/events?env=production").text)
+    assert "approved by Bob" in events[events.index("number 2 published") : events.index("No gifts")]
 
 
 def test_a_remote_that_is_gone_is_told_not_a_failure(visitor, shop):
