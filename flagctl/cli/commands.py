@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -91,6 +91,10 @@ def _write_options(command: Any, context: Any, formatter: Any) -> None:
                 formatter.write_dl(records)
 
 
+_WHOLE_SENTENCE: Final = 400
+"""Letters of the first sentence of a command's help that a list of commands shows; a longer line than the terminal wraps."""
+
+
 class Command(TyperCommand):
     """A command with the global options."""
 
@@ -125,12 +129,11 @@ class Group(TyperGroup):
         """Write the commands by section."""
         sections: dict[str, list[tuple[str, str]]] = {}
         names = list(self.list_commands(ctx))
-        limit = formatter.width - 6 - max(map(len, names), default=0)
         for name in names:
             command = self.get_command(ctx, name)
             if command is not None and not command.hidden:
                 title = getattr(command, "rich_help_panel", None) or "Commands"
-                sections.setdefault(str(title), []).append((name, command.get_short_help_str(limit)))
+                sections.setdefault(str(title), []).append((name, command.get_short_help_str(_WHOLE_SENTENCE)))
         widest = max(map(len, names), default=0)
         for title, rows in sections.items():
             with formatter.section(title):

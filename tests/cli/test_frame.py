@@ -36,6 +36,17 @@ def test_every_command_explains_itself(cli) -> None:
         assert "Global options:" in text
 
 
+@pytest.mark.parametrize("columns", [50, 160])
+def test_no_width_cuts_what_a_command_does(columns: int) -> None:
+    for group in ((), ("trust",)):
+        command = [sys.executable, "-m", "flagctl", *group, "--help"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": str(columns)}
+        )
+        lines = done.stdout.split("Options:")[0].splitlines()[1:]
+        assert not [line for line in lines if line.endswith("...") or len(line) > columns]
+
+
 def test_the_version_is_an_option_and_a_command(cli) -> None:
     import flagctl
 
