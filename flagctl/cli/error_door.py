@@ -7,6 +7,7 @@ goes to a report file with secrets blacked out, and the exit code is 70.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,13 @@ if TYPE_CHECKING:
 _CLOSED_PIPE = 141
 """What shells show for a program whose reader went away (128 + SIGPIPE)."""
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of writing that carry no file's name: what flagctl prints goes to a file that takes no more."""
+
 
 def leave_through_door(work: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:
     """Run `work` and return the exit code; every failure is reported on stderr."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a replaced stream may not be a text wrapper
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -39,7 +44,16 @@ def leave_through_door(work: Callable[[], None], session: Session, arguments: Se
     except BrokenPipeError:
         _silence_stdout()
         return _CLOSED_PIPE
+    except OSError as error:
+        return _system(error, session, arguments)
     return code
+
+
+def _open_streams() -> None:
+    """Put something in the place of standard streams that whoever started this has closed: nobody reads them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  open until the end
 
 
 def _guarded(work: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:
@@ -102,6 +116,10 @@ def _similar_option(name: str, context: Any) -> str | None:
 
 def _system(error: OSError, session: Session, arguments: Sequence[str]) -> int:
     """Report a file that can't be read or written as what it is; other system errors are bugs."""
+    if error.filename is None and error.errno in _FULL:
+        _silence_stdout()
+        session.console.error(f"the output cannot be written: {error.strerror}")
+        return ExitCode.USAGE
     if error.filename is None or not error.strerror:
         return _bug(error, session, arguments)
     _traceback_if_asked(session)

@@ -47,6 +47,22 @@ def test_no_width_cuts_what_a_command_does(columns: int) -> None:
         assert not [line for line in lines if line.endswith("...") or len(line) > columns]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("words", ["schema flag", "exit-codes", "rule --all"])
+def test_output_that_finds_no_room_is_an_error_and_no_bug(words: str) -> None:
+    command = f"{sys.executable} -m flagctl {words} > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_trouble(closed: str) -> None:
+    command = f"{sys.executable} -m flagctl exit-codes {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("INTERRUPTED" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
 def test_the_version_is_an_option_and_a_command(cli) -> None:
     import flagctl
 
