@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flagctl.experiments.analysis import control_of
 from flagctl.experiments.looks import DAY_MS
+from flagctl.experiments.outlook import outlook
 from flagctl.model import ExperimentStatus
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Verdict:
         headline: One sentence.
         reasons: Why, one sentence each.
         warnings: What a reader must know before the numbers.
-        days_left: Until the planned end, None without one.
+        days_left: Until the planned end; without one, until about when more is known; None if nobody can tell.
     """
 
     outcome: Outcome
@@ -71,15 +72,16 @@ class Verdict:
         }
 
 
-def decide(data: ExperimentData, results: Results) -> Verdict:
+def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict:
     """Return the verdict.
 
     Args:
         data: What was observed.
         results: What was computed of it.
+        later: Full days between the end of the data and the question: what came after a planned look does not count.
     """
     stage = results.stage
-    left = None if stage.planned_days is None else max(0, stage.planned_days - stage.days)
+    left = None if stage.planned_days is None else max(0, stage.planned_days - stage.days - later)
     warnings = tuple(_warnings(data, results))
 
     def say(outcome: Outcome, headline: str, *reasons: str, winner: str | None = None) -> Verdict:
@@ -128,8 +130,18 @@ def decide(data: ExperimentData, results: Results) -> Verdict:
         reasons = ["the interval of the primary metric still includes no difference"]
     if not may_decide:
         reasons = [f"the {stage.method} rule decides at the planned end only", *early]
-    wait = f" for {left} more {'day' if left == 1 else 'days'}" if left else ""
-    return say(Outcome.KEEP_RUNNING, f"Keep running{wait}.", *reasons)
+    if left:
+        return say(Outcome.KEEP_RUNNING, f"Keep running for {_days(left)}.", *reasons)
+    coming = None if early else outlook(data, results)
+    if coming is None:
+        return say(Outcome.KEEP_RUNNING, "Keep running.", *reasons)
+    left = coming.days or None
+    wait = f" for about {_days(coming.days)}" if coming.days else ""
+    return say(Outcome.KEEP_RUNNING, f"Keep running{wait}.", *reasons, coming.reason)
+
+
+def _days(left: int) -> str:
+    return f"{left:,} more {'day' if left == 1 else 'days'}"
 
 
 class _Say(Protocol):

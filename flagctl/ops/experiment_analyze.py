@@ -204,15 +204,15 @@ def _changed(experiment: Experiment) -> tuple[DataFinding, ...]:
 
 
 def _decided(data: ExperimentData, options: AnalyzeOptions) -> AnalyzeResult:
+    """Compute and decide; what was asked for may lie after the look that the data end at."""
     from flagctl.experiments.analysis import compute
     from flagctl.experiments.verdict import decide
 
     if options.progress is not None:
         options.progress("computing")
     results = compute(data)
-    return AnalyzeResult(
-        data=data, results=results, verdict=decide(data, results), source=options.events, engine=options.engine
-    )
+    verdict = decide(data, results, later=max(0, (options.now_ms - data.as_of_ms) // DAY_MS))
+    return AnalyzeResult(data=data, results=results, verdict=verdict, source=options.events, engine=options.engine)
 
 
 def read_until_look(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData:

@@ -1,0 +1,86 @@
+"""How long an experiment without a planned end must still run, at the rate of units so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flagctl.experiments.analysis import control_of, shares_of
+from flagctl.experiments.power import Design, sample_size
+from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
+
+if TYPE_CHECKING:
+    from flagctl.experiments.analysis import Results
+    from flagctl.experiments.data import ExperimentData
+
+DEFAULT_EFFECT = 5.0
+"""Percent: the effect to see where no smallest one worth having was agreed on. `flagctl experiment power` takes it, too."""
+
+_LOOKS = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What is to come.
+
+    Attributes:
+        days: Until then, at the rate so far; 0 if it has come.
+        reason: What will be known then, one sentence.
+    """
+
+    days: int
+    reason: str
+
+
+def outlook(data: ExperimentData, results: Results) -> Outlook | None:
+    """Return when the planned units have come or, without a plan, when the smallest effect worth having is seen.
+
+    Args:
+        data: What was observed.
+        results: What was computed of it.
+
+    Returns:
+        None before the first full day, and if the primary metric says nothing yet.
+    """
+    decision, days = data.experiment.decision, results.stage.days
+    if not days or not data.total_units:
+        return None
+    rate = data.total_units / days
+    if decision.planned_units is not None and not results.stage.ended:
+        missing = decision.planned_units - data.total_units
+        return Outlook(days=math.ceil(missing / rate), reason=f"{missing:,} of the planned units are missing")
+    return _until_seen(data, results, rate)
+
+
+def _until_seen(data: ExperimentData, results: Results, rate: float) -> Outlook | None:
+    metric, decision = data.experiment.primary, data.experiment.decision
+    found = None if metric is None else data.metrics.get(metric.key)
+    if metric is None or found is None:
+        return None
+    try:
+        reduced = dict(zip([arm.variant for arm in found.arms], reduce_arms(found.arms), strict=True))
+    except NotEnoughDataError:
+        return None
+    control = control_of(data.experiment)
+    shares = shares_of(data.experiment)
+    baseline = reduced.get(control)
+    if baseline is None or not baseline.mean or baseline.variance <= 0 or len(shares) < 2:
+        return None
+    percent = metric.minimum_effect or DEFAULT_EFFECT
+    design = Design(
+        method=results.stage.method,
+        alpha=decision.alpha / 100,
+        power=decision.power / 100,
+        shares=(shares.get(control, 0.5), *(share for name, share in shares.items() if name != control)),
+        looks=_LOOKS,
+        proportion=metric.kind == "conversion",
+    )
+    if min(design.shares) <= 0:
+        return None
+    plan = sample_size(baseline, abs(baseline.mean) * percent / 100, design)
+    missing = plan.units - sum(one.n for one in reduced.values())
+    chance = f"an effect of {percent:g} % is seen with a chance of {decision.power:g} %"
+    if missing <= 0:
+        return Outlook(days=0, reason=f"{chance} in so many units: if there is one, it is probably smaller")
+    return Outlook(days=math.ceil(missing / rate), reason=f"then {chance}, at {rate:,.0f} units a day")
