@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from flagctl.lint import LintOptions, lint
 from flagctl.source import load_tree
 from flagctl.source.codes import SOURCE_RULES
 from tests.scale import scaled
@@ -13,6 +14,7 @@ from tests.unit.source.yaml_mutations import VALID, mutate
 CODES = {rule.code for rule in SOURCE_RULES}
 NAMES = ("flag.yaml", "flagctl.yaml", "x.test.yaml")
 CONFIG = VALID[5]
+OPTIONS = LintOptions(now_ms=1_796_083_200_000)
 
 
 def check(content: bytes, name: str) -> list[str]:
@@ -38,6 +40,9 @@ def check(content: bytes, name: str) -> list[str]:
             assert related.span is not None
     document = loaded.documents[name]
     document.comments()
+    if loaded.repository is not None:
+        checked = [finding.code for finding in lint(loaded, OPTIONS).diagnostics if finding.path == name]
+        assert checked or not loaded.diagnostics
     if not loaded.diagnostics and name == "flag.yaml":
         assert loaded.repository is not None
         assert document.data is not None
