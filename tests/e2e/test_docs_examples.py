@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,6 +170,19 @@ def test_commands_and_options_named_in_the_docs_exist() -> None:
         unknown += [(page, f"{name} {o}") for o in re.findall(r"(?<!\S)--[a-z-]+", rest) if o not in known]
     assert unknown == []
     assert len(named) >= 40
+
+
+SHOWN = re.compile(r"\$ flagctl (?P<words>(?:graph|list|rebalance|show) .*)\n(?P<output>(?:.*\n)+)")
+"""What commands print that change nothing and need nothing but the example flags."""
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("console") if SHOWN.fullmatch(b.body)], ids=str)
+def test_shown_output_is_what_the_command_prints(block: Block) -> None:
+    shown = SHOWN.fullmatch(block.body)
+    assert shown is not None
+    command = [sys.executable, "-m", "flagctl", *shlex.split(shown["words"]), "--root", str(data_path("flags"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == shown["output"]
 
 
 def slug(heading: str) -> str:
