@@ -126,18 +126,25 @@ def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict
     if stage.ended and not early:
         return _at_the_end(data, results, say, open_guards)
     reasons = [*early, *missing, *open_guards]
+    # How long it takes to see an effect is of no use to a variant that waits for something else.
+    coming = None if reasons or left else outlook(data, results)
     if not reasons:
-        reasons = ["the interval of the primary metric still includes no difference"]
+        reasons = [_undecided(worse)]
     if not may_decide:
         reasons = [f"the {stage.method} rule decides at the planned end only", *early]
     if left:
         return say(Outcome.KEEP_RUNNING, f"Keep running for {_days(left)}.", *reasons)
-    coming = None if early else outlook(data, results)
     if coming is None:
         return say(Outcome.KEEP_RUNNING, "Keep running.", *reasons)
     left = coming.days or None
     wait = f" for about {_days(coming.days)}" if coming.days else ""
     return say(Outcome.KEEP_RUNNING, f"Keep running{wait}.", *reasons, coming.reason)
+
+
+def _undecided(worse: Sequence[Estimate]) -> str:
+    names = ", ".join(one.variant for one in worse)
+    rest = "the interval of the primary metric still includes no difference"
+    return f"{names} is worse; of the others {rest}" if names else rest
 
 
 def _days(left: int) -> str:

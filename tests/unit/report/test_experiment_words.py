@@ -359,3 +359,11 @@ def test_a_baseline_that_says_nothing_says_nothing_about_how_long():
     result = result_of(conversions(ORDER, 0, 0, 2000), decision=Decision(method="sequential", minimum_conversions=0))
     assert result.verdict.headline == "Keep running."
     assert result.verdict.days_left is None
+
+
+def test_a_variant_that_is_worse_is_named_while_another_one_is_open():
+    arms = (share("off", 1000, 20_000), share("bad", 700, 20_000), share("open", 1010, 20_000))
+    setup = experiment(primary=ORDER, arms=("off", "bad", "open"), decision=Decision(method="sequential"))
+    data = observed(setup, {ORDER.key: MetricData(key=ORDER.key, arms=arms)})
+    reasons = decide(data, compute(data)).reasons
+    assert reasons[0] == "bad is worse; of the others the interval of the primary metric still includes no difference"
