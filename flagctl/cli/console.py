@@ -124,7 +124,7 @@ class Console:
 
     def ask(self, question: str, default: str) -> str:
         """Ask a person on stderr and return the answer, or the default for an empty one."""
-        sys.stderr.write(f"{plain(question)} [{plain(default)}] ")
+        sys.stderr.write(f"{plain(question)} [{plain(default)}] " if default else f"{plain(question)} ")
         sys.stderr.flush()
         return sys.stdin.readline().strip() or default
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flagctl.cli.edit_common import CopyDown, EditCommand, Env, Key, may_ask, run
 from flagctl.cli.session import joined, session_of
+
+if TYPE_CHECKING:
+    from flagctl.cli.session import Session
 
 COMMAND_CLASS = EditCommand
 
@@ -38,7 +41,6 @@ def create(
     var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="For the template; repeatable.")] = None,
 ) -> None:
     """Make a new flag."""
-    from flagctl.errors import UsageError
     from flagctl.ops.edit import NewFlag
     from flagctl.ops.edit_templates import template_names
 
@@ -48,26 +50,54 @@ def create(
         session.console.result("\n".join(f"{each:<14}{text}" for each, text in names.items()))
         return
     if key is None and may_ask(context):
-        key = session.console.ask("Key of the flag?", "") or None
-        template = template or session.console.ask("Template (empty: none)?", "") or None
-        owner = owner or session.console.ask("Who owns it?", "") or None
-        description = description or session.console.ask("What is it for?", "") or None
+        key = _asked_key(session)
+        template = template or session.console.ask(
+            f"Template ({', '.join(template_names(session.root))}), or none?", ""
+        )
+        owner = owner or session.console.ask("Who owns it?", _usual_owner(session))
+        description = description or session.console.ask("What is it for?", "")
     if key is None:
-        raise UsageError("which key?", hint="flagctl create KEY --owner TEAM")
+        raise _keyless()
     values = dict(item.partition("=")[::2] for item in var or ())
     new = NewFlag(
         key=key,
-        template=template,
+        template=template or None,
         type=flag_type,
-        owner=owner,
+        owner=owner or None,
         name=name,
-        description=description,
+        description=description or None,
         tags=joined(tag),
         folder=folder,
         expires=expires,
         values=values,
     )
     run(context, lambda draft, _: draft.create(new))
+
+
+def _asked_key(session: Session) -> str:
+    """Ask for a new key; one that is missing or taken is told before anything else is asked."""
+    from flagctl.errors import UsageError
+    from flagctl.ops.repository import FlagRepository
+
+    key = session.console.ask("Key of the flag?", "")
+    draft = FlagRepository(session.root).draft()
+    if not key:
+        raise _keyless()
+    if draft.has(key):
+        raise UsageError(f"there is a flag '{key}' already: {draft.find(key)}")
+    return key
+
+
+def _keyless() -> Exception:
+    from flagctl.errors import UsageError
+
+    return UsageError("which key?", hint="flagctl create KEY --owner TEAM")
+
+
+def _usual_owner(session: Session) -> str:
+    from flagctl.ops.repository import FlagRepository
+
+    return str(FlagRepository(session.root).draft().value("flagctl.yaml", ("owner",)) or "")
 
 
 def update(

@@ -62,15 +62,16 @@ class DocumentEdits(RuleEdits):
         """Make a flag from a template.
 
         Raises:
-            UsageError: If the key is taken, no owner is known, or the template needs more.
+            UsageError: If the key is taken, no owner is known, or the template needs more, less or another type.
             NothingMatchedError: If there is no such template.
         """
         owner = new.owner or self.value("flagctl.yaml", ("owner",))
         if not owner:
             raise UsageError("who owns the flag?", hint="name a team: --owner team-checkout")
-        from flagctl.ops.edit_templates import filled, template_text
+        from flagctl.ops.edit_templates import check_names, filled, template_text
 
         text = _smallest(new.type) if new.template is None else template_text(self.workspace.root, new.template)
+        check_names(text, new.values)
         documents = filled(text, self._values(new, str(owner)))
         folder = new.folder.strip("/") if new.folder is not None else self._usual_folder(str(owner))
         for document in documents:
@@ -81,7 +82,10 @@ class DocumentEdits(RuleEdits):
             self.edit(path, Set(("tags",), [*present, *(tag for tag in new.tags if tag not in present)]))
         if new.description is None and self.value(path, ("description",)) == "":
             self.edit(path, Delete(("description",)))
-        if new.expires is not None and new.template is None:
+        if new.type != "boolean" and self.value(path, ("type",)) != new.type:
+            made = self.value(path, ("type",))
+            raise UsageError(f"the template {new.template} makes a {made} flag", hint="leave out --type")
+        if new.expires is not None and str(self.value(path, ("lifecycle", "expires"))) != new.expires:
             self.set_expiry(new.key, new.expires)
             self.titles.pop()
         self.titles.append(f"Create {new.key}")

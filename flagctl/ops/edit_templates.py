@@ -9,7 +9,7 @@ from flagctl.diagnostics import did_you_mean
 from flagctl.errors import NothingMatchedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _FLAG: Final = "kind: flag\nkey: ${key}\nname: ${name}\ndescription: ${description}\nowner: ${owner}\n"
@@ -80,6 +80,22 @@ def template_text(root: Path, name: str) -> str:
             hint=f"did you mean '{close}'?" if close else f"there are: {', '.join(known)}",
         )
     return BUILT_IN[name][1]
+
+
+def check_names(text: str, given: Iterable[str]) -> None:
+    """Go on only if a template asks for every value that somebody gave by name.
+
+    Raises:
+        UsageError: If it does not.
+    """
+    wanted = sorted(set(_PLACEHOLDER.findall(text)))
+    for name in given:
+        if name not in wanted:
+            close = did_you_mean(name, wanted)
+            raise UsageError(
+                f"the template does not ask for '{name}'",
+                hint=f"did you mean '{close}'?" if close else f"it asks for: {', '.join(wanted) or 'nothing'}",
+            )
 
 
 def filled(text: str, values: Mapping[str, str]) -> list[str]:

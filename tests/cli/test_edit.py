@@ -107,6 +107,74 @@ def test_what_does_not_work_says_why(cli, shop: Path, words: list[str], code: in
     assert status.stdout == ""
 
 
+def test_on_a_terminal_create_asks_for_what_was_not_said(terminal, shop: Path) -> None:
+    shown, code = terminal(80, "create", typed="fresh\nrelease\nteam-search\nTo find: things\n")
+    assert code == 0
+    assert "Key of the flag? " in shown
+    assert "Template (release, kill-switch, experiment, config, permission), or none?" in shown
+    text = (shop / "search" / "fresh.yaml").read_text()
+    assert "owner: team-search\ntags: [release]\n" in text
+    assert 'description: "To find: things"' in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [(f"{KEY}\n", f"there is a flag '{KEY}' already"), ("\n", "which key?"), ("\x04", "which key?")]
+)
+def test_a_key_that_will_not_do_ends_the_questions(terminal, shop: Path, typed: str, said: str) -> None:
+    shown, code = terminal(80, "create", typed=typed)
+    assert (code, "Who owns it?" in shown) == (2, False)
+    assert said in shown
+
+
+def test_without_a_terminal_or_with_no_input_nothing_is_asked(cli, terminal, shop: Path) -> None:
+    assert "which key?" in cli("create", input="fresh\n", exit_code=2).stderr
+    shown, code = terminal(80, "create", "--no-input", typed="fresh\n")
+    assert (code, "Key of the flag?" in shown) == (2, False)
+
+
+def test_an_environment_that_has_to_begin_with_a_copy_is_asked_about_on_a_terminal(terminal, shop: Path) -> None:
+    words = ("add-rule", KEY, "north", "--serve", "on", "--env", "production")
+    shown, code = terminal(80, *words, typed="no\n")
+    assert (code, "Begin with a copy of them? [no]" in shown) == (2, True)
+    assert terminal(80, *words, typed="yes\n")[1] == 0
+    production = (shop / "checkout" / f"{KEY}.yaml").read_text().partition("  production:")[2]
+    assert [line.split()[-1] for line in production.splitlines() if "- id:" in line][-1] == "north"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "confg"), "did you mean 'config'?"),
+        (("--from", "experiment"), "the template needs metric"),
+        (("--from", "experiment", "--var", "metrics=x", "--var", "metric=x"), "did you mean 'metric'?"),
+        (("--var", "region=x"), "does not ask for 'region'"),
+        (("--from", "release", "--type", "string"), "the template release makes a boolean flag"),
+        (("--from", "permission", "--expires", "soon"), "'soon' is no date"),
+    ],
+)
+def test_what_a_template_has_no_use_for_is_refused(cli, shop: Path, words: tuple[str, ...], said: str) -> None:
+    assert said in cli("create", "fresh", "--owner", "team-search", *words, exit_code=None).stderr
+    assert not (shop / "search" / "fresh.yaml").exists()
+
+
+def test_an_end_that_the_template_does_not_ask_for_is_written_all_the_same(cli, shop: Path) -> None:
+    cli("create", "fresh", "--owner", "team-search", "--from", "permission", "--expires", "2027-03-31")
+    assert "expires: 2027-03-31" in (shop / "search" / "fresh.yaml").read_text().replace('"', "")
+
+
+def test_a_template_of_ones_own_fills_in_what_it_asks_for(cli, shop: Path) -> None:
+    (shop / "templates").mkdir()
+    (shop / "templates" / "regional.yaml").write_text(
+        "kind: flag\nkey: ${key}\nowner: ${owner}\nname: ${name}\ntype: string\n"
+        "variants: {here: '${region} 1', there: elsewhere}   # ${region}\noff: here\ndefault: here\n"
+    )
+    config = shop / "flagctl.yaml"
+    config.write_text(config.read_text() + "\nexclude: [templates]\n")
+    assert cli("create", "--templates").stdout.startswith("regional      templates/regional.yaml\nrelease ")
+    cli("create", "fresh", "--owner", "team-search", "--from", "regional", "--var", "region=eu")
+    assert "variants: {here: 'eu 1', there: elsewhere}   # eu\n" in (shop / "search" / "fresh.yaml").read_text()
+
+
 def test_a_variant_gets_another_name_in_all_files_at_once(cli, shop: Path) -> None:
     change = cli.json("rename-variant", "payments-v2", "on", "live", "--commit")
     assert [file["path"] for file in change["files"]] == [
