@@ -267,3 +267,21 @@ def test_aborting_waits_for_the_key_and_colours_flip(server, shop, open_page):
         "active: green" in run(shop, "git", "show", "flags/flip:flags/image-cluster.yaml").partition("production:")[2]
     )
     open_page.said[:] = [text for text in open_page.said if "400" not in text and "422" not in text]
+
+
+def test_nothing_is_typed_into_a_form_that_is_about_to_be_made_anew(server, open_page):
+    page = open_page(server)
+    page.goto(f"{server.url}/edit?path={PATH}")
+
+    def slow(route):
+        page.wait_for_timeout(700)
+        route.continue_()
+
+    page.route("**/edit/step", slow)
+    page.click("button[aria-label='Move ramp up']", no_wait_after=True)
+    page.wait_for_selector("#f-owner[readonly]")
+    with page.expect_response("**/edit/check"):
+        page.fill("#f-owner", "team-payments")  # waits until it may be typed into
+    settled(page)
+    assert "owner: team-payments" in text_of(page)
+    assert text_of(page).index("id: ramp") < text_of(page).index("id: beta-testers")

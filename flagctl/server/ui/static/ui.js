@@ -68,6 +68,13 @@
   };
   const isCheck = (event) => event.detail.requestConfig?.path.endsWith("/edit/check");
   document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.path.includes("/edit/")) remember(); });
+  // A step makes the form anew, so nothing can be typed into it meanwhile; the cursor stays where it is.
+  const hold = (event, held) => {
+    if (!event.detail.requestConfig.path.endsWith("/edit/step")) return;
+    for (const field of document.querySelectorAll("#quick input, #quick textarea")) field.readOnly = held;
+  };
+  document.addEventListener("htmx:beforeSend", (event) => hold(event, true));
+  document.addEventListener("htmx:afterRequest", (event) => hold(event, false));
   document.addEventListener("htmx:beforeSwap", (event) => {
     open = [...document.querySelectorAll("#quick details[open]")].map(nameOf);
     if (isCheck(event) && sent && document.getElementById("text")?.value !== sent.text) event.detail.shouldSwap = false;
