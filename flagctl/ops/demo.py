@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import FlagctlError, UsageError
+from flagctl.errors import FlagctlError, RemoteError, UsageError
 from flagctl.ops.demo_files import LIVE_CHANGE, MISTAKE, Replacement, copy_example
 from flagctl.ops.demo_processes import Application, Processes
 
@@ -317,6 +317,7 @@ class _Demo:
 
         Raises:
             FlagctlError: If one exits with another code than expected.
+            RemoteError: The same, if its trouble is with the remote.
         """
         yield CommandStarted(shown=line)
         outputs: list[str] = []
@@ -326,7 +327,8 @@ class _Demo:
             outputs.append(ran.output)
             seconds += ran.seconds
             if ran.exit_code != expect:
-                raise FlagctlError(
+                kind = RemoteError if ran.exit_code == RemoteError.exit_code else FlagctlError
+                raise kind(
                     f"the demo stops: `{part}` exited with {ran.exit_code}: {ran.output[-600:]}",
                     hint=f"everything so far is in {self.directory}",
                 )

@@ -178,6 +178,15 @@ def test_the_demo_runs_against_a_real_s3_server(cli, tmp_path, s3_bucket) -> Non
     assert not _processes_in(tmp_path / "s3")
 
 
+def test_the_demo_says_when_the_store_cannot_be_reached(cli, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    words = ("--s3", "s3://flags/x", "--endpoint-url", "http://127.0.0.1:1")
+    error = cli("demo", str(tmp_path / "s3"), *words, exit_code=4).stderr
+    assert "the demo stops: `flagctl publish production --yes` exited with 4" in error
+    assert "is http://127.0.0.1:1 the right endpoint_url?" in error
+
+
 def test_an_application_of_the_demo_ends_with_whoever_started_it(tmp_path) -> None:
     from flagctl.errors import FlagctlError
     from flagctl.ops.demo_processes import Processes
