@@ -30,6 +30,14 @@ _CLOSED_PIPE = 141
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Errors of writing that carry no file's name: what flagctl prints goes to a file that takes no more."""
 
+_WORDS = (
+    ("is not a valid int range", "is not a whole number"),
+    ("is not a valid int", "is not a whole number"),
+    ("is not a valid float range", "is not a number"),
+    ("is not a valid float", "is not a number"),
+)
+"""Typer's names of types, and what they are called."""
+
 
 def leave_through_door(work: Callable[[], None], session: Session, arguments: Sequence[str]) -> int:
     """Run `work` and return the exit code; every failure is reported on stderr."""
@@ -102,6 +110,8 @@ def _usage(error: TyperException, session: Session) -> int:
         is_leaf = isinstance(context.command, TyperCommand)
         usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
         hint = f"usage: {usage}" if is_leaf else f"see: {context.command_path} --help"
+    for technical, plain_words in _WORDS:
+        message = message.replace(technical, plain_words)
     session.console.error(message[:1].lower() + message[1:].rstrip("."), hint)
     return ExitCode.USAGE
 

@@ -36,6 +36,18 @@ def test_every_command_explains_itself(cli) -> None:
         assert "Global options:" in text
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("publish staging --lifetime x", "invalid value for '--lifetime': 'x' is not a whole number"),
+        ("rollback staging --to 1.5", "invalid value for '--to': '1.5' is not a whole number"),
+        ("test --threshold much", "invalid value for '--threshold': 'much' is not a number"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_in_plain_words(cli, words: str, wanted: str) -> None:
+    assert cli(*words.split(), exit_code=2).stderr.splitlines()[0] == f"error: {wanted}"
+
+
 @pytest.mark.parametrize("columns", [50, 160])
 def test_no_width_cuts_what_a_command_does(columns: int) -> None:
     for group in ((), ("trust",)):
