@@ -183,6 +183,18 @@ def chance(value: float) -> str:
     return "<0.1 %" if value < 0.001 else f"{value * 100:.1f} %"
 
 
+def posteriors(metric: MetricResult) -> list[str]:
+    """Return what the Bayesian view says about each variant of a metric."""
+    up = metric.metric.direction != "decrease"
+    found = []
+    for one in metric.posteriors:
+        wins = chance(one.chance_to_win if up else 1 - one.chance_to_win)
+        loss = number(one.expected_loss if up else one.expected_loss_control)
+        between = f"the difference is between {_signed(one.low)} and {_signed(one.high)} with a chance of 95 %"
+        found.append(f"{one.variant} is better with a chance of {wins}; expected loss {loss}; {between}.")
+    return found
+
+
 def method_note(results: Results) -> str:
     """Return how the intervals are to be read, and how far a success is to be trusted."""
     primary = results.primary
@@ -191,6 +203,8 @@ def method_note(results: Results) -> str:
         return ""
     name, alpha = known[0].method, known[0].alpha
     sentences = [f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."]
+    if results.stage.method == "bayesian":
+        sentences += posteriors(primary)
     for one in results.stratified:
         if one.relative is not None and one.relative_low is not None and one.relative_high is not None:
             shown = f"{share(one.relative)} ({share(one.relative_low)} to {share(one.relative_high)})"

@@ -367,3 +367,21 @@ def test_a_variant_that_is_worse_is_named_while_another_one_is_open():
     data = observed(setup, {ORDER.key: MetricData(key=ORDER.key, arms=arms)})
     reasons = decide(data, compute(data)).reasons
     assert reasons[0] == "bad is worse; of the others the interval of the primary metric still includes no difference"
+
+
+def test_a_bayesian_rule_says_chances_and_losses_wherever_its_result_is_read():
+    decision = Decision(method="bayesian", planned_days=14)
+    result = result_of(conversions(ORDER, 1000, 1060), decision=decision)
+    (found,) = result.results.primary.posteriors
+    said = f"on is better with a chance of {words.chance(found.chance_to_win)}; expected loss {words.number(found.expected_loss)}; "
+    assert said in text_of(result)
+    assert said in render_markdown(result)
+    less = replace(ORDER, direction="decrease")
+    (turned,) = words.posteriors(
+        result_of(conversions(less, 1000, 1060), primary=less, decision=decision).results.primary
+    )
+    assert (
+        f"chance of {words.chance(1 - found.chance_to_win)}; expected loss {words.number(found.expected_loss_control)}, "
+        in turned
+    )
+    assert "is better with a chance" not in text_of(result_of(conversions(ORDER, 1000, 1060)))
