@@ -26,7 +26,7 @@ def render_self_test(result: SelfTestResult, style: Style) -> str:
     title = style.paint("PASSED", "bold", "green") if test.passed else style.paint("FAILED", "bold", "red")
     lines = [f"{title}  {plain(result.experiment)}, {plain(result.metric)}"]
     found = (
-        f"{count(test.units, 'unit')} dealt out at random {test.runs:,} times: an effect was found {test.alarms:,} times "
+        f"{count(test.units, 'unit')} dealt out at random {test.runs:,} times: an effect was found {count(test.alarms, 'time')} "
         f"({test.alarms / test.runs * 100:.1f} %, {test.alpha * 100:g} % are allowed)."
     )
     lines.append(wrap(found, style.width, "", ""))
