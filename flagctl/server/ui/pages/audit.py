@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flagctl.errors import FlagctlError, NothingMatchedError
+from flagctl.lint.words import listed
 from flagctl.ops.audit import kills
 from flagctl.ops.past import PastOptions, past
 from flagctl.ops.rollback import history
@@ -63,6 +64,7 @@ def events(ask: Ask) -> Response:
     environment, key = ask.query("env") or None, ask.query("key").strip() or None
     found: list[Event] = []
     troubles: list[str] = []
+    silent: dict[str, list[str]] = {}
     agreed = _approvals(ask)
     if agreed is not None:
         try:
@@ -74,14 +76,16 @@ def events(ask: Ask) -> Response:
             try:
                 found += _of_remote(ask, name, key, agreed or {})
             except FlagctlError as error:
-                troubles.append(f"{name}: {error.message}")
+                silent.setdefault(error.message, []).append(name)
+    troubles += [f"{listed(names)}: {message}" for message, names in silent.items()]
     found.sort(key=lambda event: event.time_ms)
     return ask.page("part_events.html", events=found[::-1], troubles=troubles)
 
 
 def flag_history(ask: Ask) -> Response:
-    """Show what happened to one flag."""
-    options = PastOptions(root=ask.desk.root, key=ask.path("key"), limit=_COMMITS)
+    """Show what happened to one flag or segment."""
+    revision = ask.query("at") or "HEAD"
+    options = PastOptions(root=ask.desk.root, key=ask.path("key"), revision=revision, limit=_COMMITS)
     try:
         entries = past(options, ask.desk.memory.commits).entries
     except NothingMatchedError:

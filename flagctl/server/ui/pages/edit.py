@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
+from flagctl.ops.edit_draft import readable_data
 from flagctl.ops.edit_model import EditRefusedError
 from flagctl.server.ui.field_edits import Taken
 from flagctl.server.ui.merge import merge
@@ -12,6 +13,7 @@ from flagctl.server.ui.pages.page import Page
 from flagctl.server.ui.panel import panel_of, suggestions
 from flagctl.server.ui.quick import step, taken_over
 from flagctl.server.ui.saving import OTHER, choice_of, save, saving_names
+from flagctl.source.editing import EditError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 NEW: Final = "new"
 """Stands for the digest of a file that is not there."""
 _MOST_KEYS: Final = 20
+_WITH_PAGE: Final = frozenset({"flag", "segment", "experiment", "layer"})
 
 
 class Sheet(NamedTuple):
@@ -107,7 +110,19 @@ def save_text(ask: Ask) -> Response:
         return editor(ask, Sheet(path, text, _origin(ask)), Outcome(trouble=error), status=422)
     except UsageError as error:
         return editor(ask, Sheet(path, text, _origin(ask)), Outcome(trouble=error), status=400)
-    return ask.page("saved.html", saved=saved, path=path, key=_key_of(path), plan=plan)
+    return ask.page(
+        "saved.html", saved=saved, path=path, key=_key_of(path), plan=plan, links=_links(ask, path, text, choice)
+    )
+
+
+def _links(ask: Ask, path: str, text: str, choice: SaveChoice) -> list[tuple[str, str]]:
+    """Return where what was saved can be looked at."""
+    try:
+        data = readable_data(path, text)
+    except EditError:  # pragma: no cover - such a text is not saved
+        return []
+    kind, key = str(data.get("kind")), str(data.get("key"))
+    return [("Look at it", ask.url(f"/{kind}s/{key}", at=choice.branch))] if kind in _WITH_PAGE else []
 
 
 def suggest(ask: Ask) -> Response:

@@ -60,7 +60,10 @@ def index(ask: Ask) -> Response:
         "number": number,
     }
     if ask.is_fragment:
-        return ask.page("part_rows.html" if number > 1 else "part_flags.html", **names)
+        answer = ask.page("part_rows.html" if number > 1 else "part_flags.html", **names)
+        if number == 1:  # an address to send to somebody, without the filters that are not set
+            answer.headers["HX-Push-Url"] = ask.url("/", **query)
+        return answer
     flags = model.flags.values()
     return ask.page(
         "flags.html",

@@ -26,13 +26,20 @@ def segments(ask: Ask) -> Response:
 
 def segment(ask: Ask) -> Response:
     """Show one segment and who looks at it."""
-    model = ask.desk.model()
+    revision = ask.query("at")
+    loaded, model = ask.desk.loaded(revision), ask.desk.model(revision)
     found = model.segments.get(ask.path("key"))
     if found is None:
         raise NothingMatchedError(f"there is no segment '{ask.path('key')}'", hint="the page of segments has all")
-    edges = [edge for edge in ask.desk.graph().edges if edge.target.kind == "segment" and edge.target.key == found.key]
-    loaded = ask.desk.loaded()
-    return ask.page("segment.html", segment=found, edges=edges, text=loaded.documents[found.path].text)
+    edges = ask.desk.graph(revision=revision).edges
+    return ask.page(
+        "segment.html",
+        segment=found,
+        edges=[edge for edge in edges if edge.target.kind == "segment" and edge.target.key == found.key],
+        text=loaded.documents[found.path].text,
+        revision=revision,
+        has_git=ask.desk.git() is not None,
+    )
 
 
 ROUTES: Final = (

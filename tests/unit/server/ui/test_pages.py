@@ -51,6 +51,13 @@ def test_filters_narrow_the_list(guest, query, some, other):
     assert other not in found
 
 
+def test_the_address_of_a_search_has_only_what_was_asked_for(guest):
+    answer = guest.get("/?q=pay&env=&state=&type=&owner=&tag=", headers={"hx-request": "true"})
+    assert answer.headers["HX-Push-Url"] == "/?q=pay"
+    more = guest.get("/?q=&page=2", headers={"hx-request": "true"})
+    assert "HX-Push-Url" not in more.headers
+
+
 def test_htmx_gets_the_rows_alone_and_a_page_that_went_back_gets_all_of_it(guest):
     part = guest.get("/?q=pay", headers={"hx-request": "true"}).text
     assert "<html" not in part
@@ -290,6 +297,13 @@ def test_a_remote_that_is_gone_is_told_not_a_failure(visitor, shop):
     assert visitor.get("/environments/production/live").status_code == 200
     assert visitor.get("/audit/events").status_code == 200
     assert visitor.get("/environments/production/published").status_code < 503
+
+
+def test_what_keeps_several_environments_from_being_read_is_told_once(visitor, shop):
+    (shop / "trust.json").unlink()
+    page = html.unescape(visitor.get("/audit/events").text)
+    assert page.count("cannot be read") == 1
+    assert "development, staging and production: the root of trust" in page
 
 
 # --- texts of others ---

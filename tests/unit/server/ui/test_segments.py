@@ -146,7 +146,13 @@ def test_saving_a_segment_is_a_commit_on_a_branch_and_a_conflict_is_shown(visito
     sheet.form["include-units"] = ["user-1"]
     sheet.press("add-members:include")
     late = dict(sheet.form)
-    assert sheet.send("/edit/save").status_code == 200
+    page = html.unescape(sheet.send("/edit/save").text)
+    assert "/segments/employees?at=flags%2Ffields" in page
+    there = html.unescape(visitor.get("/segments/employees?at=flags/fields").text)
+    assert "user-1" in there
+    assert "at=flags%2Ffields" in there[there.index(">Edit<") - 200 : there.index(">Edit<")]
+    assert "user-1" not in visitor.get("/segments/employees").text
+    assert "include: 1 added" in visitor.get("/flags/employees/history?at=flags/fields").text
     saved = run(shop, "git", "show", f"flags/fields:flags/{EMPLOYEES}")
     assert "include: [user-1]" in saved
     assert run(shop, "git", "status", "--porcelain").strip() == ""
