@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Diagnostic, Related, Severity
 from flagctl.garbage import without_garbage_collection
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     from flagctl.lint.finding import Finding
     from flagctl.lint.registry import RuleModule
+    from flagctl.model import Repository
     from flagctl.source import LoadedRepository
+
+_ABOUT_DECLARED: Final = {"REF105": "context", "TGT102": "context", "REF106": "environments"}
+"""Codes that say that `flagctl.yaml` does not declare something, and the part of it that would."""
 
 _LAST = "SUP"
 """Rules about suppressions see what all others found."""
@@ -63,13 +67,14 @@ def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
     Raises:
         UsageError: If an option names no known rule.
     """
-    repository = loaded.repository
+    repository = loaded.repository or loaded.unconfigured
     policy = Policy(repository.config.lint if repository is not None else {}, options)
     if repository is None:
-        return LintResult(diagnostics=tuple(sorted(loaded.diagnostics, key=lambda found: found.sort_key)))
+        return LintResult(diagnostics=_sorted(loaded.diagnostics))
     context = LintContext(repository, documents=loaded.documents, tests=loaded.tests, now_ms=options.now_ms)
     partial, broken = _with_fragments(context, loaded)
-    rules = {code: rule for code, rule in load_rules().items() if code in policy.active}
+    active = policy.active - _undecidable(repository, loaded)
+    rules = {code: rule for code, rule in load_rules().items() if code in active}
     with without_garbage_collection():
         found = [*loaded.diagnostics]
         for code, rule in rules.items():
@@ -88,7 +93,16 @@ def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
         for code, rule in rules.items():
             if code.startswith(_LAST):
                 kept.extend(_run(rule, context, policy))
+    if loaded.repository is None:  # which warnings are wanted here is not known
+        kept = [one for one in kept if one.severity is Severity.ERROR]
     return LintResult(diagnostics=_sorted(kept), suppressed=_sorted(suppressed))
+
+
+def _undecidable(repository: Repository, loaded: LoadedRepository) -> frozenset[str]:
+    """Return the codes that depend on a part of the configuration that could not be read."""
+    wrong = {one.route[:1] for one in loaded.diagnostics if one.path == repository.config.path}
+    unread = loaded.repository is None or () in wrong
+    return frozenset(code for code, part in _ABOUT_DECLARED.items() if unread or (part,) in wrong)
 
 
 def _with_fragments(context: LintContext, loaded: LoadedRepository) -> tuple[LintContext, frozenset[str]]:

@@ -57,14 +57,7 @@ class IncrementalLoader:
         for path in select_files(files, data):
             if path != CONFIG_NAME:
                 self._add(whole, path, files[path])
-        whole.diagnostics.sort(key=lambda diagnostic: diagnostic.sort_key)
-        return LoadedRepository(
-            repository=None if config is None else whole.repository(config),
-            documents=whole.documents,
-            tests=tuple(whole.tests),
-            diagnostics=tuple(whole.diagnostics),
-            fragments=whole.fragments,
-        )
+        return whole.loaded(config)
 
     def _add(self, whole: _Loader, path: str, content: bytes) -> None:
         part = self._parts.get(path)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Diagnostic, Related, Severity
 from flagctl.garbage import without_garbage_collection
-from flagctl.model import Repository
+from flagctl.model import Repository, RepositoryConfig
 from flagctl.source.builder.config import build_config
 from flagctl.source.builder.flags import build_flag
 from flagctl.source.builder.others import build_experiment, build_layer, build_segment
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flagctl.diagnostics import Route
-    from flagctl.model import Experiment, Flag, Layer, RepositoryConfig, Segment
+    from flagctl.model import Experiment, Flag, Layer, Segment
     from flagctl.model.test_suite import TestSuite
 
 _BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {
@@ -41,6 +41,9 @@ _BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {
 }
 MOST_FINDINGS: Final = 100
 """Of one file and stage; a damaged file has thousands, and nobody reads them."""
+
+_UNKNOWN: Final = RepositoryConfig(path=CONFIG_NAME, version=1, project="", environments={})
+"""Stands for a configuration that cannot be read."""
 
 _KIND_LINE: Final = re.compile(r"^kind[ \t]*:[ \t]*[\"']?([a-z]+)", re.MULTILINE)
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -59,6 +62,8 @@ class LoadedRepository:
         diagnostics: Findings about syntax, shape and conversions, sorted.
         fragments: By kind and key, flags and segments with errors without the smallest parts around these: for checks that
             look at one part at a time, and for nothing else.
+        unconfigured: If there is no `repository`, its documents under a configuration that says nothing, so that what is wrong
+            in them can be told in the same pass.
     """
 
     repository: Repository | None
@@ -66,6 +71,7 @@ class LoadedRepository:
     tests: tuple[TestSuite, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     fragments: Mapping[tuple[str, str], Flag | Segment] = field(default_factory=dict)
+    unconfigured: Repository | None = None
 
 
 def load_tree(files: Mapping[str, bytes]) -> LoadedRepository:
@@ -95,6 +101,10 @@ class _Loader:
         for path in paths:
             if path != CONFIG_NAME:
                 self.file(path, self.files[path])
+        return self.loaded(config)
+
+    def loaded(self, config: RepositoryConfig | None) -> LoadedRepository:
+        """Put together what was read."""
         self.diagnostics.sort(key=lambda diagnostic: diagnostic.sort_key)
         return LoadedRepository(
             repository=None if config is None else self.repository(config),
@@ -102,6 +112,7 @@ class _Loader:
             tests=tuple(self.tests),
             diagnostics=tuple(self.diagnostics),
             fragments=self.fragments,
+            unconfigured=self.repository(_UNKNOWN) if config is None else None,
         )
 
     def repository(self, config: RepositoryConfig) -> Repository:

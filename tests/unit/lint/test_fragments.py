@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import re
 
+import pytest
+
 from flagctl.lint import LintOptions, lint
 from flagctl.lint.registry import LOCAL, load_rules
 from flagctl.resources import data_path
 from flagctl.source import load_tree, read_tree
 from flagctl.source.incremental import IncrementalLoader
 from tests.scale import scaled
-from tests.unit.lint.repositories import NOW_MS, files_of, lint_text, place
+from tests.unit.lint.repositories import CONFIG, NOW_MS, files_of, lint_text, place
 
 MANY = """\
 kind: flag
@@ -118,6 +120,36 @@ def test_a_wrong_part_has_no_echoes():
         broken = {**files, path: (text[:start] + "[[]]" + text[end:]).encode()}
         found = [d for d in lint(load_tree(broken), options).diagnostics if d not in before]
         assert {(d.path, d.span.line) for d in found if d.span} == {(path, text.count("\n", 0, start) + 1)}, text[:end]
+
+
+FLAG = """\
+kind: flag
+key: a
+type: boolean
+default: of
+rules:
+  - {id: r, when: [{attribute: plan, operator: not_equals, value: free}, {attribute: nope, operator: exists}], serve: on}
+environments: {production: {default: on}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "codes"),
+    [
+        ("project: acme-shop\n", "", ["REF101", "SCH103"]),
+        ("version: 1", "version: [1", ["REF101", "SYN108"]),
+        ("  staging: {}", "\tstaging: {}", ["REF101", "SYN104"]),
+        ("development: {}", "development: 5", ["REF101", "SCH104"]),
+        ("seats: {type: number}", "seats: {type: 5}", ["OWN101", "REF101", "SCH104"]),
+        ("version: 1\n", "version: 1\nremote: 5\n", ["OWN101", "REF101", "REF105", "SCH104"]),
+    ],
+)
+def test_a_broken_configuration_hides_no_error_of_flags_and_makes_up_none(old, new, codes):
+    result = lint(
+        load_tree({"flagctl.yaml": CONFIG.replace(old, new).encode(), "a.yaml": FLAG.encode()}),
+        LintOptions(now_ms=NOW_MS),
+    )
+    assert [d.code for d in result.diagnostics] == codes
 
 
 def test_a_suppression_in_a_file_that_is_read_in_part_is_not_called_unused():
