@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.diagnostics import Applicability, format_route
 from flagctl.source.document import Detail
 from flagctl.source.validator import FORBIDDEN, KeyNameError
-from flagctl.source.words import listed, quoted, shortened, types_in_words
+from flagctl.source.words import quoted, shortened, types_in_words
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -60,7 +60,7 @@ def message_of(document: SourceDocument, error: ValidationError, route: Route) -
             return _not_constant(error, route)
         case "minItems" | "minLength" | "minProperties" | "maxItems" | "maxLength" | "maxProperties":
             return _wrong_size(error, route)
-        case "minimum" | "maximum":
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
             return _out_of_range(error, route)
         case other:
             return "SCH104", f"{_subject(route)} is not allowed here ({other})", Detail()
@@ -270,5 +270,15 @@ def _wrong_size(error: ValidationError, route: Route) -> Message:
 def _out_of_range(error: ValidationError, route: Route) -> Message:
     limits_of: Any = error.schema
     low, high = limits_of.get("minimum"), limits_of.get("maximum")
-    limits = listed([f"from {low} to {high}"] if low is not None and high is not None else [f"at least {low}"])
-    return "SCH110", f"{_subject(route)} is {error.instance!r}, but must be {limits}", Detail()
+    limits = [
+        f"{words} {limits_of[keyword]}"
+        for keyword, words in (
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "below"),
+        )
+        if keyword in limits_of
+    ]
+    text = f"from {low} to {high}" if low is not None and high is not None else " and ".join(limits)
+    return "SCH110", f"{_subject(route)} is {error.instance!r}, but must be {text}", Detail()

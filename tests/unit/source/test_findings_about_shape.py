@@ -9,6 +9,8 @@ from flagctl.source import load_tree
 
 FLAG = "kind: flag\nkey: x\ntype: boolean\n"
 RULES = FLAG + "rules:\n"
+EXPERIMENT = "kind: experiment\nkey: x\nflag: f\nstatus: draft\nvariants: {a: 50, b: 50}\n"
+METRIC = EXPERIMENT + "metrics: {primary: {event: e, kind: "
 WHEN = RULES + "  - id: r\n    serve: on\n    when:\n"
 
 CASES = {
@@ -48,6 +50,10 @@ CASES = {
     "knid: flag\nkey: x\n": ("SCH101", "knid: flag", "does not say its kind", "by 'knid'"),
     FLAG + "enabled: 'true'\n": ("SCH104", "'true'", "not the text 'true'", "remove the quotes"),
     "version: 3\nservices: {}\n": ("SCH101", "version: 3", "does not say its kind", "'exclude'"),
+    EXPERIMENT + "decision: {alpha: 0}\n": ("SCH110", "0", "'alpha' is 0, but must be above 0 and at most 50", None),
+    EXPERIMENT + "decision: {alpha: 51}\n": ("SCH110", "51", "'alpha' is 51, but must be above 0 and at most 50", None),
+    METRIC + "mean, winsorize: {upper: 20}}}\n": ("SCH110", "20", "'upper' is 20, but must be above 50 and below 100", None),
+    METRIC + "quantile, quantile: 150}}\n": ("SCH110", "150", "'quantile' is 150, but must be above 0 and below 100", None),
     "kind: segment\nkey: x\nexclude: [a]\n": ("SCH103", "kind: segment", "nobody can be in it", "include"),
     "kind: segment\nkey: x\ninclude: []\n": ("SCH109", "[]", "'include' is an empty list", None),
     RULES + "  - id: r\n": ("SCH103", "id: r", "says nothing to serve", "one of serve"),
