@@ -159,6 +159,26 @@ class _Literals(cst.CSTTransformer):
             return updated_node
         return as_source(mark.value, self._strings[-1] if self._strings else self.quote)
 
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
+        """Enclose a number in front of a dot, which would be read as a fraction."""
+        if self.marks.get(original_node.value) is None:
+            return updated_node
+        return updated_node.with_changes(value=_enclosed(updated_node.value))
+
+    def leave_BinaryOperation(
+        self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation
+    ) -> cst.BaseExpression:
+        """Enclose a negative number that is raised to a power, which binds more closely than a sign."""
+        if not isinstance(updated_node.operator, cst.Power) or isinstance(updated_node.left, cst.Integer | cst.Float):
+            return updated_node
+        return updated_node.with_changes(left=_enclosed(updated_node.left))
+
+
+def _enclosed(node: cst.BaseExpression) -> cst.BaseExpression:
+    if node.lpar or not isinstance(node, cst.UnaryOperation | cst.Integer | cst.Float):
+        return node
+    return node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+
 
 def _literals(module: cst.Module, marks: Marks) -> tuple[cst.Module, dict[str, str]]:
     """Put the value in place of each mark that is left, and return the attributes that hold one."""

@@ -44,6 +44,18 @@ class ExpressionFolder(cst.CSTTransformer):
         super().__init__()
         self.marks = marks
         self.changed = False
+        self._above: list[cst.CSTNode] = []
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        """Remember what is around that which follows."""
+        self._above.append(node)
+        return super().on_visit(node)
+
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
+        """Forget it again."""
+        left = super().on_leave(original_node, updated_node)
+        self._above.pop()
+        return left
 
     def leave_Comparison(self, original_node: cst.Comparison, updated_node: cst.Comparison) -> cst.BaseExpression:
         """Compare what is known."""
@@ -79,7 +91,7 @@ class ExpressionFolder(cst.CSTTransformer):
         self, original_node: cst.BooleanOperation, updated_node: cst.BooleanOperation
     ) -> cst.BaseExpression:
         """Drop the operand that decides nothing."""
-        return self._boolean(updated_node, is_test=False)
+        return self._boolean(updated_node, is_test=False, tight=self._is_tight(original_node))
 
     def leave_IfExp(self, original_node: cst.IfExp, updated_node: cst.IfExp) -> cst.BaseExpression:
         """Choose."""
@@ -88,7 +100,8 @@ class ExpressionFolder(cst.CSTTransformer):
         if mark is None:
             return updated_node if test is updated_node.test else updated_node.with_changes(test=test)
         self.changed = True
-        return shape.in_place_of(updated_node, updated_node.body if mark else updated_node.orelse)
+        kept = updated_node.body if mark else updated_node.orelse
+        return shape.in_place_of(updated_node, kept, tight=self._is_tight(original_node))
 
     def leave_Await(self, original_node: cst.Await, updated_node: cst.Await) -> cst.BaseExpression:
         """Wait for nothing that is known."""
@@ -167,12 +180,15 @@ class ExpressionFolder(cst.CSTTransformer):
             return node if inner is node.expression else node.with_changes(expression=inner)
         return node
 
-    def _boolean(self, node: cst.BooleanOperation, *, is_test: bool) -> cst.BaseExpression:
+    def _is_tight(self, node: cst.BaseExpression) -> bool:
+        return not node.lpar or shape.is_tight(node, self._above[-2])
+
+    def _boolean(self, node: cst.BooleanOperation, *, is_test: bool, tight: bool = True) -> cst.BaseExpression:
         is_and = isinstance(node.operator, cst.And)
         left, right = self.marks.get(node.left), self.marks.get(node.right)
         if left is not None and not isinstance(left.value, Details):
             self.changed = True
-            return shape.in_place_of(node, node.right if bool(left.value) is is_and else node.left)
+            return shape.in_place_of(node, node.right if bool(left.value) is is_and else node.left, tight=tight)
         if right is None or isinstance(right.value, Details):
             return node
         known = is_test or (isinstance(right.value, bool) and shape.is_boolean(node.left))
@@ -180,7 +196,7 @@ class ExpressionFolder(cst.CSTTransformer):
             return node
         if bool(right.value) is is_and:
             self.changed = True
-            return shape.in_place_of(node, node.left)
+            return shape.in_place_of(node, node.left, tight=tight)
         return self._mark(bool(right.value), right.site) if shape.is_pure(node.left) else node
 
     def _decided(self, node: cst.BaseExpression) -> bool | None:

@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _EFFECTS: Final = (cst.Call, cst.Await, cst.Yield, cst.NamedExpr)
+_ATOMS: Final = (
+    cst.Attribute,
+    cst.Call,
+    cst.Dict,
+    cst.FormattedString,
+    cst.List,
+    cst.Name,
+    cst.Set,
+    cst.SimpleString,
+    cst.Subscript,
+)
+"""What needs no parentheses wherever it stands; a number does, in front of a dot."""
 
 
 def is_pure(node: cst.CSTNode) -> bool:
@@ -42,11 +54,30 @@ def is_boolean(node: cst.BaseExpression) -> bool:
     return isinstance(node, cst.Name) and node.value in {"True", "False"}
 
 
-def in_place_of(outer: cst.BaseExpression, inner: cst.BaseExpression) -> cst.BaseExpression:
-    """Return `inner` as it can stand where `outer` stood: in the same parentheses, if it has none of its own."""
-    if outer.lpar and not inner.lpar:
-        return inner.with_changes(lpar=outer.lpar, rpar=outer.rpar)
-    return inner
+def in_place_of(outer: cst.BaseExpression, inner: cst.BaseExpression, *, tight: bool = True) -> cst.BaseExpression:
+    """Return `inner` as it can stand where `outer` stood: in the same parentheses, if it has none of its own.
+
+    Args:
+        outer: What goes.
+        inner: A part of it.
+        tight: Whether a word may stand right beside the parentheses, so that they must stay; others go where nothing needs them.
+    """
+    if not outer.lpar or inner.lpar:
+        return inner
+    if not tight and isinstance(inner, _ATOMS) and not _has_comment(outer):
+        return inner
+    return inner.with_changes(lpar=outer.lpar, rpar=outer.rpar)
+
+
+def is_tight(node: cst.BaseExpression, parent: cst.CSTNode) -> bool:
+    """Return whether a word stands right beside an expression: ``if(a and b):``."""
+    own, around = (cst.Module([]).code_for_node(one) for one in (node, parent))
+    at = around.find(own)
+    return at < 0 or around[at - 1 : at].isalnum() or around[at + len(own) : at + len(own) + 1].isalnum()
+
+
+def _has_comment(node: cst.BaseExpression) -> bool:
+    return any("#" in cst.Module([]).code_for_node(part) for part in (*node.lpar, *node.rpar))
 
 
 def without_parentheses(node: cst.BaseExpression) -> cst.BaseExpression:

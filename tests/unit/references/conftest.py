@@ -25,11 +25,14 @@ LIMITS = (
     "kind: flag\nkey: limits\nowner: o\ntype: json\nvariants: {{a: {{max: 3, tags: [x]}}, b: {{max: 5, tags: [y]}}}}\n"
     "default: {}\n"
 )
+RATE = "kind: flag\nkey: rate\nowner: o\ntype: number\nvariants: {{a: 3, b: -2}}\ndefault: {}\n"
 VALUES = {
     ("new-checkout", "on"): True,
     ("new-checkout", "off"): False,
     ("theme", "on"): "light",
     ("theme", "off"): "dark",
+    ("rate", "on"): 3,
+    ("rate", "off"): -2,
     ("limits", "on"): {"max": 3, "tags": ["x"]},
     ("limits", "off"): {"max": 5, "tags": ["y"]},
 }
@@ -44,6 +47,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Client]
         (folder / "flagctl.yaml").write_text(CONFIG)
         (folder / "new-checkout.yaml").write_text(CHECKOUT.format(variant))
         (folder / "theme.yaml").write_text(THEME.format(other))
+        (folder / "rate.yaml").write_text(RATE.format(other))
         (folder / "limits.yaml").write_text(LIMITS.format(other))
         clients[variant] = client_from(folder)
     return clients.__getitem__
