@@ -40,9 +40,9 @@ def check(content: bytes, name: str) -> list[str]:
             assert related.span is not None
     document = loaded.documents[name]
     document.comments()
-    if loaded.repository is not None:
-        checked = [finding.code for finding in lint(loaded, OPTIONS).diagnostics if finding.path == name]
-        assert checked or not loaded.diagnostics
+    checked = lint(loaded, OPTIONS).diagnostics
+    assert checked or not loaded.diagnostics
+    assert len({(found.path, found.code, found.span, found.message) for found in checked}) == len(checked)
     if not loaded.diagnostics and name == "flag.yaml":
         assert loaded.repository is not None
         assert document.data is not None
