@@ -47,3 +47,10 @@ def typed(page, selector, text, asks="**/edit/check"):
 def text_of(page):
     """Return the text in the editor."""
     return page.input_value("#text")
+
+
+def save_on(page, branch):
+    """Save on a branch."""
+    page.fill("#branch", branch)
+    page.click("#save")
+    page.wait_for_selector("h1 >> text=Saved")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, settled, step, typed
+from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, save_on, settled, step, typed
 from tests.simulators.ui_server import run
 
 pytestmark = pytest.mark.browser
@@ -136,9 +136,7 @@ def test_a_flag_is_edited_and_saved_as_a_commit_on_a_branch(server, shop, open_p
     page.wait_for_selector("#checked >> text=Meaning")
     check_accessibility(page, axe)
     pictures(page, "changed")
-    page.fill("#branch", "flags/from-the-browser")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/from-the-browser")
     check_accessibility(page, axe)
     pictures(page, "saved")
     saved = run(shop, "git", "show", "flags/from-the-browser:flags/checkout/new-checkout-flow.yaml")
@@ -174,9 +172,7 @@ def test_a_flag_is_made(server, shop, open_page, pictures):
     page.wait_for_selector("#text")
     assert "key: gift-cards" in page.input_value("#text")
     pictures(page)
-    page.fill("#branch", "flags/gift-cards")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/gift-cards")
     assert "gift-cards.yaml" in run(shop, "git", "ls-tree", "-r", "--name-only", "flags/gift-cards")
 
 
@@ -270,9 +266,7 @@ def test_an_experiment_is_planned_and_stopped_with_a_winner(server, shop, open_p
     page.wait_for_selector("#would >> text=winner: neural")
     check_accessibility(page, axe)
     pictures(page, "stop")
-    page.fill("#branch", "flags/neural-won")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/neural-won")
     assert "winner: neural" in run(shop, "git", "show", "flags/neural-won:flags/experiments/ranking-test.yaml")
     page.click("text=on this branch")
     page.wait_for_selector("h1 >> text=completed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, settled, step, text_of, typed
+from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, save_on, settled, step, text_of, typed
 from tests.simulators.ui_server import COLOURS, ROLLOUTS, run
 
 pytestmark = pytest.mark.browser
@@ -113,9 +113,7 @@ def test_weights_show_their_sum_while_they_are_typed(server, shop, open_page, ax
     assert page.inner_text(".sum") == "Sum: 100 %"
     page.wait_for_function("() => document.getElementById('text').value.includes('{red: 30, blue: 70}')")
     page.wait_for_selector("#checked >> text=Impact")
-    page.fill("#branch", "flags/weights")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/weights")
     saved = run(shop, "git", "show", "flags/weights:flags/button-colour.yaml")
     assert saved == COLOURS.replace("{red: 50, blue: 50}", "{red: 30, blue: 70}")
 
@@ -190,9 +188,7 @@ def test_a_new_flag_is_described_and_mended_as_one_types(server, shop, open_page
     page.click("text=Go on in the editor")
     page.wait_for_selector("#text")
     assert '{flag: payments-v2, variants: ["on"]}' in text_of(page)
-    page.fill("#branch", "flags/new")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/new")
     assert "many: 30" in run(shop, "git", "show", "flags/new:flags/checkout/gift-cards.yaml")
 
 
@@ -224,9 +220,7 @@ def test_a_rollout_is_advanced_after_a_look_at_what_that_does(server, shop, open
     with page.expect_response("**/look"):
         page.select_option("#env", "")
     settled(page)
-    page.fill("#branch", "flags/onward")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/onward")
     assert "hold_until: approval, released:" in run(shop, "git", "show", "flags/onward:flags/new-recommender.yaml")
     assert run(shop, "git", "status", "--porcelain").strip() == ""
 
@@ -255,14 +249,10 @@ def test_aborting_waits_for_the_key_and_colours_flip(server, shop, open_page):
     page.click("#save")
     page.wait_for_selector("[role=alert] >> text=type new-recommender to confirm")
     page.fill("#confirm", "new-recommender")
-    page.fill("#branch", "flags/abort")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/abort")
     page.goto(f"{server.url}/flags/image-cluster")
     page.click("text=Flip production to green")
-    page.fill("#branch", "flags/flip")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/flip")
     assert (
         "active: green" in run(shop, "git", "show", "flags/flip:flags/image-cluster.yaml").partition("production:")[2]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, settled, step, text_of, typed
+from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, save_on, settled, step, text_of, typed
 from tests.simulators.ui_server import run
 
 pytestmark = pytest.mark.browser
@@ -46,9 +46,7 @@ def test_conditions_and_steps_are_edited_by_fields(server, shop, open_page, axe,
     assert excess(page) <= 0
     check_accessibility(page, axe)
     pictures(page)
-    page.fill("#branch", "flags/steps")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/steps")
     assert "hold_until: approval" in run(shop, "git", "show", f"flags/steps:flags/{SUGGESTIONS}")
 
 

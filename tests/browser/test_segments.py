@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, settled, step, text_of, typed
+from tests.browser.looking import LOOKS, NAMES, check_accessibility, excess, save_on, settled, step, text_of, typed
 from tests.simulators.ui_server import run
 
 pytestmark = pytest.mark.browser
@@ -36,9 +36,7 @@ def test_a_segment_is_edited_by_its_form(server, shop, open_page, axe, pictures,
     assert excess(page) <= 0
     check_accessibility(page, axe)
     pictures(page)
-    page.fill("#branch", "flags/vips")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/vips")
     assert "- {segment: employees}" in run(shop, "git", "show", f"flags/vips:flags/{SEGMENT}")
     assert run(shop, "git", "status", "--porcelain").strip() == ""
 
@@ -65,9 +63,7 @@ def test_a_new_segment_is_described_and_mended_as_one_types(server, shop, open_p
     page.wait_for_selector("#would >> text=operator: less_than, value: 3")
     page.click("text=Go on in the editor")
     page.wait_for_selector("#q-members")
-    page.fill("#branch", "flags/new-ones")
-    page.click("#save")
-    page.wait_for_selector("h1 >> text=Saved")
+    save_on(page, "flags/new-ones")
     assert "value: 3}" in run(shop, "git", "show", "flags/new-ones:flags/segments/new-customers.yaml")
     open_page.said[:] = [text for text in open_page.said if "422" not in text]
 

@@ -106,6 +106,8 @@ def show(ask: Ask, made: Made, kind: str, status: int = 200, **names: Any) -> Re
     return ask.page(
         "new.html" if kind == "flag" else "segment_new.html",
         status,
+        kind=kind,
+        address="/new" if kind == "flag" else f"/new/{kind}",
         suggest=suggestions(ask.desk.model(), ask.field("tags")),
         form=ask.form,
         trouble=trouble,
