@@ -89,8 +89,13 @@ class Panel:
                 continue
             for each in self.fields.values():
                 if any(route and one.route[: len(route)] == route for route in each.routes):
-                    found.setdefault(each.name, []).append(one.message)
+                    found.setdefault(each.name, []).append(told(one))
         return {name: "; ".join(messages) for name, messages in found.items()} | dict(troubles)
+
+
+def told(found: Diagnostic) -> str:
+    """Return a finding as it stands at its field."""
+    return found.message + (f" ({found.help})" if found.help else "")
 
 
 def panel_of(path: str, text: str, environment: str, model: Repository) -> Panel | None:

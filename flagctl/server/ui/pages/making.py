@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Severity
 from flagctl.errors import FlagctlError, UsageError
-from flagctl.server.ui.panel import suggestions
+from flagctl.server.ui.panel import suggestions, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,7 +95,7 @@ def settle(ask: Ask, draft: Draft, made: Made, parts: Mapping[str, Part], routes
     for found in made.plan.diagnostics:
         place = routes.get(str(found.route[0])) if found.route else routes.get("")
         if found.severity is Severity.ERROR:
-            made.marks.setdefault(place or "key", found.message)
+            made.marks.setdefault(place or "key", told(found))
 
 
 def show(ask: Ask, made: Made, kind: str, status: int = 200, **names: Any) -> Response:
