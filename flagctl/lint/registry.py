@@ -99,7 +99,8 @@ ESSENTIAL: Final = frozenset(
 
 LOCAL: Final = frozenset(
     {
-        *("EXP102", "NAM102", "NAM103", "NAM104", "REF101", "REF102", "REF103", "REF104", "REF105", "REF106"),
+        *("EXP102", "EXP108", "EXP109", "EXP112", "NAM102", "NAM103", "NAM104"),
+        *("REF101", "REF102", "REF103", "REF104", "REF105", "REF106", "REF107"),
         *("ROL101", "ROL102", "ROL106", "ROL107", "ROL108", "TGT103", "TYP101", "TYP102", "TYP103", "TYP104"),
         *("TYP105", "TYP106", "TYP107", "TYP108", "TYP109", "TYP110", "TYP111", "TYP112"),
     }

@@ -108,7 +108,11 @@ def _undecidable(repository: Repository, loaded: LoadedRepository) -> frozenset[
 def _with_fragments(context: LintContext, loaded: LoadedRepository) -> tuple[LintContext, frozenset[str]]:
     """Return the context in which broken documents are there in fragments, and the paths of these."""
     repository = context.repository
-    groups: dict[str, dict[str, Any]] = {"flag": dict(repository.flags), "segment": dict(repository.segments)}
+    groups: dict[str, dict[str, Any]] = {
+        "flag": dict(repository.flags),
+        "segment": dict(repository.segments),
+        "experiment": dict(repository.experiments),
+    }
     paths = set()
     for (kind, key), fragment in loaded.fragments.items():
         built = groups[kind].get(key)
@@ -117,7 +121,7 @@ def _with_fragments(context: LintContext, loaded: LoadedRepository) -> tuple[Lin
             paths.add(fragment.path)
     if not paths:
         return context, frozenset()
-    whole = replace(repository, flags=groups["flag"], segments=groups["segment"])
+    whole = replace(repository, flags=groups["flag"], segments=groups["segment"], experiments=groups["experiment"])
     partial = LintContext(whole, documents=context.documents, tests=(), now_ms=context.now_ms)
     return partial, frozenset(paths)
 

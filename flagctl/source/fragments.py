@@ -10,18 +10,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.source.builder.flags import build_flag
-from flagctl.source.builder.others import build_segment
+from flagctl.source.builder.others import build_experiment, build_segment
 from flagctl.source.builder.site import PRUNED, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flagctl.diagnostics import Diagnostic, Route
-    from flagctl.model import Flag, Segment
+    from flagctl.model import Experiment, Flag, Segment
     from flagctl.source.document import SourceDocument
 
-_BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {"flag": build_flag, "segment": build_segment}
+_BUILDERS: Final[dict[str, Callable[[Site, dict[str, Any]], Any]]] = {
+    "flag": build_flag,
+    "segment": build_segment,
+    "experiment": build_experiment,
+}
 """Kinds of which a part makes sense without the others."""
+
+_VITAL: Final = {
+    "flag": frozenset({"kind", "type", "variants", "value"}),
+    "segment": frozenset({"kind"}),
+    "experiment": frozenset({"kind", "flag", "status", "variants"}),
+}
+"""Top-level keys without which the rest says nothing."""
 
 _MOST_ROUNDS: Final = 3
 """Conversions can find fault with what the schema let pass; there is nothing left to find after that."""
@@ -32,7 +43,7 @@ _INNER: Final = frozenset({"lifecycle", "schedule"})
 
 def build_fragment(
     kind: str, document: SourceDocument, data: dict[str, Any], routes: Sequence[Route]
-) -> tuple[Flag | Segment | None, list[Diagnostic]]:
+) -> tuple[Experiment | Flag | Segment | None, list[Diagnostic]]:
     """Build what is left of a document without the parts at `routes`.
 
     Args:
@@ -51,7 +62,7 @@ def build_fragment(
         if not _prepare(kind, document, data) or not all(_cut(kind, data, route) for route in routes):
             return None, findings
         site = Site(document)
-        built: Flag | Segment = _BUILDERS[kind](site, data)
+        built: Experiment | Flag | Segment = _BUILDERS[kind](site, data)
         if not site.findings:
             return built, findings
         findings.extend(site.findings)
@@ -63,7 +74,7 @@ def _prepare(kind: str, document: SourceDocument, data: dict[str, Any]) -> bool:
     """Fill in names that are missing; return whether there is anything to look at."""
     if not isinstance(data.get("key"), str):
         data["key"] = document.path.rpartition("/")[2].rpartition(".")[0]
-    if kind == "segment":
+    if kind != "flag":
         return True
     if "value" not in data and not isinstance(data.get("variants", {}), dict):
         return False
@@ -84,7 +95,7 @@ def _overridden(data: dict[str, Any]) -> list[Any]:
 
 def _cut(kind: str, data: dict[str, Any], route: Route) -> bool:
     """Cut the part at `route` out of `data`; return whether the rest still means anything."""
-    if not route or route[0] in {"kind", "type", "variants", "value"}:
+    if not route or route[0] in _VITAL[kind]:
         return False
     if route[0] == "key":
         return len(route) == 1 and isinstance(data["key"], str)

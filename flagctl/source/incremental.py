@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flagctl.diagnostics import Diagnostic
-    from flagctl.model import Flag, Segment
+    from flagctl.model import Experiment, Flag, Segment
     from flagctl.model.test_suite import TestSuite
     from flagctl.source.document import SourceDocument
 
@@ -31,7 +31,7 @@ class _Part(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
     broken: frozenset[tuple[str, str]]
     tests: tuple[TestSuite, ...]
-    fragments: Mapping[tuple[str, str], Flag | Segment]
+    fragments: Mapping[tuple[str, str], Experiment | Flag | Segment]
 
 
 class IncrementalLoader:

@@ -60,7 +60,7 @@ class LoadedRepository:
         documents: Every file that was read, by path.
         tests: Test files, by path.
         diagnostics: Findings about syntax, shape and conversions, sorted.
-        fragments: By kind and key, flags and segments with errors without the smallest parts around these: for checks that
+        fragments: By kind and key, documents with errors without the smallest parts around these: for checks that
             look at one part at a time, and for nothing else.
         unconfigured: If there is no `repository`, its documents under a configuration that says nothing, so that what is wrong
             in them can be told in the same pass.
@@ -70,7 +70,7 @@ class LoadedRepository:
     documents: Mapping[str, SourceDocument] = field(default_factory=dict)
     tests: tuple[TestSuite, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
-    fragments: Mapping[tuple[str, str], Flag | Segment] = field(default_factory=dict)
+    fragments: Mapping[tuple[str, str], Experiment | Flag | Segment] = field(default_factory=dict)
     unconfigured: Repository | None = None
 
 
@@ -93,7 +93,7 @@ class _Loader:
         self.built: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self.broken: set[tuple[str, str]] = set()
         self.tests: list[TestSuite] = []
-        self.fragments: dict[tuple[str, str], Flag | Segment] = {}
+        self.fragments: dict[tuple[str, str], Experiment | Flag | Segment] = {}
 
     def load(self) -> LoadedRepository:
         config = self.config()

@@ -89,6 +89,30 @@ when:
     ]
 
 
+def test_a_wrong_key_of_an_experiment_does_not_hide_the_others():
+    documents = """\
+kind: experiment
+key: e
+flag: a
+owner: w
+status: running
+variants: {on: 50, of: 40}
+control: offf
+layer: nowhere
+slots: [[0, 200000]]
+metrics: {primary: {event: x, kind: 5}}
+---
+kind: flag
+key: a
+owner: w
+type: boolean
+default: off
+rules: [{id: r, experiment: e}]
+"""
+    found = [f"{d.span.line}:{d.code}" for d in lint_text(documents).diagnostics if d.span]
+    assert found == ["6:EXP108", "6:REF101", "7:REF101", "8:REF107", "9:SCH110", "10:SCH104"]
+
+
 def test_nothing_is_said_about_a_flag_whose_variants_cannot_be_read():
     flag = (
         "kind: flag\nkey: a\nowner: w\ntype: boolean\nvariants: [on, off]\ndefault: on\nrules: [{id: r, serve: off}]\n"
@@ -112,7 +136,10 @@ def test_a_wrong_part_has_no_echoes():
         (path, match.span(1))
         for path, data in files.items()
         if not path.endswith(".test.yaml") and path != "flagctl.yaml"
-        for match in re.finditer(r"(?:operator|segment|percentage|serve|from|priority): ([^\s,{}\[]+)", data.decode())
+        for match in re.finditer(
+            r"(?:operator|segment|percentage|serve|from|priority|control|traffic|layer|event|started_at|winner|bucket_by|tags|name): ([^\s,{}\[]+)",
+            data.decode(),
+        )
     ]
     assert len(places) > 150
     for path, (start, end) in random.Random(4).sample(places, scaled(25, len(places))):
