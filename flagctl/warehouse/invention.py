@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,11 @@ if TYPE_CHECKING:
     from flagctl.model import Experiment, Metric
 
 _BASE_RATE = 0.1
+_VISIT_RATE = 1.0
+"""Of what ratios divide by: some are needed in every unit."""
+_MOST = 0.999
+_STEADY_RATE = 3.0
+"""Of what a quantile over units is made of: with less most units would have nothing."""
 _DAY_MS = 86_400_000
 
 
@@ -40,7 +46,7 @@ def invent(experiment: Experiment, invention: Invention) -> tuple[dict[str, Any]
     first = invention.started_ms * 1000 + rng.integers(0, invention.days * _DAY_MS * 1000, invention.units)
     variants = _assign(experiment, units)
     drawn = _conversions(experiment, units, variants, first, (rng, invention.effect))
-    return _exposures(experiment, units, variants, first), drawn
+    return _exposures(experiment, units, variants, (first, rng)), drawn
 
 
 def _assign(experiment: Experiment, units: list[str]) -> list[str]:
@@ -61,8 +67,13 @@ def _assign(experiment: Experiment, units: list[str]) -> list[str]:
     return result
 
 
-def _exposures(experiment: Experiment, units: list[str], variants: list[str], first: Any) -> dict[str, Any]:
+def _exposures(
+    experiment: Experiment, units: list[str], variants: list[str], chance: tuple[Any, Any]
+) -> dict[str, Any]:
+    """Return the first exposures, with a made-up value of each attribute that the effect is shown by."""
+    first, rng = chance
     count = len(units)
+    parts = [[(name, "ab"[pick]) for pick in rng.integers(0, 2, count)] for name in experiment.breakdowns]
     return {
         "ts": first,
         "event_id": [f"x{index}" for index in range(count)],
@@ -78,7 +89,7 @@ def _exposures(experiment: Experiment, units: list[str], variants: list[str], fi
         "bundle": ["simulated"] * count,
         "reason": ["SPLIT"] * count,
         "sdk": ["simulated"] * count,
-        "attrs": [[]] * count,
+        "attrs": [list(one) for one in zip(*parts, strict=True)] if parts else [[]] * count,
         "is_bot": [False] * count,
     }
 
@@ -96,20 +107,16 @@ def _conversions(
     events: list[str] = []
     moments: list[Any] = []
     values: list[Any] = []
-    seen: set[str] = set()
-    for metric in experiment.metrics:
-        for name in metric.events:
-            if name in seen:
-                continue
-            seen.add(name)
-            lifted = metric is experiment.primary and name == metric.events[0]
-            rate = np.where(treated & lifted, _BASE_RATE * (1 + effect), _BASE_RATE)
-            happened = np.repeat(np.arange(len(units)), rng.poisson(rate))
-            chosen.append(happened)
-            events += [name] * len(happened)
-            window = min(metric.window_ms, 2 * _DAY_MS) * 1000
-            moments.append(first[happened] + rng.integers(1, window, len(happened)))
-            values.append(_values(rng, metric, len(happened)))
+    attrs: list[list[tuple[str, str]]] = []
+    for name, kind in _kinds(experiment).items():
+        rate = np.where(treated & kind.oftener, kind.lifted(effect), kind.rate)
+        happened = np.repeat(np.arange(len(units)), rng.poisson(rate))
+        chosen.append(happened)
+        events += [name] * len(happened)
+        moments.append(first[happened] + rng.integers(1, kind.window_us, len(happened)))
+        drawn = _values(rng, len(happened)) if kind.valued else np.ones(len(happened))
+        values.append(np.where(treated[happened] & kind.greater, drawn * (1 + effect), drawn))
+        attrs += _attributes(rng, kind.attributes, len(happened))
     places = np.concatenate(chosen) if chosen else np.array([], dtype=int)
     return {
         "ts": np.concatenate(moments) if moments else np.array([], dtype=int),
@@ -120,13 +127,66 @@ def _conversions(
         "event": events,
         "value": np.concatenate(values) if values else np.array([], dtype=float),
         "experiment": [None] * len(events),
-        "attrs": [[]] * len(events),
+        "attrs": attrs,
     }
 
 
-def _values(rng: Any, metric: Metric, count: int) -> Any:
+@dataclass(slots=True)
+class _Kind:
+    """How one event is drawn: as all metrics that read it need it."""
+
+    window_us: int
+    rate: float = _BASE_RATE
+    valued: bool = False
+    oftener: bool = False
+    greater: bool = False
+    once: bool = False
+    attributes: tuple[str, ...] = ()
+
+    def lifted(self, effect: float) -> float:
+        """Return the rate of a variant: that of events, or of units that do it at least once, is greater by the effect."""
+        if not self.once:
+            return self.rate * (1 + effect)
+        share = (1 + effect) * (1 - math.exp(-self.rate))
+        return -math.log1p(-min(share, _MOST))
+
+
+def _kinds(experiment: Experiment) -> dict[str, _Kind]:
+    found: dict[str, _Kind] = {}
+    for metric in experiment.metrics:
+        for name in metric.events:
+            kind = found.setdefault(name, _Kind(window_us=min(metric.window_ms, 2 * _DAY_MS) * 1000))
+            if metric is experiment.primary and name == metric.events[0]:
+                # A quantile does not move if its events only become more.
+                kind.greater = metric.kind == "quantile"
+                kind.oftener = not kind.greater
+                kind.once = metric.kind == "conversion"
+            if metric.kind == "quantile" and metric.level == "unit":
+                kind.rate = _STEADY_RATE
+            elif metric.denominator is not None and name == metric.denominator.event and not kind.oftener:
+                kind.rate = max(kind.rate, _VISIT_RATE)
+            numbers = _numbers(metric, name)
+            kind.valued |= bool(numbers)
+            kind.attributes += tuple(one for one in numbers if one != "value" and one not in kind.attributes)
+    return found
+
+
+def _numbers(metric: Metric, event: str) -> list[str]:
+    """Return where a metric takes its numbers from: ``value``, or the attributes' names."""
+    if metric.kind == "ratio":
+        sides = (metric.numerator, metric.denominator)
+        return [side.value for side in sides if side is not None and side.event == event and side.of == "value"]
+    return [] if metric.kind in {"conversion", "count"} else [metric.value]
+
+
+def _attributes(rng: Any, names: tuple[str, ...], count: int) -> list[list[tuple[str, str]]]:
+    if not names:
+        return [[] for _ in range(count)]
+    drawn = [[(name, str(number)) for number in rng.integers(1, 6, count)] for name in names]
+    return [list(one) for one in zip(*drawn, strict=True)]
+
+
+def _values(rng: Any, count: int) -> Any:
     import numpy as np  # noqa: PLC0415 - slow to import
 
-    if metric.kind in {"conversion", "count"}:
-        return np.ones(count)
     return np.round(rng.gamma(2.0, 25.0, count), 2)
