@@ -101,7 +101,7 @@ TEXT_RULES: Final = (
         "SYN111",
         "anchor-or-alias",
         "The file uses a YAML anchor (&) or alias (*).",
-        "What a line means should be readable where it stands, and a change in one place should change that place. Shared conditions belong into a segment, which has a name, an owner and tests.",
+        "What a line means should be readable where it stands, and a change in one place should change that place. Shared conditions belong in a segment, which has a name, an owner and tests.",
         "kind: layer\nkey: checkout\nname: &name Checkout\n",
         "kind: layer\nkey: checkout\nname: Checkout\n",
     ),
@@ -149,7 +149,7 @@ TEXT_RULES: Final = (
         "SYN117",
         "file-too-large",
         "The file is larger than 5 MiB.",
-        "A list of units this long belongs into a system that computes attributes; it slows every review and every app.",
+        "A list of units this long belongs in a system that computes attributes; it slows every review and every app.",
         "# more than 5 MiB of text\n",
     ),
     _rule(

@@ -222,7 +222,7 @@ class _Reader:
                 f"'*{event.anchor}' repeats another part of the file, which is not supported",
                 (start, end),
                 route=route,
-                help="write the value out; conditions that several flags share belong into a segment. A text that begins with * needs quotes",
+                help="write the value out; conditions that several flags share belong in a segment. A text that begins with * needs quotes",
             )
             self.tree.poisoned.append(route)
             return None, Node(start, end)
@@ -259,7 +259,7 @@ class _Reader:
                 f"the anchor '&{event.anchor}' is not supported",
                 (at, at + 1 + len(event.anchor)),
                 route=route,
-                help="write values out; conditions that several flags share belong into a segment. A text that begins with & needs quotes",
+                help="write values out; conditions that several flags share belong in a segment. A text that begins with & needs quotes",
             )
         if event.tag:
             at = self.text.find("!", start)

@@ -23,7 +23,7 @@ _HOMES: Final = {
     **dict.fromkeys(("id", "when", "serve", "percentage", "rollout", "experiment", "priority"), "a rule"),
     **dict.fromkeys(("attribute", "operator", "segment", "ignore_case"), "a condition, in the list 'when'"),
     **dict.fromkeys(("off", "enabled", "targets", "prerequisites", "environments", "variants"), "the flag itself"),
-    **dict.fromkeys(("owner", "tags", "lifecycle", "type", "value_schema"), "the top of the file"),
+    **dict.fromkeys(("owner", "tags", "lifecycle", "type", "value_schema"), "the top level of the file"),
     **dict.fromkeys(("include", "exclude"), "a segment"),
     **dict.fromkeys(("steps", "linear"), "'percentage'"),
     **dict.fromkeys(("layer", "slots", "control", "winner", "traffic", "metrics", "hypothesis"), "an experiment"),
@@ -80,7 +80,7 @@ def unknown_key(document: SourceDocument, error: ValidationError, route: Route) 
     if matches:
         advice = f"did you mean '{matches[0]}'?"
     elif key in _HOMES:
-        advice = f"'{key}' belongs into {_HOMES[key]}"
+        advice = f"'{key}' belongs in {_HOMES[key]}"
     detail = Detail(help=advice, replacement=replacement, part="key")
     return document.finding("SCH102", f"unknown key '{shortened(key)}'", route, detail)
 
