@@ -207,6 +207,7 @@ def _clean(code: Code, key: str, variant: str, value: Any) -> CleanedProject:
     if code.project is None:
         return CleanedProject()
     paths = {one.path for one in code.references if one.path in code.project.modules}
+    paths |= {path for path in code.project.modules if code.project.names_in_overrides(path, key)}
     return clean_project(code.project, code.python, paths, Kept(key=key, variant=variant, value=value))
 
 

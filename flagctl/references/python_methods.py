@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+OVERRIDES: Final = frozenset({"override", "set", "flag_overrides"})
+"""Names of calls by which tests give flags other answers, in a mapping by key."""
+
 
 class Answer(Enum):
     """What a call gives."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from flagctl.references.python_methods import METHODS, Answer, Method, argument, last_name, wrapper_method
+from flagctl.references.python_methods import METHODS, OVERRIDES, Answer, Method, argument, last_name, wrapper_method
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,6 +130,19 @@ class Project:
             found = self._evaluation(module, site)
             if found is not None:
                 yield found
+
+    def names_in_overrides(self, path: str, key: str) -> frozenset[str]:
+        """Return the names that stand for a key where a file's tests override flags."""
+        module = self.modules[path]
+        return frozenset(
+            ast.unparse(node)
+            for site in module.sites
+            if last_name(site.call.func) in OVERRIDES
+            for mapping in site.call.args
+            if isinstance(mapping, ast.Dict)
+            for node in mapping.keys
+            if isinstance(node, ast.Name | ast.Attribute) and self.key_of(module, node, site) == key
+        )
 
     def key_of(self, module: Module, node: ast.expr | None, site: Site) -> str | None:
         """Return the text that an expression stands for, if it is one text for ever."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 from libcst.metadata import ParentNodeProvider, PositionProvider
 
 from flagctl.references.cleanup import shape
 from flagctl.references.cleanup.marks import Details, Guard, Kept, Marks, literal
-from flagctl.references.python_methods import Answer
+from flagctl.references.python_methods import OVERRIDES, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_OVERRIDES: Final = frozenset({"override", "set", "flag_overrides"})
 
 
 class Place(NamedTuple):
@@ -88,7 +86,7 @@ class Replacer(cst.CSTTransformer):
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """Put the mark in place."""
-        if isinstance(original_node.func, cst.Name | cst.Attribute) and _last(original_node.func) in _OVERRIDES:
+        if isinstance(original_node.func, cst.Name | cst.Attribute) and _last(original_node.func) in OVERRIDES:
             return self._override(original_node, updated_node)
         spot = self.spots.get(self._place(original_node))
         if spot is None:

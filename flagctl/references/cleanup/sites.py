@@ -61,6 +61,7 @@ def spots_of(project: Project, path: str, text: str, key: str, value: Any) -> Fo
         found.lines[number] = one.call.lineno
     module = project.modules[path]
     names |= {name for name, (constant, _) in module.constants.items() if constant == key}
+    names |= project.names_in_overrides(path, key)
     found.names = frozenset(names)
     return found
 
