@@ -205,6 +205,12 @@ def method_note(results: Results) -> str:
     sentences = [f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."]
     if results.stage.method == "bayesian":
         sentences += posteriors(primary)
+    if any(
+        before != after
+        for one in results.metrics
+        for before, after in zip((e.p_value for e in one.estimates), one.corrected_p_values, strict=False)
+    ):
+        sentences.append("p of secondary metrics is corrected for their number, intervals are not.")
     for one in results.stratified:
         if one.relative is not None and one.relative_low is not None and one.relative_high is not None:
             shown = f"{share(one.relative)} ({share(one.relative_low)} to {share(one.relative_high)})"

@@ -190,6 +190,9 @@ def test_a_secondary_metric_is_better_only_after_correction():
     shown = next(row for row in words.rows(result.results) if row.metric == many[0].key)
     assert first.estimates[0].p_value < 0.05 < first.corrected_p_values[0]
     assert (shown.verdict, shown.p_value) == ("unclear", words.p_text(first.corrected_p_values[0]))
+    corrected = "p of secondary metrics is corrected for their number, intervals are not."
+    assert corrected in words.method_note(result.results)
+    assert corrected not in words.method_note(result_of(metrics, secondary=many[:1]).results)
 
 
 @pytest.mark.parametrize(("alpha", "verdict"), [(10.0, "better"), (5.0, "unclear")])
