@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ TrustedProxy = Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help=
 PublicUrl = Annotated[str | None, typer.Option(metavar="URL", help="Where people reach it through the proxy.")]
 RootPath = Annotated[str, typer.Option(metavar="PATH", help="In front of all pages; default: that of --public-url.")]
 Events = Annotated[str | None, typer.Option(metavar="URL", help="Recorded events, for results of experiments.")]
+Population = Annotated[Path | None, typer.Option(metavar="FILE", help="Contexts to measure an edit's impact by.")]
 LogFormat = Annotated[str, typer.Option(metavar="FORM", help="auto, json or text.")]
 AccessLog = Annotated[bool, typer.Option("--access-log", help="A line for each request.")]
 
@@ -35,6 +37,7 @@ def ui(
     public_url: PublicUrl = None,
     root_path: RootPath = "",
     events: Events = None,
+    population: Population = None,
     log_format: LogFormat = "auto",
     access_log: AccessLog = False,
 ) -> None:
@@ -62,6 +65,7 @@ def ui(
         root_path=root_path.rstrip("/"),
         events=events,
         experiment_report=render_html,
+        population=population,
     )
     run = RunOptions(
         ui=options,

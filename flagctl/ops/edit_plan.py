@@ -48,7 +48,7 @@ def make_plan(
     )
     if not files:
         return EditPlan(files=(), message=title, notes=tuple(notes))
-    after = _with_edits(before, files)
+    after = with_edits(before, files)
     only = Scope(before, after, [file.path for file in files]).paths()
     old = workspace.load(before, before if only is None else only)
     new = workspace.load(after, after if only is None else only)
@@ -65,7 +65,8 @@ def make_plan(
     )
 
 
-def _with_edits(before: Mapping[str, bytes], files: Iterable[FileEdit]) -> dict[str, bytes]:
+def with_edits(before: Mapping[str, bytes], files: Iterable[FileEdit]) -> dict[str, bytes]:
+    """Return all files as they are after edits."""
     after = dict(before)
     for file in files:
         if file.after is None:

@@ -33,6 +33,8 @@ def test_a_segment_is_edited_by_its_form(server, shop, open_page, axe, pictures,
     step(page, "details.add[open] >> button >> text=Add condition")
     assert "  - {segment: employees}" in text_of(page)
     assert "look at it" in page.inner_text("#checked") or "One flag looks" in page.inner_text("#checked")
+    page.click("text=Measure with made-up contexts")
+    page.wait_for_selector("#measured >> text=get another answer")
     assert excess(page) <= 0
     check_accessibility(page, axe)
     pictures(page)

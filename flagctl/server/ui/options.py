@@ -29,6 +29,7 @@ class UiOptions:
         root_path: Path in front of all pages, without a slash at its end.
         events: Location of recorded exposures and conversions, for the results of experiments.
         experiment_report: Makes a whole report of an analysis.
+        population: File of contexts by which the impact of an edit is measured; None makes some up.
     """
 
     root: Path
@@ -41,6 +42,7 @@ class UiOptions:
     root_path: str = ""
     events: str | None = None
     experiment_report: Callable[[AnalyzeResult], str] | None = None
+    population: Path | None = None
 
     @property
     def behind_proxy(self) -> bool:

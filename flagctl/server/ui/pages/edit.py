@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
 from flagctl.ops.edit_draft import readable_data
+from flagctl.ops.edit_measure import measure_plan
 from flagctl.ops.edit_model import EditRefusedError
 from flagctl.server.ui.field_edits import Taken
 from flagctl.server.ui.merge import merge
@@ -87,6 +88,21 @@ def check(ask: Ask) -> Response:
     oob = "sections" if panel is None or panel.kind == shown else "all"
     came = text if text != before else None
     return ask.page("part_checked.html", oob=oob, came=came, notes=notes, **names)
+
+
+def measure(ask: Ask) -> Response:
+    """Show whose answers the text changes, for a population."""
+    path = _yaml(ask.field("path"))
+    text, _, _ = _fields(ask, path, ask.field("text"))
+    plan = _plan(ask, path, text)
+    names: dict[str, Any] = {"measured": None, "trouble": None, "population": ask.options.population}
+    try:
+        with ask.desk.alone():
+            workspace = ask.desk.repository(ask.field("at")).workspace
+            names["measured"] = measure_plan(workspace, plan, ask.options.population, ask.desk.now_ms)
+    except FlagctlError as error:
+        names["trouble"] = error
+    return ask.page("part_measured.html", **names)
 
 
 def save_text(ask: Ask) -> Response:
@@ -319,6 +335,7 @@ ROUTES: Final = (
     Page("GET", "/edit", edit),
     Page("POST", "/edit/step", step_on),
     Page("POST", "/edit/check", check),
+    Page("POST", "/edit/measure", measure),
     Page("POST", "/edit/save", save_text, changes=True),
     Page("GET", "/edit/suggest", suggest),
     Page("GET", "/remove/{kind}/{key}", remove),

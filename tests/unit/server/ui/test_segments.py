@@ -7,7 +7,7 @@ import html
 import pytest
 
 from tests.simulators.ui_editor import Sheet, came, marks
-from tests.simulators.ui_server import run
+from tests.simulators.ui_server import Visitor, run, showing
 
 EMPLOYEES, VIPS = "segments/employees.yaml", "segments/vip-customers.yaml"
 
@@ -139,6 +139,30 @@ def test_the_flags_that_look_at_a_segment_are_named_before_it_is_saved(guest):
     assert "flags look at it" in answer
     assert 'href="/flags/log-level"' in answer
     assert "by segment employees" in answer
+
+
+def test_whose_answers_an_edit_changes_is_measured_on_demand(guest):
+    sheet = Sheet(guest, EMPLOYEES)
+    assert "Measure with made-up contexts" in sheet.type("when:0:=value", "@acme.com")
+    part = html.unescape(sheet.send("/edit/measure", headers={"hx-request": "true"}).text)
+    assert "2,000 made-up contexts" in part
+    assert "search-ranking</strong> in production" in part
+    assert "(personal data)" in part
+    sheet.form["f:when:0:=value"] = ["@acme.com, @acme-stores.com"]
+    assert "nothing is changed yet" in sheet.send("/edit/measure", headers={"hx-request": "true"}).text
+
+
+def test_an_edit_is_measured_by_the_contexts_that_the_ui_was_given(shop, tmp_path):
+    people = tmp_path / "people.jsonl"
+    people.write_text('{"targeting_key": "a", "email": "a@acme-stores.com"}\n{"targeting_key": "b"}\n')
+    with showing(shop, population=people) as server, Visitor.entering(server) as visitor:
+        sheet = Sheet(visitor, EMPLOYEES)
+        assert "Measure with people.jsonl" in sheet.type("when:0:=value", "@acme.com")
+        part = sheet.send("/edit/measure", headers={"hx-request": "true"}).text
+        assert "2 contexts of people.jsonl" in part
+        assert "50 % get another answer" in part
+        people.unlink()
+        assert "people.jsonl" in sheet.send("/edit/measure", headers={"hx-request": "true"}).text
 
 
 def test_saving_a_segment_is_a_commit_on_a_branch_and_a_conflict_is_shown(visitor, shop):
