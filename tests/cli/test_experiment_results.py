@@ -113,6 +113,12 @@ def test_what_is_missing_is_said_with_the_next_step(shop, cli):
     assert "there is no folder nowhere" in done.stderr
 
 
+def test_an_environment_without_units_is_asked_about(shop, cli, events):
+    words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END)
+    assert "  ! nobody was exposed in the environment 'prod': is that its name?" in cli(*words, "--env", "prod").stdout
+    assert "is that its name" not in cli(*words, "--env", "simulated").stdout
+
+
 def test_made_up_events_never_mix_with_others(shop, cli, events):
     done = cli("experiment", "simulate-events", "ranking-test", "--out", events, exit_code=6)
     assert "not empty" in done.stderr
