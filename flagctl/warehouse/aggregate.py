@@ -61,14 +61,12 @@ def aggregate(
         run.say("following the primary metric day by day")
         lived = series.lives(run, units, primary)
         shift = pooled_means(metrics[primary.key])
-        unit_days = None
         if series.is_in_sums(primary):
             changed = series.first_changes(lived, shift)
         else:
-            unit_days = engine.materialise("unit_days", series.unit_days(joined, experiment, primary))
-            changed = series.changes(run, unit_days, caps.get(0, (None, None)), shift)
+            changed = series.changes(run, joined, caps.get(0, (None, None)), shift)
         series_by_day = series.cumulative(run, changed, lived.born, shift)
-        ages = {primary.key: series.by_age(run, lived, unit_days)}
+        ages = {primary.key: series.by_age(run, lived, changed)}
         parts = parts_of(run, units, caps)
     days = _days(run, counts.by_day, series_by_day)
     return ExperimentData(

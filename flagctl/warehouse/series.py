@@ -90,25 +90,6 @@ def lives(run: Run, units: Any, metric: Metric) -> Lives:
     return Lives(born, done)
 
 
-def unit_days(joined: Any, experiment: Experiment, metric: Metric) -> Any:
-    """Return what each unit did on each day: ``v`` (and ``d`` for a ratio's denominator)."""
-    events = joined.filter(within(joined, metric) & is_event(joined, experiment, *metric.events))
-    events = events.mutate(day=day_of(events))
-    parts = {"v": "value", "d": "denominator"} if metric.kind == "ratio" else {"v": "value"}
-    sums = {column: _part(events, experiment, metric, part) for column, part in parts.items()}
-    return events.group_by("unit", "arm", "first_ts", "day").aggregate(**sums)
-
-
-def _part(events: Any, experiment: Experiment, metric: Metric, part: str) -> Any:
-    import ibis  # noqa: PLC0415 - slow to import
-
-    event, source = source_of(metric, part)
-    happened = is_event(events, experiment, event)
-    if source is None:
-        return yes_or_no(happened).sum()
-    return ibis.cases((happened, events[number_columns(experiment)[source]]), else_=None).sum().fill_null(0.0)
-
-
 def first_changes(lived: Lives, shift: tuple[float, float]) -> list[dict[str, Any]]:
     """Return what `changes` does for a conversion, whose units change once."""
     active: dict[tuple[str, int], int] = {}
@@ -123,17 +104,28 @@ def first_changes(lived: Lives, shift: tuple[float, float]) -> list[dict[str, An
 
 
 def changes(
-    run: Run, days: Any, caps: tuple[float | None, float | None], shift: tuple[float, float]
+    run: Run, joined: Any, caps: tuple[float | None, float | None], shift: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Return by variant and day what the sums over all units change by.
+    """Return by variant, day of the first exposure (``born``) and day what the sums over all units change by.
 
     ``active`` counts the units that did something for the first time; ``s``, ``q``, ``sd``, ``qd`` and ``x`` are the changes
-    of the sums of shifted values, of their squares, of the denominators, of their squares, and of the products.
+    of the sums of shifted values, of their squares, of the denominators, of their squares, and of the products. ``a`` and
+    ``aq`` are the sums of what units did on the day itself, and of its squares; a ratio has none.
+
+    Every event is a change of its own: from one to the next of a unit they add up to the change of the day, whatever their
+    order within it, so that nobody has to sum up days first.
+
+    Args:
+        run: What is aggregated.
+        joined: Of `flagctl.warehouse.pipeline.join_units`.
+        caps: Of the primary metric.
+        shift: Pooled means.
     """
     import ibis  # noqa: PLC0415 - slow to import
 
     metric = run.experiment.metrics[0]
-    window = ibis.window(group_by="unit", order_by="day", preceding=None, following=0)
+    events = _numbers(joined, run.experiment, metric)
+    window = ibis.window(group_by="unit", order_by="place", preceding=None, following=0)
 
     def shown(column: Any) -> Any:
         if metric.kind == "conversion":
@@ -141,27 +133,75 @@ def changes(
         value = column if caps[0] is None else column.clip(lower=caps[0])
         return value if caps[1] is None else value.clip(upper=caps[1])
 
-    table = days.mutate(after=days.v.sum().over(window), rank=ibis.row_number().over(window))
-    table = table.mutate(old=shown(table.after - table.v) - shift[0], new=shown(table.after) - shift[0])
-    # A unit without a row is not in the sums; with its first row it comes in whole. So nothing large cancels.
-    table = table.mutate(was=yes_or_no(table.rank > 0))
+    # A unit without an event is not in the sums; with its first one it comes in whole. So nothing large cancels.
+    sides = {"v": (events.v.sum().over(window), shift[0], shown)}
+    if metric.kind == "ratio":
+        sides["d"] = (events.d.sum().over(window), shift[1], lambda column: column)
+    else:
+        same_day = ibis.range_window(group_by="unit", order_by="place", preceding=0, following=0)
+        events = events.mutate(whole_day=events.v.sum().over(same_day))
+    table = events.mutate(
+        was=yes_or_no(ibis.row_number().over(window) > 0), **{f"{name}_after": side[0] for name, side in sides.items()}
+    )
+    for name, (_, origin, seen) in sides.items():
+        after = table[f"{name}_after"]
+        start = ibis.literal(float(origin), "float64")
+        table = table.mutate(
+            **{f"{name}_new": seen(after) - start, f"{name}_old": table.was * (seen(after - table[name]) - start)}
+        )
     sums = {
         "active": (1 - table.was).sum(),
-        "s": (table.new - table.was * table.old).sum(),
-        "q": (table.new * table.new - table.was * table.old * table.old).sum(),
+        "s": (table.v_new - table.v_old).sum(),
+        "q": ((table.v_new - table.v_old) * (table.v_new + table.v_old)).sum(),
     }
     if metric.kind == "ratio":
-        table = table.mutate(after_d=table.d.sum().over(window))
-        table = table.mutate(old_d=table.after_d - table.d - shift[1], new_d=table.after_d - shift[1])
-        sums = {
-            "active": (1 - table.was).sum(),
-            "s": (table.new - table.was * table.old).sum(),
-            "q": (table.new * table.new - table.was * table.old * table.old).sum(),
-            "sd": (table.new_d - table.was * table.old_d).sum(),
-            "qd": (table.new_d * table.new_d - table.was * table.old_d * table.old_d).sum(),
-            "x": (table.new * table.new_d - table.was * table.old * table.old_d).sum(),
+        sums |= {
+            "sd": (table.d_new - table.d_old).sum(),
+            "qd": ((table.d_new - table.d_old) * (table.d_new + table.d_old)).sum(),
+            "x": (table.v_new * table.d_new - table.v_old * table.d_old).sum(),
         }
-    return run.rows(table.group_by("arm", "day").aggregate(**sums))
+    else:
+        # What each event adds, times the day's sum: together its square.
+        sums |= {"a": table.v.sum(), "aq": (table.v * table.whole_day).sum()}
+    rows = run.engine.rows(table.group_by("place").aggregate(**sums))
+    return [{**row, **_read_place(int(row["place"]), run.variants)} for row in rows]
+
+
+_DAYS = 1 << 20
+"""More than there are days in two thousand years."""
+_ARMS = 1 << 10
+
+
+def _place_of(events: Any) -> Any:
+    """Return one number for variant, day of the first exposure and day: to sort and group by three takes much longer.
+
+    For one unit it grows from day to day.
+    """
+    born = (events.first_ts // DAY_US).cast("int64")
+    return (born * _DAYS + day_of(events)) * _ARMS + events.arm
+
+
+def _read_place(place: int, variants: tuple[str, ...]) -> dict[str, Any]:
+    days, arm = divmod(place, _ARMS)
+    born, day = divmod(days, _DAYS)
+    return {"variant": variants[arm], "born": born, "day": day}
+
+
+def _numbers(joined: Any, experiment: Experiment, metric: Metric) -> Any:
+    """Return the events of a metric with what each adds to its value, ``v``, and to a ratio's denominator, ``d``."""
+    import ibis  # noqa: PLC0415 - slow to import
+
+    events = joined.filter(within(joined, metric) & is_event(joined, experiment, *metric.events))
+    parts = {"v": "value", "d": "denominator"} if metric.kind == "ratio" else {"v": "value"}
+    chosen = {}
+    for column, part in parts.items():
+        event, source = source_of(metric, part)
+        happened = is_event(events, experiment, event)
+        number = ibis.literal(1.0, "float64")
+        if source is not None:
+            number = events[number_columns(experiment)[source]].fill_null(0.0)
+        chosen[column] = ibis.cases((happened, number), else_=ibis.literal(0.0, "float64"))
+    return events.select("unit", place=_place_of(events), **chosen)
 
 
 _SUMS = ("active", "s", "q", "sd", "qd", "x")
@@ -179,9 +219,11 @@ def cumulative(
         shift: As given to `changes`.
     """
     metric = run.experiment.metrics[0]
-    by_day: dict[int, dict[str, dict[str, Any]]] = {}
+    by_day: dict[int, dict[str, dict[str, float]]] = {}
     for row in changed:
-        by_day.setdefault(int(row["day"]), {})[row["variant"]] = row
+        sums = by_day.setdefault(int(row["day"]), {}).setdefault(row["variant"], dict.fromkeys(_SUMS, 0.0))
+        for name in _SUMS:
+            sums[name] += float(row.get(name) or 0.0)
     state = {variant: dict.fromkeys(("n", *_SUMS), 0.0) for variant in run.variants}
     result: dict[int, MetricData] = {}
     if not born:
@@ -191,7 +233,7 @@ def cumulative(
             sums["n"] += born.get(day, {}).get(variant, 0)
             change = by_day.get(day, {}).get(variant, {})
             for name in _SUMS:
-                sums[name] += float(change.get(name) or 0.0)
+                sums[name] += change.get(name, 0.0)
         arms = tuple(_arm(variant, sums, metric, shift) for variant, sums in state.items())
         result[day] = MetricData(key=metric.key, arms=arms)
     return result
@@ -215,7 +257,7 @@ def _arm(variant: str, sums: dict[str, float], metric: Metric, shift: tuple[floa
     return ArmMetric(variant=variant, moments=Moments(n=n, means=means, covariances=covariances))
 
 
-def by_age(run: Run, lived: Lives, days: Any) -> tuple[tuple[int, MetricData], ...]:
+def by_age(run: Run, lived: Lives, changed: list[dict[str, Any]]) -> tuple[tuple[int, MetricData], ...]:
     """Return what units did on the first day of their life, the second, and so on.
 
     Only units that have lived through a day count for it. Not for ratios.
@@ -223,7 +265,7 @@ def by_age(run: Run, lived: Lives, days: Any) -> tuple[tuple[int, MetricData], .
     Args:
         run: What is aggregated.
         lived: Of `lives`.
-        days: Of `unit_days`; None for a conversion.
+        changed: Of `changes`; not read for a conversion that is told in sums.
     """
     metric = run.experiment.metrics[0]
     if metric.kind == "ratio":
@@ -231,13 +273,17 @@ def by_age(run: Run, lived: Lives, days: Any) -> tuple[tuple[int, MetricData], .
     # Whole UTC days: age 0 is the day of the first exposure, which is shorter than the others for everybody alike.
     today = run.until // DAY_US
     sums: dict[tuple[str, int], tuple[float, float]] = {}
-    if days is None:
+    if is_in_sums(metric):
         for (born, variant, age), (count, _) in lived.done.items():
             if born + age < today:
                 done = sums.get((variant, age), (0.0, 0.0))[0] + count
                 sums[variant, age] = (done, done)
     else:
-        sums = _sums_by_age(run, days, today)
+        for row in changed:
+            if row["day"] < today:
+                age = int(row["day"]) - int(row["born"])
+                total, squares = sums.get((row["variant"], age), (0.0, 0.0))
+                sums[row["variant"], age] = (total + float(row["a"]), squares + float(row["aq"]))
     result = []
     for age in range(MAX_AGE):
         arms = []
@@ -251,10 +297,3 @@ def by_age(run: Run, lived: Lives, days: Any) -> tuple[tuple[int, MetricData], .
             break
         result.append((age, MetricData(key=metric.key, arms=tuple(arms))))
     return tuple(result)
-
-
-def _sums_by_age(run: Run, days: Any, today: int) -> dict[tuple[str, int], tuple[float, float]]:
-    """Return the sums of values and of their squares by variant and age in days."""
-    lived = days.filter(days.day < today).mutate(age=days.day - days.first_ts // DAY_US)
-    rows = run.rows(lived.group_by("arm", "age").aggregate(s=lived.v.sum(), q=(lived.v * lived.v).sum()))
-    return {(row["variant"], int(row["age"])): (float(row["s"]), float(row["q"])) for row in rows}

@@ -28,6 +28,7 @@ from tests.unit.warehouse.test_aggregation import (
     write_lines,
     write_parquet,
 )
+from tests.unit.warehouse.test_series import METRICS
 
 QUIET = [
     # What py4j leaves behind: it closes none of its sockets.
@@ -225,4 +226,14 @@ def test_ratios_quantiles_of_events_and_caps_agree_on_random_inputs(tmp_path):
         ),
     )
     duck, spark = both(tmp_path, setup)
+    agree(duck, spark)
+
+
+@pytest.mark.parametrize("name", ["count", "capped", "ratio"])
+def test_days_and_ages_of_amounts_agree(tmp_path, name):
+    exposures, conversions = story(6)
+    write_parquet(tmp_path, "exposures", exposures)
+    write_lines(tmp_path, conversions)
+    duck, spark = both(tmp_path, experiment(primary=METRICS[name], decision=Decision(maturity="all")), details=True)
+    assert len(duck.days) > 10
     agree(duck, spark)

@@ -1,0 +1,116 @@
+"""The primary metric day by day and by age, compared with summing all units up again for every day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from flagctl.model import Decision, Metric, RatioSide
+from tests.unit.experiments.samples import DAY, START, experiment
+from tests.unit.warehouse.reference import MINUTE, units_of
+from tests.unit.warehouse.test_aggregation import US, read, story, write_lines
+
+DAY_US = DAY * US
+UNTIL = START + 14 * DAY
+METRICS = {
+    "conversion": Metric(kind="conversion", event="order", window_ms=70 * DAY),
+    "count": Metric(kind="count", event="order", window_ms=5 * DAY),
+    "revenue": Metric(kind="revenue", event="order", window_ms=6 * DAY),
+    "capped": Metric(kind="revenue", event="order", window_ms=6 * DAY, winsorize_lower=20.0, winsorize_upper=80.0),
+    "ratio": Metric(
+        kind="ratio",
+        numerator=RatioSide(event="order", of="value"),
+        denominator=RatioSide(event="visit"),
+        window_ms=6 * DAY,
+    ),
+    "ratio of one event": Metric(
+        kind="ratio",
+        numerator=RatioSide(event="order", of="value"),
+        denominator=RatioSide(event="order"),
+        window_ms=6 * DAY,
+    ),
+}
+
+
+def lives_of(setup, metric, exposures, conversions):
+    """Unit to variant, day of the first exposure, and what it did on each day: lists of (value, denominator)."""
+    found = {}
+    by_unit = defaultdict(list)
+    for one in {event.event_id: event for event in conversions}.values():
+        by_unit[one.unit_id].append(one)
+    for unit, (first, variant) in units_of(setup, exposures, UNTIL * US).items():
+        days = defaultdict(lambda: [0.0, 0.0])
+        for one in by_unit[unit]:
+            if not first - MINUTE <= one.ts < min(UNTIL * US, first + metric.window_ms * US):
+                continue
+            amounts = days[max(one.ts, first) // DAY_US]
+            if metric.kind != "ratio":
+                amounts[0] += (one.event == "order") * (one.value if metric.kind == "revenue" else 1.0)
+                continue
+            amounts[0] += (one.event == metric.numerator.event) * one.value
+            amounts[1] += one.event == metric.denominator.event
+        found[unit] = (variant, first // DAY_US, days)
+    return found
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, name, seed):
+    metric = METRICS[name]
+    exposures, conversions = story(seed)
+    write_lines(tmp_path, [*exposures, *conversions])
+    setup = experiment(primary=metric, decision=Decision(maturity="all"))
+    data = read(tmp_path, setup, UNTIL)
+    lived = lives_of(setup, metric, exposures, conversions)
+    low, high = data.metrics[metric.key].caps
+    born = min(day for _, day, _ in lived.values())
+    compared = 0
+    for offset, one in enumerate(data.days):
+        for arm in one.metrics[metric.key].arms if one.metrics else ():
+            units = [
+                np.sum([days[d] for d in days if d <= born + offset] or [[0.0, 0.0]], axis=0)
+                for variant, day, days in lived.values()
+                if variant == arm.variant and day <= born + offset
+            ]
+            assert arm.moments.n == len(units)
+            if len(units) < 2:
+                continue
+            values, denominators = np.array(units).T
+            if metric.kind == "conversion":
+                values = (values > 0).astype(float)
+            values = np.clip(values, low, high) if low is not None else values
+            expected = {"value": values, "denominator": denominators}
+            for part, mean in arm.moments.means.items():
+                assert mean == pytest.approx(expected[part].mean(), rel=1e-9, abs=1e-12)
+            for (left, right), covariance in arm.moments.covariances.items():
+                wanted = np.cov(expected[left], expected[right])[0, 1]
+                assert covariance == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+            compared += 1
+    assert compared > 20
+
+
+@pytest.mark.parametrize("name", ["count", "revenue", "capped", "conversion"])
+def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, name):
+    metric = METRICS[name]
+    exposures, conversions = story(3)
+    write_lines(tmp_path, [*exposures, *conversions])
+    setup = experiment(primary=metric, decision=Decision(maturity="all"))
+    data = read(tmp_path, setup, UNTIL)
+    lived = lives_of(setup, metric, exposures, conversions)
+    today = UNTIL * US // DAY_US
+    (ages,) = data.by_age.values()
+    assert len(ages) > 5
+    for age, shown in ages:
+        for arm in shown.arms:
+            did = [
+                days[day + age][0] if day + age in days else 0.0
+                for variant, day, days in lived.values()
+                if variant == arm.variant and day + age < today
+            ]
+            assert arm.moments.n == len(did)
+            if len(did) > 1:
+                assert arm.moments.means["value"] == pytest.approx(np.mean(did), rel=1e-9)
+                pair = ("value", "value")
+                assert arm.moments.covariances[pair] == pytest.approx(np.var(did, ddof=1), rel=1e-9)
