@@ -71,14 +71,17 @@ def run_ui(options: RunOptions, announce: Callable[[str], None]) -> bool:
 
 
 def check_options(options: RunOptions) -> None:
-    """Refuse what would let strangers in.
+    """Refuse what would let strangers in, or could not work.
 
     Raises:
-        UsageError: If other machines could reach it without a proxy that says who asks, or the proxy's part is half said.
+        UsageError: If other machines could reach it without a proxy that says who asks, the proxy's part is half said, or the
+            population is no file.
     """
     ui = options.ui
     if ui.behind_proxy and not ui.trusted_proxies:
         raise UsageError("--user-header needs the proxy's address", hint="--trusted-proxy 127.0.0.1")
+    if ui.population is not None and not ui.population.is_file():
+        raise UsageError(f"there is no file {ui.population}", hint="--population names contexts, such as people.jsonl")
     if ui.trusted_proxies and not ui.behind_proxy:
         raise UsageError("--trusted-proxy goes with --user-header")
     if not is_loopback(options.listen.host) and not ui.behind_proxy:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -279,9 +281,10 @@ def test_behind_a_proxy_nobody_comes_in_without_a_name_or_from_elsewhere(shop):
         ({}, {"host": "0.0.0.0"}),  # noqa: S104 - refused, that is the test
         ({"user_header": "X-User"}, {}),
         ({"trusted_proxies": frozenset({"127.0.0.1"})}, {}),
+        ({"population": Path("nobody.jsonl")}, {}),
     ],
 )
-def test_options_that_would_let_strangers_in_are_refused(shop_original, ui, listen):
+def test_options_that_would_let_strangers_in_or_cannot_work_are_refused(shop_original, ui, listen):
     with pytest.raises(UsageError):
         check_options(RunOptions(ui=UiOptions(root=shop_original, **ui), listen=Listen(**listen)))
 

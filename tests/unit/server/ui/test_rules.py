@@ -212,6 +212,12 @@ def test_what_the_form_has_no_fields_for_is_shown_and_stays(guest):
     assert "# texts" in sheet.text
 
 
+def test_what_arithmetic_does_not_know_is_said_once_for_all_environments(guest):
+    answer = Sheet(guest, "odd-ones.yaml").type("when:4:odd=value", "@acme.org")
+    told = "in development, staging, production: depends on who meets its conditions"
+    assert answer.count("depends on who meets its conditions") == answer.count(told) == 1
+
+
 def test_very_many_conditions_are_left_to_the_text(guest):
     sheet = Sheet(guest, "odd-ones.yaml")
     more = "".join(f"      - {{attribute: seats, operator: not_equals, value: {at}}}\n" for at in range(150))
