@@ -83,7 +83,7 @@ def forest(title: str, rows: Sequence[Interval], show: Callable[[float], str]) -
     for index, row in enumerate(rows):
         y = 18 + 26 * index
         parts.append(
-            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(row.label, 25))}'
+            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(row.label, 23))}'
             f"<title>{escape(row.label)}</title></text>"
         )
         parts.append(f'<line class="line {row.tone}" x1="{x(row.low):.1f}" x2="{x(row.high):.1f}" y1="{y}" y2="{y}"/>')
@@ -135,10 +135,11 @@ def lines(  # noqa: PLR0913 - the rare ones by name
 
     parts = _frame(ticks(low, high), show, y, height)
     wanted = [one for one in ticks(first, last, 6) if one == int(one)]
-    parts += [
-        f'<text class="axis" x="{x(tick):.1f}" y="{height - 12}" text-anchor="middle">{escape(label(tick))}</text>'
-        for tick in wanted
-    ]
+    for tick in wanted:
+        # Near the right end of the picture half of a text would be cut off.
+        anchor = "end" if x(tick) > WIDTH - 2 * _RIGHT else "middle"
+        text = escape(label(tick))
+        parts.append(f'<text class="axis" x="{x(tick):.1f}" y="{height - 12}" text-anchor="{anchor}">{text}</text>')
     if zero:
         parts.append(f'<line class="zero" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>')
     colors = [index if one.color is None else one.color for index, one in enumerate(series)]

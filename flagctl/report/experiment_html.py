@@ -101,10 +101,13 @@ def _warnings(result: AnalyzeResult) -> str:
     return f'<div class="warn"><strong>Before the numbers</strong>{found}</div>' if found else ""
 
 
+def _heads(*titles: str) -> str:
+    """Return the cells of a table's head; an empty one is none, for those who are read to."""
+    return "".join(f"<th scope=col>{escape(one)}</th>" if one else "<td></td>" for one in titles)
+
+
 def _table(result: AnalyzeResult) -> str:
-    head = "".join(
-        f"<th scope=col>{t}</th>" for t in ("Metric", "Variant", "Control", "Mean", "Effect", "Interval", "p", "")
-    )
+    head = _heads("Metric", "Variant", "Control", "Mean", "Effect", "Interval", "p", "")
     lines = []
     for row in words.rows(result.results):
         tone = {"better": "green", "worse": "red"}.get(row.verdict, "dim")
@@ -113,14 +116,14 @@ def _table(result: AnalyzeResult) -> str:
         lines.append(f'<tr class="{row.role}">{inner}<td class="{tone}">{escape(row.verdict)}</td></tr>')
     if not lines:
         return ""
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def _picture(svg: str, note: str = "") -> str:
     """Return a picture that scrolls on its own where it is wider than the screen; empty without one."""
     if not svg:
         return ""
-    return f'<div class="scroll">{svg}</div>' + (f'<p class="dim">{escape(note)}</p>' if note else "")
+    return f'<div class="scroll" tabindex="0">{svg}</div>' + (f'<p class="dim">{escape(note)}</p>' if note else "")
 
 
 def _over_time(result: AnalyzeResult) -> str:
@@ -142,8 +145,8 @@ def _guardrails(result: AnalyzeResult) -> str:
     )
     if not lines:
         return ""
-    head = "".join(f"<th scope=col>{t}</th>" for t in ("Metric", "Variant", "Harm", "Bounds", "Margin", ""))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    head = _heads("Metric", "Variant", "Harm", "Bounds", "Margin", "")
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
 def _units(result: AnalyzeResult) -> str:
@@ -161,13 +164,13 @@ def _srm(result: AnalyzeResult) -> str:
         f"<td>{(seen / srm.expected[name] - 1) * 100 if srm.expected[name] else 0:+.2f} %</td><td></td></tr>"
         for name, seen in srm.observed.items()
     )
-    head = "".join(f"<th scope=col>{t}</th>" for t in ("Variant", "", "Units", "Expected", "Difference", ""))
+    head = _heads("Variant", "", "Units", "Expected", "Difference", "")
     drivers = _list(f"{name} = {value}: p = {words.p_text(p)}" for name, value, p in srm.drivers[:5])
     always = srm.sequential_p_value
     looked = "" if always is None else f"; by the test that may be looked at every day, p = {words.p_text(always)}"
     return (
         f"<p>{escape(words.shares(result) + looked)}</p>"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{drivers}'
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{drivers}'
     )
 
 
@@ -191,10 +194,8 @@ def _distributions(result: AnalyzeResult) -> str:
                 + "<td></td></tr>"
                 for one in found
             )
-            head = "".join(
-                f"<th scope=col>{text}</th>" for text in ("Variant", "", "median", "90 %", "95 %", "99 %", "")
-            )
-            table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{names}</tbody></table></div>'
+            head = _heads("Variant", "", "median", "90 %", "95 %", "99 %", "")
+            table = f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{names}</tbody></table></div>'
             parts.append(f"<h3>{escape(key)}</h3>{_picture(picture)}{table}{left_out}")
     return "".join(parts)
 
@@ -213,8 +214,8 @@ def _bayes(result: AnalyzeResult) -> str:
     if not lines:
         return ""
     titles = ("Metric", "Variant", "Chance to be better", "Expected loss", "95 % credible", "")
-    head = "".join(f"<th scope=col>{t}</th>" for t in titles)
-    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    head = _heads(*titles)
+    table = f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     return table + '<p class="dim">For understanding only: stopping when a chance looks good raises false alarms.</p>'
 
 
