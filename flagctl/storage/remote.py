@@ -148,6 +148,9 @@ def check_key(key: str) -> str:
 def _hint_without_scheme(url: str) -> str:
     if url.startswith("/"):
         return f"write file://{url} for a folder"
+    if half := re.match(r"(?i)(file|s3|https?|rediss?):/*", url):
+        scheme, rest = half[1].lower(), url[half.end() :]
+        return f"two slashes follow the colon: {scheme}://{'/' if scheme == 'file' else ''}{rest}"
     if re.match(r"[A-Za-z]:[\\/]", url):
         return "write file:///C:/folder for a folder"
     if url.startswith((".", "~")) or "/" not in url:
