@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_EFFECT = 5.0
 """Percent: the effect to see where no smallest one worth having was agreed on. `flagctl experiment power` takes it, too."""
 
-_LOOKS = 14
+_LOOKS = 5
+"""Looks that the plan is integrated over: with fourteen it is 4 % shorter, and takes half a second more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,6 @@ import pytest
 
 from flagctl.experiments.analysis import compute
 from flagctl.experiments.data import ArmMetric, DataFinding, DayData, Distribution, MetricData, Moments
-from flagctl.experiments.estimates import Reduced
-from flagctl.experiments.power import Design, sample_size
 from flagctl.experiments.verdict import decide
 from flagctl.model import Decision, ExperimentStatus, Metric, registration_of
 from flagctl.model.experiment import Amendment
@@ -322,54 +320,6 @@ def test_a_completed_experiment_is_not_stale_and_its_registration_holds():
     setup = replace(setup, status=ExperimentStatus.COMPLETED, registration=registration_of(setup))
     data = replace(observed(setup, conversions(ORDER, 1000, 1010)), freshest_ms=1_760_000_000_000)
     assert decide(data, compute(data)).outcome.value == "inconclusive"
-
-
-def test_without_a_planned_end_the_rate_of_units_says_how_long():
-    open_ended = Decision(method="sequential")
-    result = result_of(conversions(ORDER, 100, 101, 2000), decision=open_ended)
-    # Two proportions of 5 % and 5.25 % by the sequential rule, 4,000 units in 14 days, none of them waiting.
-    wanted = sample_size(
-        Reduced(n=1, mean=0.05, variance=0.05 * 0.95), 0.0025, Design(method="sequential", proportion=True)
-    )
-    days = result.verdict.days_left
-    assert days == pytest.approx((wanted.units - 4000) / (4000 / 14), rel=2e-3)
-    assert result.verdict.headline == f"Keep running for about {days:,} more days."
-    assert result.verdict.reasons[-1] == "then an effect of 5 % is seen with a chance of 80 %, at 286 units a day"
-
-
-def test_enough_units_for_the_smallest_effect_say_that_there_is_probably_none():
-    result = result_of(conversions(ORDER, 100_000, 100_100, 1_000_000), decision=Decision(method="sequential"))
-    assert result.verdict.headline == "Keep running."
-    assert result.verdict.reasons[-1].endswith("in so many units: if there is one, it is probably smaller")
-    assert result.verdict.days_left is None
-
-
-def test_planned_units_that_are_missing_are_counted():
-    decision = Decision(method="sequential", planned_units=10_000)
-    result = result_of(conversions(ORDER, 100, 101, 2000), decision=decision)
-    assert result.verdict.headline == "Keep running for about 21 more days."
-    assert result.verdict.reasons[-1] == "6,000 of the planned units are missing"
-
-
-def test_days_that_are_left_are_counted_from_the_question_and_not_from_the_last_planned_look():
-    setup = experiment(primary=ORDER, decision=Decision(method="group_sequential", planned_days=14, looks=5))
-    data = observed(setup, conversions(ORDER, 100, 101, 2000), days=9)
-    assert decide(data, compute(data)).days_left == 5
-    assert decide(data, compute(data), later=2).headline == "Keep running for 3 more days."
-
-
-def test_a_baseline_that_says_nothing_says_nothing_about_how_long():
-    result = result_of(conversions(ORDER, 0, 0, 2000), decision=Decision(method="sequential", minimum_conversions=0))
-    assert result.verdict.headline == "Keep running."
-    assert result.verdict.days_left is None
-
-
-def test_a_variant_that_is_worse_is_named_while_another_one_is_open():
-    arms = (share("off", 1000, 20_000), share("bad", 700, 20_000), share("open", 1010, 20_000))
-    setup = experiment(primary=ORDER, arms=("off", "bad", "open"), decision=Decision(method="sequential"))
-    data = observed(setup, {ORDER.key: MetricData(key=ORDER.key, arms=arms)})
-    reasons = decide(data, compute(data)).reasons
-    assert reasons[0] == "bad is worse; of the others the interval of the primary metric still includes no difference"
 
 
 def test_a_bayesian_rule_says_chances_and_losses_wherever_its_result_is_read():
