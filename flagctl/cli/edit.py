@@ -215,7 +215,7 @@ def rename_variant(
 
     A variant of an experiment that has begun keeps its name: data were recorded under it.
     """
-    run(context, lambda draft, _: draft.rename_variant(key, old, new))
+    run(context, lambda draft, _: draft.rename_variant(key, old, new, in_code=True))
 
 
 def remove_variant(context: typer.Context, key: Key, variant: _VARIANT) -> None:

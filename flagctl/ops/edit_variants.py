@@ -39,17 +39,16 @@ class VariantEdits(BaseDraft):
         self.edit(path, Delete(("variants", name)))
         self.titles.append(f"Remove variant {name} of {key}")
 
-    def rename_variant(self, key: str, old: str, new: str, *, in_code: bool = True) -> None:
+    def rename_variant(self, key: str, old: str, new: str, *, in_code: bool = False) -> None:
         """Give a variant another name wherever it is named; nobody gets another value by it.
 
-        That is its flag's file, prerequisites of other flags, drafts of experiments, and tests. Code that may compare answers with
-        the old name is noted.
+        That is its flag's file, prerequisites of other flags, drafts of experiments, and tests.
 
         Args:
             key: Of the flag.
             old: The name it has.
             new: The name it gets.
-            in_code: Look through code, too.
+            in_code: Look through code, too, and note where it may compare answers with the old name.
 
         Raises:
             UsageError: If there is none of the old name, or one of the new name.

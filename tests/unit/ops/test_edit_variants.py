@@ -149,7 +149,7 @@ def test_code_that_has_the_old_name_in_quotes_is_noted(root: Path) -> None:
     (root / "other.py").write_text("DOOR = 'red'\n")
     for words in (["init", "-q"], ["add", "."]):
         subprocess.run(["git", *words], cwd=root, check=True)
-    (note,) = FlagRepository(root).rename_variant("colour", "red", "crimson").plan.notes
+    (note,) = FlagRepository(root).rename_variant("colour", "red", "crimson", in_code=True).plan.notes
     assert note == "code may compare answers with 'red': look at shop.py:4"
 
 
@@ -167,7 +167,7 @@ def test_all_variants_of_the_example_flags_get_other_names_and_every_answer_has_
                 continue
             for variant in draft.variants(key):
                 try:
-                    draft.rename_variant(key, variant, f"new-{variant}", in_code=False)
+                    draft.rename_variant(key, variant, f"new-{variant}")
                 except RecordedVariantError:
                     kept.add(key)
                 else:
