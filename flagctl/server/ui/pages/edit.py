@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
+from flagctl.ops.contexts import parse_instant_option
 from flagctl.ops.edit_draft import readable_data
 from flagctl.ops.edit_measure import measure_plan
 from flagctl.ops.edit_model import EditRefusedError
+from flagctl.server.ui.condition_values import instant_text
 from flagctl.server.ui.field_edits import Taken
 from flagctl.server.ui.merge import merge
 from flagctl.server.ui.pages.page import Page
@@ -95,11 +97,12 @@ def measure(ask: Ask) -> Response:
     path = _yaml(ask.field("path"))
     text, _, _ = _fields(ask, path, ask.field("text"))
     plan = _plan(ask, path, text)
-    names: dict[str, Any] = {"measured": None, "trouble": None, "population": ask.options.population}
+    names: dict[str, Any] = {"measured": None, "trouble": None, "population": ask.options.population, "form": ask.form}
     try:
+        at_ms = parse_instant_option(instant_text(ask.field("measure-at")) or None, ask.desk.now_ms)
         with ask.desk.alone():
             workspace = ask.desk.repository(ask.field("at")).workspace
-            names["measured"] = measure_plan(workspace, plan, ask.options.population, ask.desk.now_ms)
+            names["measured"] = measure_plan(workspace, plan, ask.options.population, at_ms)
     except FlagctlError as error:
         names["trouble"] = error
     return ask.page("part_measured.html", **names)

@@ -218,6 +218,20 @@ def test_what_arithmetic_does_not_know_is_said_once_for_all_environments(guest):
     assert answer.count("depends on who meets its conditions") == answer.count(told) == 1
 
 
+def test_an_edit_is_measured_at_any_instant(guest):
+    sheet = Sheet(guest, SUGGESTIONS)
+    sheet.form["f:when:0:steps=value"] = ["ios"]
+    sheet.form["measure-at"] = ["2026-11-01"]
+    before = sheet.send("/edit/measure", headers={"hx-request": "true"}).text
+    assert "None of them gets another answer" in before
+    sheet.form["measure-at"] = ["2027-02-01 09:00"]
+    later = sheet.send("/edit/measure", headers={"hx-request": "true"}).text
+    assert "Asked at 2027-02-01 09:00 UTC" in later
+    assert "% get another answer" in later
+    sheet.form["measure-at"] = ["soon"]
+    assert 'role="alert"' in sheet.send("/edit/measure", headers={"hx-request": "true"}).text
+
+
 def test_very_many_conditions_are_left_to_the_text(guest):
     sheet = Sheet(guest, "odd-ones.yaml")
     more = "".join(f"      - {{attribute: seats, operator: not_equals, value: {at}}}\n" for at in range(150))
