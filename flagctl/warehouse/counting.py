@@ -83,7 +83,7 @@ def count_units(run: Run, seen: Seen) -> Counts:
         findings.append(
             DataFinding(
                 code="unknown-variants",
-                message=f"units were exposed to variants that the experiment does not have: {', '.join(strange[:5])}",
+                message=f"units were exposed to variants that the experiment does not have: {_quoted(strange[:5])}",
                 count=unknown,
                 blocks=True,
             )
@@ -112,6 +112,11 @@ def count_units(run: Run, seen: Seen) -> Counts:
         freshest_ms=max(newest) // 1000 if newest else None,
         findings=findings,
     )
+
+
+def _quoted(names: list[str]) -> str:
+    """Return names of variants; one that is empty would not be seen without quotes."""
+    return ", ".join(name or "''" for name in names)
 
 
 def _only(names: tuple[str | None, ...]) -> str | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
 """What experiments are analysed on."""
+_SHOWN = 3
+"""Files that are named of those with the same trouble: a wrong column is often in all of them."""
 _AT_ONCE = 4
 """Files that are looked through at the same time."""
 BAD_SHARE = 0.01
@@ -276,8 +278,16 @@ def _without(listing: Listing, gone: dict[str, str]) -> Listing:
 
 
 def unreadable(listing: Listing) -> list[DataFinding]:
-    """Return what is to be said about files that cannot be read."""
+    """Return what is to be said about files that cannot be read: once for each reason, with the first of the files."""
+    reasons: dict[str, list[str]] = {}
+    for path, reason in listing.unreadable:
+        reasons.setdefault(reason, []).append(path)
     return [
-        DataFinding(code="unreadable-files", message=f"{path}: {reason}", count=1, blocks=True)
-        for path, reason in listing.unreadable
+        DataFinding(code="unreadable-files", message=f"{_first_of(paths)}: {reason}", count=len(paths), blocks=True)
+        for reason, paths in reasons.items()
     ]
+
+
+def _first_of(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more

@@ -159,9 +159,22 @@ def test_a_column_that_is_missing_or_has_another_type_is_named(analyze, column, 
 
     files = rewrite("conversions", change)
     outcome, _, data = analyze()
-    own = [one["message"] for one in data["findings"] if one["code"] == "unreadable-files"]
-    assert (outcome, len(own)) == ("invalid", files)
-    assert all(f"the column {column} is" in message for message in own)
+    (own,) = (one for one in data["findings"] if one["code"] == "unreadable-files")
+    assert (outcome, own["count"], own["blocks"]) == ("invalid", files, True)
+    # One of many is enough to see what is wrong.
+    assert own["message"].count(".parquet") == 3
+    assert f" and {files - 3} more: the column {column} is" in own["message"]
+
+
+def test_a_variant_without_a_name_is_seen_in_the_finding(analyze):
+    def change(table):
+        names = pa.array(["" if i == 0 else one for i, one in enumerate(table["variant"].to_pylist())])
+        return table.set_column(table.column_names.index("variant"), "variant", names)
+
+    files = rewrite("exposures", change)
+    outcome, found, data = analyze()
+    assert (outcome, found["unknown-variants"]) == ("invalid", (files, True))
+    assert data["findings"][0]["message"].endswith("does not have: ''")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1e300, None], ids=str)
