@@ -76,7 +76,8 @@ def _exposures(
     parts = [[(name, "ab"[pick]) for pick in rng.integers(0, 2, count)] for name in experiment.breakdowns]
     return {
         "ts": first,
-        "event_id": [f"x{index}" for index in range(count)],
+        # Unlike those of other made-up experiments, so that events of several can be put together.
+        "event_id": [f"{experiment.key}/{units[0]}/x{index}" for index in range(count)],
         "environment": ["simulated"] * count,
         "experiment": [experiment.key] * count,
         "phase": [1] * count,
@@ -120,7 +121,7 @@ def _conversions(
     places = np.concatenate(chosen) if chosen else np.array([], dtype=int)
     return {
         "ts": np.concatenate(moments) if moments else np.array([], dtype=int),
-        "event_id": [f"c{index}" for index in range(len(events))],
+        "event_id": [f"{experiment.key}/{units[0]}/c{index}" for index in range(len(events))],
         "environment": ["simulated"] * len(events),
         "unit_type": [".".join(experiment.bucket_by)] * len(events),
         "unit_id": [units[index] for index in places],

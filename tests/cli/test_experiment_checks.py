@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import jsonschema
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from flagctl import bucket
@@ -35,10 +34,7 @@ def events(shop, cli):
         for file in Path(f"made{number}").rglob("*.parquet"):
             target = Path("events") / file.relative_to(f"made{number}").with_name(f"{number}-{file.name}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Two inventions number their events alike; together they need ids of their own.
-            table = pq.read_table(file)
-            ids = pa.array([f"{number}-{one}" for one in table["event_id"].to_pylist()])
-            pq.write_table(table.set_column(table.column_names.index("event_id"), "event_id", ids), target)
+            shutil.copy(file, target)
     return "events"
 
 

@@ -1,5 +1,7 @@
 """Made-up events are such that every metric of the experiment says something."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,13 @@ def test_units_have_a_value_of_each_attribute_that_the_effect_is_shown_by():
     exposures, _, _ = made(Metric(kind="conversion", event="order"), units=200, breakdowns=("platform", "plan"))
     assert {tuple(name for name, _ in one) for one in exposures["attrs"]} == {("platform", "plan")}
     assert {value for one in exposures["attrs"] for _, value in one} == {"a", "b"}
+
+
+def test_events_of_two_experiments_can_be_put_together():
+    order = Metric(kind="conversion", event="order")
+    setup = experiment(primary=order)
+    wanted = Invention(units=50, days=14, effect=0.0, seed=3, started_ms=START)
+    other = replace(wanted, seed=4)
+    made_up = [*invent(setup, wanted), *invent(replace(setup, key="other"), wanted), *invent(setup, other)]
+    ids = [one for columns in made_up for one in columns["event_id"]]
+    assert len(ids) == len(set(ids))
