@@ -262,8 +262,8 @@ def _add_ci(options: InitOptions, system: str) -> InitResult:
 
 
 def _write_ci(writer: _Writer, directory: Path, system: str | None, environments: tuple[str, ...]) -> list[str]:
-    """Write the workflows into the git repository's folder, or only the checks beside the flags if none were asked for."""
-    top = directory.resolve() if system is None else init_ci.git_folder(directory)
+    """Write the workflows into the git repository's folder, where alone they are read: only the checks if none were asked for."""
+    top = init_ci.git_folder(directory)
     words = init_ci.ci_words(directory, top, environments)
     before = os.path.relpath(top, directory.resolve())
     for name, template in (init_ci.CHECKS if system is None else init_ci.ci_files(system)).items():

@@ -50,6 +50,15 @@ def test_workflows_of_a_repository_in_a_subfolder_lie_where_the_forge_looks(cli,
     assert "kept as they were: ../../.git" in cli("init", "--ci", system).stdout
 
 
+def test_checks_that_nobody_asked_for_lie_where_they_are_read_too(cli, tmp_path) -> None:
+    git(tmp_path, "init", "--quiet", "--initial-branch", "main")
+    cli("init", str(tmp_path / "config" / "flags"), "--no-input")
+    assert not (tmp_path / "config" / "flags" / ".github").exists()
+    workflows = tmp_path / ".github" / "workflows"
+    assert [path.name for path in workflows.iterdir()] == ["flags.yml"]
+    assert yaml.safe_load((workflows / "flags.yml").read_text())["env"] == {"FLAGCTL_ROOT": "config/flags"}
+
+
 def test_gitlabs_own_file_is_kept_and_the_line_to_add_is_named(cli, example) -> None:
     Path(".gitlab-ci.yml").write_text("stages: [test]\n")
     result = cli("init", "--ci", "gitlab")
