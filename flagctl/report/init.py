@@ -22,6 +22,7 @@ _ABOUT = {
     ".github/workflows/flags-policy.yml": "weighs changes and reviews against the policy",
     ".github/workflows/flags-publish.yml": "makes live what was merged, and renews it daily",
     ".github/workflows/flags-rollouts.yml": "checks guarded rollouts once it is told where numbers are",
+    ".github/workflows/flags-stale.yml": "lists every week what can go",
     ".gitlab-ci.yml": "includes flags.gitlab-ci.yml",
     ".gitlab/flags.gitlab-ci.yml": "checks, plans and publishes",
     ".vscode/": "editor settings",
@@ -33,11 +34,7 @@ def render_init(result: InitResult, style: Style) -> str:
     """Return what was made and what to do next."""
     if not result.keys:
         return _render_added(result, style)
-    fields = [
-        (name, about)
-        for name, about in _ABOUT.items()
-        if about and (name.startswith(".flagctl") or any(_bare(path).startswith(name) for path in result.created))
-    ]
+    fields = [(shown, about) for name, about in _ABOUT.items() if about and (shown := _created(name, result))]
     lines = [
         f"made the flag repository {style.paint(plain(result.project), 'bold')} in {plain(result.directory)}",
         "",
@@ -63,6 +60,14 @@ def _render_added(result: InitResult, style: Style) -> str:
     if result.created:
         lines += ["", "next: give them a key and, for a bucket, roles; docs/ci.md of flagctl says how"]
     return "\n".join(lines)
+
+
+def _created(name: str, result: InitResult) -> str | None:
+    """Return a file or folder with the way up to where it was made, or None if it was not."""
+    if name.startswith(".flagctl"):
+        return name
+    path = next((path for path in result.created if _bare(path).startswith(name)), None)
+    return None if path is None else path[: len(path) - len(_bare(path))] + name
 
 
 def _bare(path: str) -> str:

@@ -20,6 +20,8 @@ def test_a_new_repository_gets_all_workflows_if_asked(cli, tmp_path) -> None:
     created = cli.json("init", str(folder), "--no-input", "--ci", "github")["created"]
     assert set(created) >= GITHUB
     cli("validate", "--root", str(folder), "--fail-on", "warning")
+    lines = cli("init", str(tmp_path / "other"), "--no-input", "--ci", "github").stdout.splitlines()
+    assert {line.split()[0] for line in lines if ".github/" in line} == GITHUB
 
 
 def test_an_existing_repository_gets_only_the_workflows_with_its_environments(cli, example) -> None:
@@ -52,7 +54,8 @@ def test_workflows_of_a_repository_in_a_subfolder_lie_where_the_forge_looks(cli,
 
 def test_checks_that_nobody_asked_for_lie_where_they_are_read_too(cli, tmp_path) -> None:
     git(tmp_path, "init", "--quiet", "--initial-branch", "main")
-    cli("init", str(tmp_path / "config" / "flags"), "--no-input")
+    text = cli("init", str(tmp_path / "config" / "flags"), "--no-input").stdout
+    assert "  ../../.github/workflows/flags.yml  checks every pull request" in text
     assert not (tmp_path / "config" / "flags" / ".github").exists()
     workflows = tmp_path / ".github" / "workflows"
     assert [path.name for path in workflows.iterdir()] == ["flags.yml"]
