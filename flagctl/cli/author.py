@@ -98,6 +98,7 @@ def _for_services(form: str, session: Session, result: "ValidateResult", thresho
 def _show_findings(session: Session, result: "ValidateResult") -> None:
     from flagctl.report.findings import render_concise, render_full, render_github
     from flagctl.report.json_text import render_json
+    from flagctl.report.style import one_line
     from flagctl.report.validation import render_clean, render_summary
 
     console, style = session.console, session.style
@@ -112,7 +113,8 @@ def _show_findings(session: Session, result: "ValidateResult") -> None:
     else:
         console.result(render_full(result.diagnostics, result.source, style))
     for applied in result.applied:
-        console.note(f"{console.error_style.paint('fixed', 'green')} {applied.path}: {applied.title} [{applied.code}]")
+        done = one_line(f"{applied.path}: {applied.title[:1].lower()}{applied.title[1:]} [{applied.code}]")
+        console.note(f"{console.error_style.paint('fixed', 'green')} {done}")
     if result.diagnostics:
         console.note(("\n" if form == "full" else "") + render_summary(result, console.error_style))
     else:

@@ -81,7 +81,7 @@ def test_safe_fixes_are_applied_and_unsafe_ones_only_on_request(cli, broken) -> 
     flag = broken / "flags" / "api-rate-limit.yaml"
     mode = flag.stat().st_mode
     result = cli("validate", "--fix", exit_code=1)
-    assert "fixed flags/api-rate-limit.yaml" in result.stderr
+    assert "fixed flags/api-rate-limit.yaml: rename 'ownr' to 'owner' [SCH102]\n" in result.stderr
     assert "\nowner: team-platform" in flag.read_text()
     assert flag.stat().st_mode == mode
     assert "employes" in (broken / "flags" / "new-checkout.yaml").read_text()
