@@ -109,7 +109,7 @@ def init(options: InitOptions) -> InitResult:
             )
         return _add_ci(options, options.ci)
     project = project_name(options.project, directory)
-    remote = options.remote or (directory / ".flagctl" / "remote").as_uri()
+    remote = options.remote or (directory.resolve() / ".flagctl" / "remote").as_uri()
     open_remote(remote)
     others = _other_yaml(directory)
     writer = _Writer(directory)

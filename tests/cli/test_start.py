@@ -110,6 +110,14 @@ def _processes_in(folder: Path) -> list[str]:
     return found
 
 
+def test_the_folder_to_publish_to_is_written_without_detours(cli, tmp_path, monkeypatch) -> None:
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(tmp_path / "checkout")
+    remote = cli.json("init", "../shop", "--no-input")["remote"]
+    assert remote == (tmp_path.resolve() / "shop" / ".flagctl" / "remote").as_uri()
+    assert remote in (tmp_path / "shop" / "flagctl.yaml").read_text()
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demo, run once."""
