@@ -94,12 +94,14 @@ class PerformanceResult:
         control: Variant the others are compared with, None if there were no measurements.
         latencies: Of evaluations.
         effects: On measurements.
+        findings: What is wrong with the events.
     """
 
     key: str
     control: str | None
     latencies: tuple[Latency, ...]
     effects: tuple[MeasurementEffect, ...]
+    findings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-performance.schema.json`)."""
@@ -108,6 +110,7 @@ class PerformanceResult:
             "control": self.control,
             "latencies": [one.to_dict() for one in self.latencies],
             "effects": [one.to_dict() for one in self.effects],
+            "findings": list(self.findings),
         }
 
 
@@ -139,6 +142,7 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
         default = flag.default if isinstance(flag.default, str) else flag.off
         control = _control(options, [variant for _, variant in names], default)
         effects = _effects(engine, table, sorted({name for name, _ in names}), control) if control else []
+        findings = tuple(f"{one.message} ({one.count:,})" for one in engine.findings)
     finally:
         engine.close()
     return PerformanceResult(
@@ -149,6 +153,7 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
             for row in found
         ),
         effects=tuple(effects),
+        findings=findings,
     )
 
 

@@ -10,6 +10,8 @@ from flagctl.report.table import Column, render_table
 from flagctl.report.values import count, show_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flagctl.ops.performance import PerformanceResult
     from flagctl.ops.usage import FlagUsage, UsageResult
     from flagctl.report.style import Style
@@ -31,6 +33,7 @@ def render_usage(result: UsageResult, style: Style) -> str:
             Column(title="LAST", droppable=True),
             Column(title="DAYS", droppable=True),
             Column(title="VARIANTS", wraps=True),
+            Column(title="REASONS", wraps=True, droppable=True),
         ]
         lines.append(render_table(columns, [_row(one) for one in known], style))
     else:
@@ -49,10 +52,14 @@ def render_usage(result: UsageResult, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _row(one: FlagUsage) -> tuple[str, str, str, str, str]:
-    shares = sorted(one.variants.items(), key=lambda item: -item[1])
-    text = ", ".join(f"{name or '(default)'} {number / one.count:.0%}" for name, number in shares if number)
-    return one.key, f"{one.count:,}", one.last_day, spark(list(one.days.values())), text
+def _row(one: FlagUsage) -> tuple[str, str, str, str, str, str]:
+    variants, reasons = (_shares(counts, one.count) for counts in (one.variants, one.reasons))
+    return one.key, f"{one.count:,}", one.last_day, spark(list(one.days.values())), variants, reasons
+
+
+def _shares(counts: Mapping[str, int], total: int) -> str:
+    shares = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name or '(default)'} {number / total:.0%}" for name, number in shares if number)
 
 
 def spark(numbers: list[int]) -> str:
@@ -82,8 +89,10 @@ def render_performance(result: PerformanceResult, style: Style) -> str:
         lines += ["", render_table(columns, rows, style)]
     else:
         lines += ["", "no durations in the evaluation log"]
+    findings = [style.paint(wrap(plain(one), style.width, "    ", "  ! "), "yellow") for one in result.findings]
     if not result.effects:
-        lines += ["", "no measurement can be told apart by variant"]
+        lone = f"measurements are known of {result.control} only: nothing to compare with"
+        lines += ["", lone if result.control else "no measurement can be told apart by variant", *findings]
         return "\n".join(lines)
     columns = [
         Column(title="MEASUREMENT", flexible=True),
@@ -104,7 +113,7 @@ def render_performance(result: PerformanceResult, style: Style) -> str:
         rows.append((*cells, effect, interval, words.p_text(one.corrected_p_value)))
     lines += ["", render_table(columns, rows, style)]
     note = "Intervals are 95 % for each row; p-values are corrected for the number of rows. A single look, no decision."
-    lines.append(style.paint(wrap(note, style.width, "", ""), "dim"))
+    lines += [style.paint(wrap(note, style.width, "", ""), "dim"), *findings]
     return "\n".join(lines)
 
 

@@ -58,10 +58,9 @@ def ask(path: Path, sql: str, limit: int) -> Answer:
             described = found.description or []
             rows = found.fetchmany(limit + 1) if described else []
     except duckdb.Error as error:
-        message = str(error).strip().splitlines()
-        raise UsageError(
-            f"the query cannot be run: {message[0]}", hint=" ".join(message[1:]).strip() or None
-        ) from error
+        # Without the line of blanks and a caret, which marks nothing once lines are joined.
+        message = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
+        raise UsageError(f"the query cannot be run: {message[0]}", hint=" ".join(message[1:]) or None) from error
     finally:
         if connection is not None:
             connection.close()

@@ -127,6 +127,7 @@ class DuckEngine:
         if listing.database:
             self.findings += attach(self.connection, listing.location, {kind: self._columns[kind] for kind in kinds})
         else:
+            listing = usable.without_copies(listing, kinds, self.findings)
             for kind in kinds:
                 self.lost |= usable.without_broken(listing, kind, self._load, self.findings, unpacks_carefully=False)
         if not {"conversions", "measurements"} <= set(kinds):

@@ -161,8 +161,10 @@ def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, in
             if _is_complete(path.name) and (path.is_file() or (path.is_symlink() and not path.exists()))
         ]
     if not found:
+        wanted = list(kinds)
         raise NothingMatchedError(
-            f"{location} has no events", hint=f"files lie in {location}/{next(iter(kinds), 'exposures')}/dt=YYYY-MM-DD/"
+            f"{location} has no {wanted[0] if len(wanted) == 1 else 'events'}",
+            hint=f"files lie in {location}/{wanted[0]}/dt=YYYY-MM-DD/",
         )
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,44 @@ def disguised(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, st
             head = source.read(4)
         found += [(file.path, reason) for sign, reason in _SIGNS.items() if head.startswith(sign)]
     return found
+
+
+def without_copies(listing: Listing, kinds: Iterable[str], findings: list[DataFinding]) -> Listing:
+    """Return a listing without files that are there twice, of kinds whose events have no ids to tell them apart by.
+
+    What was left out is added to the findings. Only files of the same size are read.
+    """
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
+
+    lacking = {kind for kind in kinds if all(one.name != "event_id" for one in COLUMNS[kind])}
+    store = fs.LocalFileSystem() if listing.filesystem is None else listing.filesystem
+    sizes: dict[tuple[str, int], list[EventFile]] = {}
+    for file in listing.files:
+        if file.kind in lacking and file.size:
+            sizes.setdefault((file.kind, file.size), []).append(file)
+    seen: dict[tuple[str, bytes], str] = {}
+    copies: list[str] = []
+    for (kind, _), files in sizes.items():
+        alike = files if len(files) > 1 else []
+        copies += [f.path for f in alike if seen.setdefault((kind, _digest(f, store)), f.path) != f.path]
+    if not copies:
+        return listing
+    findings.append(
+        DataFinding(
+            code="duplicate-events",
+            message=f"{_first_of(copies)}: copies of other files, left out",
+            count=len(copies),
+        )
+    )
+    return replace(listing, files=tuple(one for one in listing.files if one.path not in copies))
+
+
+def _digest(file: EventFile, store: Any) -> bytes:
+    digest = hashlib.sha256()
+    with store.open_input_stream(file.path, compression=None) as source:
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+    return digest.digest()
 
 
 def marked(files: Iterable[EventFile], filesystem: Any) -> set[str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from flagctl.errors import NothingMatchedError
 from flagctl.events import Evaluation, Exposure, Measurement, Usage, folder_of, to_json_line
+from flagctl.warehouse.listing import list_events
 from tests.cli.test_experiment_results import obeys
 
 NOW = "2026-11-20T12:00:00Z"
@@ -76,6 +80,21 @@ def test_counts_are_by_flag_variant_reason_and_day(example, cli):
     assert "image-cdn" not in data["never"]
     text = cli("usage", "--events", events, "--as-of", NOW).stdout
     assert "imge-cdn: 7 times" in text
+    assert "STATIC 95%, ERROR:TYPE_MISMATCH 5%" in " ".join(
+        cli("usage", "--events", events, "--as-of", NOW, "--env", "production", env={"COLUMNS": "160"}).stdout.split()
+    )
+
+
+def test_a_file_of_counts_that_was_copied_counts_once_and_is_named(example, cli):
+    events = write(example, [used("image-cdn", "on", 90)])
+    (file,) = Path(events).rglob("*.jsonl")
+    for name in ("copy.jsonl", "again.jsonl"):
+        shutil.copy(file, file.with_name(name))
+    file.with_name("other.jsonl").write_bytes(file.read_bytes().replace(b"test/1", b"test/2"))
+    data = cli.json("usage", "--events", events, "--as-of", NOW)
+    assert data["flags"][0]["count"] == 180
+    (finding,) = data["findings"]
+    assert finding.endswith("copies of other files, left out (2)")
 
 
 def test_without_counts_the_log_is_counted_and_said_to_be_a_sample(example, cli):
@@ -152,3 +171,29 @@ def test_a_control_without_measurements_is_refused(example, cli):
     events = slow(example, by="attribute")
     words = ("performance", "search-ranking", "--events", events, "--as-of", NOW, "--control", "hybrid")
     assert "there are: classic, neural" in cli(*words, exit_code=2).stderr
+
+
+def test_what_is_wrong_with_measurements_is_said_beside_what_they_show(example, cli):
+    events = slow(example, by="attribute")
+    folder = next((Path(events) / "measurements").iterdir())
+    (folder / "a.parquet").write_bytes(b"garbage")
+    (folder / "b.jsonl").write_bytes(b"no line\n")
+    data = cli.json("performance", "search-ranking", "--events", events, "--as-of", NOW)
+    obeys("performance", data)
+    assert [one.rpartition(" (")[2] for one in data["findings"]] == ["1)", "1)"]
+    text = " ".join(cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout.split())
+    assert "! measurements of 6001 have no usable ts" in text
+    assert "not a readable Parquet file" in text
+
+
+def test_measurements_of_one_variant_have_nothing_to_be_compared_with(example, cli):
+    events = write(example, [measured(i, 5.0, f"u{i}", {"search-ranking": "neural"}) for i in range(20)])
+    text = cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout
+    assert "measurements are known of neural only: nothing to compare with" in text
+
+
+def test_a_folder_without_evaluations_is_said_to_have_none(example):
+    events = write(example, [used("image-cdn", "on", 1)])
+    with pytest.raises(NothingMatchedError, match="has no evaluations") as caught:
+        list_events(events, ("evaluations",))
+    assert caught.value.hint.endswith("/evaluations/dt=YYYY-MM-DD/")
