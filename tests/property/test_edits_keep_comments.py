@@ -19,6 +19,104 @@ from tests.scale import scaled
 
 TEXTS = {path: content.decode() for path, content in read_tree(data_path("flags")).items() if path != "flagctl.yaml"}
 PATHS = sorted(TEXTS)
+UNUSUAL = {
+    "unusual/blocks.yaml": """\
+kind: flag
+key: blocks
+description: |-   # how it came
+  Two lines,
+
+    the second one indented.
+name: >+
+  folded
+  text
+
+owner:   team-web
+type: json
+variants:
+  a:
+    text: |
+      kept as it is
+      # no comment
+    list:
+    - one
+    -   two
+    -
+      id: x
+      more: [1, 2]
+  b: {}
+default:
+  a
+tags: []
+""",
+    "unusual/flow.yaml": """\
+{kind: segment, key: flow,
+ owner: "team-web", include: [u1,
+   u2 , "u 3",
+   'it''s'],
+ when: [
+   {attribute: country, operator: in, value: [DE, AT]},
+   {not: {
+      segment: other}
+   }],
+ exclude: []}
+""",
+    "unusual/commas.yaml": """\
+kind: flag
+key: commas
+type: string
+variants: {
+    a: alpha,
+    b: beta,
+  }
+targets: {a: [
+  u1,   u2,
+  u3,
+], b: []}
+rules:
+- id: one
+  when:
+  - any: [{attribute: plan, operator: equals, value: pro},
+          {segment: s}]
+  rollout: {a: 20
+           , b: 80}
+-
+  id: two
+  serve: a
+- {id: three,
+   serve: b,
+   percentage: 12.5}
+""",
+    "unusual/quotes.yaml": """\
+"kind": flag
+'key': quotes
+description: "a text
+  over two lines"
+name: plain text
+  over two lines
+type: number
+value: 0x10
+lifecycle:
+    expires: 2027-01-01
+    temporary: true
+environments:
+     production:
+          value: -1.5e3
+     staging: {}
+""",
+    "unusual/lists.yaml": """\
+kind: flag
+key: lists
+type: json
+value:
+  - - inner
+    - other
+  -
+    - - deep
+  - []
+""",
+}
+"""Layouts that nobody's editor makes, but people do: block texts, braces over several lines, commas in front, dashes alone."""
 
 
 NEW_VALUES: list[Any] = [
@@ -60,6 +158,21 @@ def at(value: Any, route: tuple[Any, ...]) -> Any:
     return value
 
 
+def an_edit(random: Random, data: Any) -> Any:
+    route = random.choice([route for route in routes(data) if route])
+    parent, value = at(data, route[:-1]), at(data, route)
+    choices: list[Any] = [Set(route, new_value(random)), Delete(route)]
+    if isinstance(value, list):
+        choices.append(Insert(route, random.randint(0, len(value)), new_value(random)))
+    if isinstance(value, dict):
+        choices.append(Set((*route, "brand-new"), new_value(random)))
+    if isinstance(value, (list, dict)) and len(value) > 1:
+        choices.append(Move(route, random.randrange(len(value)), random.randrange(len(value))))
+    if isinstance(parent, dict):
+        choices.append(Rename(route, "renamed"))
+    return random.choice(choices)
+
+
 def new_value(random: Random) -> Any:
     return random.choice(NEW_VALUES)
 
@@ -68,9 +181,9 @@ def texts_of(text: str) -> list[str]:
     return [comment.text for comment in read_comments(text)]
 
 
-def a_case(seed: int) -> tuple[Random, str, Any, str]:
+def a_case(seed: int, texts: dict[str, str] = TEXTS) -> tuple[Random, str, Any, str]:
     random = Random(f"edits/{seed}")
-    text = commented(TEXTS[random.choice(PATHS)], random)
+    text = commented(texts[random.choice(PATHS if texts is TEXTS else sorted(texts))], random)
     variant = seed % 4
     if variant == 1:
         text = text.replace("\n", "\r\n")
@@ -101,19 +214,7 @@ def test_a_new_scalar_changes_the_line_of_the_old_one_only(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(scaled(200, 8000)))
 def test_any_edit_means_what_it_says_and_keeps_the_lines_of_others(seed: int) -> None:
     random, text, data, kind = a_case(seed)
-    found = [route for route in routes(data) if route]
-    route = random.choice(found)
-    parent, value = at(data, route[:-1]), at(data, route)
-    choices: list[Any] = [Set(route, new_value(random)), Delete(route)]
-    if isinstance(value, list):
-        choices.append(Insert(route, random.randint(0, len(value)), new_value(random)))
-    if isinstance(value, dict):
-        choices.append(Set((*route, "brand-new"), new_value(random)))
-    if isinstance(value, (list, dict)) and len(value) > 1:
-        choices.append(Move(route, random.randrange(len(value)), random.randrange(len(value))))
-    if isinstance(parent, dict):
-        choices.append(Rename(route, "renamed"))
-    edit = random.choice(choices)
+    edit = an_edit(random, data)
     try:
         result = edit_text(text, [edit], kind=kind)
     except EditError as error:
@@ -159,3 +260,38 @@ def test_several_edits_are_the_same_as_one_after_the_other(seed: int) -> None:
     assert together == one_by_one
     assert load_plain(together)["tags"] == ["c", "b"]
     assert set(data) <= set(load_plain(together))
+
+
+@pytest.mark.parametrize("seed", range(scaled(150, 6000)))
+def test_an_edit_of_an_unusual_layout_means_what_it_says_or_is_refused(seed: int) -> None:
+    random, text, data, kind = a_case(seed, UNUSUAL)
+    edit = an_edit(random, data)
+    try:
+        result = edit_text(text, [edit], kind=kind)
+    except EditError as error:
+        refusal = error
+    else:
+        refusal = None
+    if refusal is not None:
+        assert refusal.hint or "last entry" in refusal.message
+        return
+    assert same(load_plain(result), apply_to_data(data, [edit], lambda *place: place_of(kind, *place)))
+    kept = texts_of(result)
+    assert set(kept) <= set(texts_of(text))
+    assert len(set(kept)) == len(kept)
+    if isinstance(edit, (Insert, Move, Rename)) or edit.route[-1] == "brand-new":
+        assert sorted(kept) == sorted(texts_of(text))
+
+
+@pytest.mark.parametrize("seed", range(scaled(100, 4000)))
+def test_the_canonical_layout_of_an_unusual_one_loses_no_comment(seed: int) -> None:
+    _, text, data, _ = a_case(seed, UNUSUAL)
+    try:
+        once = format_text(text)
+    except EditError as error:
+        once = str(error)
+    if once.startswith(("it is laid out so that", "written anew it would mean")):
+        return
+    assert load_plain(once) == data
+    assert sorted(texts_of(once)) == sorted(texts_of(text))
+    assert format_text(once) == once

@@ -134,7 +134,10 @@ class _Writer:
 
     def mapping(self, piece: Piece, column: int, route: Route) -> None:
         indent = " " * column
-        for entry in self.ordered(piece, route):
+        entries = self.ordered(piece, route)
+        if column and entries is not piece.entries:
+            self.drop_first_blank(entries)
+        for entry in entries:
             if entry.lead:
                 self.comments(entry.lead, indent)
             self.entry(entry, column, route)
@@ -158,7 +161,7 @@ class _Writer:
                 self.lines[-1] = f"{begin} {'{}' if value.kind == 'm' else '[]'}" + value.tail
                 self.foot(value, indent)
                 return
-            self.drop_first_blank(value)
+            self.drop_first_blank(value.entries)
             if value.kind == "m":
                 self.mapping(value, column + 2, (*route, entry.name or ""))
             else:
@@ -267,8 +270,8 @@ class _Writer:
             self.comments(piece.foot, indent)
 
     @staticmethod
-    def drop_first_blank(piece: Piece) -> None:
-        lead = piece.entries[0].lead
+    def drop_first_blank(entries: list[Entry]) -> None:
+        lead = entries[0].lead
         while lead and lead[0] == BLANK:
             del lead[0]
 

@@ -110,7 +110,8 @@ class Pieces:
         if _class(event) is not MappingStartEvent:
             raise UnusualError
         self.root = self.value(event)[0]
-        self.gap(len(text))
+        tail = self.gap(len(text))
+        self.root.foot += [tail.strip()] if tail else []
         self.root.foot += self.take()
         if self.carry:
             raise UnusualError
@@ -270,10 +271,11 @@ class Pieces:
             start = event.start_mark.index
             if _class(event) is not ScalarEvent and not event.flow_style and _class(event) is SequenceStartEvent:
                 raise UnusualError  # a list right in a list in lines
+            behind_dash = self.text[self.at : self.at + 1] == "-"
             tail = self.gap(start)
             lead = self.take() if self.pending else []
             if tail:
-                self.settle(previous, tail, lead)
+                self.settle(None if behind_dash else previous, tail, lead)
             value, _ = self.value(event)
             entry = Entry(lead, None, None, value)
             self.attach(entry, "")

@@ -267,7 +267,9 @@ class Splicer:
         end = parent.children[route[-1]].end
         if not self.text[end:following].strip():
             return [(begin, following, "")]
-        return [(begin, max(end, self.view.colon_end(parent.keys[str(route[-1])][1])), "")]
+        # A comment stays where it is: behind the dash that what follows then belongs to.
+        least = self.view.colon_end(parent.keys[route[-1]][1]) if isinstance(route[-1], str) else begin + 1
+        return [(begin, max(end, least), "")]
 
     def _without_double_blank(self, start: int, end: int) -> tuple[int, int]:
         """Take one of two blank lines along that would meet, and blank lines that would end the text."""
@@ -293,7 +295,9 @@ class Splicer:
                     and (not rest.strip() or rest.lstrip()[0] == "#")
                 ):
                     return [(self.view.lines.line_start(start), self.view.lines.next_line(after), "")]
-                return [(start, after + len(rest) - len(rest.lstrip(" \t")), "")]
+                # A comment keeps the blank in front of it, without which it would be none.
+                blank = 0 if rest.lstrip(" \t")[:1] == "#" else len(rest) - len(rest.lstrip(" \t"))
+                return [(start, after + blank, "")]
             return [(start, end, "")]
         if not index:
             return [(start, end, "")]
