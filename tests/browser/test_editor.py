@@ -275,3 +275,19 @@ def test_nothing_is_typed_into_a_form_that_is_about_to_be_made_anew(server, open
     settled(page)
     assert "owner: team-payments" in text_of(page)
     assert text_of(page).index("id: ramp") < text_of(page).index("id: beta-testers")
+
+
+def test_what_is_typed_as_soon_as_a_form_was_made_anew_comes_into_the_text(server, open_page):
+    page = open_page(server)
+    page.goto(f"{server.url}/edit?path={PATH}")
+    page.evaluate(
+        """() => document.addEventListener("htmx:afterSwap", () => setTimeout(() => {
+            const owner = document.getElementById("f-owner");
+            owner.value = "team-payments";
+            owner.dispatchEvent(new Event("input", { bubbles: true }));
+        }, 0), { once: true })"""
+    )
+    with page.expect_response("**/edit/check"):
+        page.click("button[aria-label='Move ramp up']")
+    settled(page)
+    assert "owner: team-payments" in text_of(page)
