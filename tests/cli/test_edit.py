@@ -90,6 +90,7 @@ def test_conditions_are_typed_as_they_are_read(cli, shop: Path) -> None:
         (["add-rule", KEY, "x", "--serve", "on", "--env", "production"], 2, "--copy-down"),
         (["delete", "payments-v2"], 1, "still needed by flag new-checkout-flow"),
         (["remove-variant", "payments-v2", "on"], 1, "nothing was written"),
+        (["remove-rule", KEY, "beta-testers"], 1, "has no rule 'beta-testers'"),
         (["rename-variant", "payments-v2", "offf", "x"], 2, "did you mean 'off'?"),
         (["rename-variant", "payments-v2", "off", "on"], 2, "has a variant 'on' already"),
         (["rename-variant", "search-ranking", "neural", "x"], 1, "ranking-test (experiments/ranking-test.yaml:"),
@@ -173,6 +174,51 @@ def test_a_template_of_ones_own_fills_in_what_it_asks_for(cli, shop: Path) -> No
     assert cli("create", "--templates").stdout.startswith("regional      templates/regional.yaml\nrelease ")
     cli("create", "fresh", "--owner", "team-search", "--from", "regional", "--var", "region=eu")
     assert "variants: {here: 'eu 1', there: elsewhere}   # eu\n" in (shop / "search" / "fresh.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["set-variant", "homepage-banner", "video", "hero-2"], ["variants: {carousel: carousel, video: hero-2, story: hero-story}"]),
+        (["add-variant", "image-cdn", "delta", "delta.acme.example"], ["delta: delta.acme.example"]),
+        (["set-value", "api-rate-limit", "120"], ["value: 120"]),
+        (["enable", KEY, "--env", "staging"], ["enabled: true"]),
+        (["disable", KEY], ["enabled: false"]),
+        (["add-target", KEY, "u1", "u2", "--variant", "on"], ["on: [store-kiosk-01, store-kiosk-02, u1, u2]"]),
+        (["remove-target", KEY, "store-kiosk-01"], ["on: [store-kiosk-02]"]),
+        (["add-target", "beta-testers", "u9", "--segment"], ["include: [user-2041, user-2050, user-3110, u9]"]),
+        (["remove-target", "beta-testers", "user-2050", "--segment"], ["include: [user-2041, user-3110]"]),
+        (["add-tag", KEY, "q3"], ["tags: [checkout, release, q3]"]),
+        (["remove-tag", KEY, "release"], ["tags: [checkout]"]),
+        (["set-expiry", KEY, "2027-12-01"], ["lifecycle: {temporary: true, expires: 2027-12-01}"]),
+        (["archive", "gift-wrapping", "--serve", "on", "--with-tests"], ["archived"]),
+        (["update", "beta-testers", "--kind", "segment", "--set", "owner=team-search"], ["owner: team-search"]),
+        (["update", KEY, "--unset", "rules[ramp].description"], []),
+        (["update", KEY, "--inherit", "default", "--env", "development"], []),
+        (["move-rule", KEY, "ramp", "--before", "employees"], ["- id: ramp"]),
+        (["set-rollout", "search-ranking", "classic=50,neural=50"], ["default: {rollout: {classic: 50, neural: 50}}"]),
+        (["set-schedule", KEY, "--from", "2026-12-01T00:00:00Z"], ["schedule: {from: 2026-12-01T00:00:00Z}"]),
+        (["add-prerequisite", KEY, "ledger-v3", "on"], ["- {flag: ledger-v3, variants: [on]}"]),
+    ],
+)  # fmt: skip
+def test_every_edit_writes_its_lines_and_takes_no_comment_away(
+    cli, shop: Path, words: list[str], lines: list[str]
+) -> None:
+    patch = cli.json(*words, "--dry-run")["patch"].splitlines()
+    added = [line[1:].strip() for line in patch if line.startswith("+") and not line.startswith("+++")]
+    removed = [line[1:].strip() for line in patch if line.startswith("-") and not line.startswith("---")]
+    assert all(any(wanted in line for line in added) for wanted in lines), patch
+    assert added or removed
+    if words[0] not in {"archive", "move-rule"}:
+        assert sum("#" in line for line in removed) == sum("#" in line for line in added), patch
+
+
+def test_an_owner_is_renamed_in_all_files(cli, shop: Path) -> None:
+    cli("rename-owner", "team-checkout", "team-cash", "-m", "Rename the team")
+    assert "team-checkout" not in "".join(
+        line for path in shop.rglob("*.yaml") for line in path.read_text().splitlines() if line.startswith("owner:")
+    )
+    cli("validate")
 
 
 def test_a_variant_gets_another_name_in_all_files_at_once(cli, shop: Path) -> None:
