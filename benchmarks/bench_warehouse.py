@@ -1,6 +1,6 @@
 """How much longer an analysis takes than the one query without which there is none, and how its cost grows.
 
-    python benchmarks/bench_warehouse.py FOLDER [MILLIONS ...] [--memory-limit SIZE] [--repeat N]
+    python benchmarks/bench_warehouse.py FOLDER [MILLIONS ...] [--memory-limit SIZE] [--repeat N] [--primary KIND]
 
 For each number of events (default 1 2 5 10 million; made by generate_events.py where they are not there) three times in the
 same run, each in a process of its own, the smallest of N repeats:
@@ -8,6 +8,9 @@ same run, each in a process of its own, the smallest of N repeats:
 * bare: DuckDB's time for one handwritten query: first exposures, what units did, moments of three metrics by variant;
 * analysis: reading, checks of rows and duplicates, counts, the same metrics, winsorised, by day, by age and by part;
 * command: the whole of `flagctl experiment analyze`, with the start of Python and the statistics.
+
+With `--primary` an amount that changes day by day is followed instead of a conversion. At the end the cost of the
+whole command is drawn over the number of events.
 
 CPU seconds are shown beside wall time: on a busy machine they are what can be compared.
 """
@@ -37,11 +40,19 @@ variants: {off: 50, on: 50}
 control: off
 status: draft
 metrics:
-  primary: {kind: conversion, event: order, window: 7d}
+  primary: PRIMARY
   secondary:
-    - {kind: revenue, event: order, window: 7d, winsorize: {upper: 99}, cuped: 2d}
-    - {kind: ratio, numerator: {event: order, of: value}, denominator: {event: view}, window: 7d}
+SECONDARY
 """
+METRICS = {
+    "conversion": "{kind: conversion, event: order, window: 7d}",
+    "revenue": "{kind: revenue, event: order, window: 7d, winsorize: {upper: 99}, cuped: 2d}",
+    "ratio": "{kind: ratio, numerator: {event: order, of: value}, denominator: {event: view}, window: 7d}",
+}
+OTHERS = {
+    "count": "{kind: count, event: order, window: 7d}",
+    "quantile": "{kind: quantile, quantile: 90, event: order, window: 7d}",
+}
 FLAG = """kind: flag
 key: speed
 type: boolean
@@ -121,7 +132,10 @@ def _flags(root: Path) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "flagctl.yaml").write_text("kind: config\nversion: 1\nproject: bench\nenvironments: {production: {}}\n")
     (folder / "speed.yaml").write_text(FLAG)
-    (folder / "speed-test.yaml").write_text(EXPERIMENT)
+    primary = os.environ.get("BENCH_PRIMARY", "conversion")
+    others = "\n".join(f"    - {text}" for kind, text in METRICS.items() if kind != primary)
+    text = EXPERIMENT.replace("PRIMARY", (METRICS | OTHERS)[primary]).replace("SECONDARY", others)
+    (folder / "speed-test.yaml").write_text(text)
     return folder
 
 
@@ -141,6 +155,7 @@ def measure(name: str, root: Path, arguments: argparse.Namespace) -> dict[str, f
         if arguments.memory_limit:
             words += ["--memory-limit", arguments.memory_limit]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+        environment["BENCH_PRIMARY"] = arguments.primary
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr
         found.append(json.loads(done.stdout))
@@ -152,6 +167,7 @@ def main() -> None:
     parser.add_argument("--one", choices=["bare", "analysis", "command"])
     parser.add_argument("--memory-limit")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--primary", choices=[*METRICS, *OTHERS], default="conversion")
     parser.add_argument("folder", type=Path)
     parser.add_argument("millions", type=float, nargs="*", default=[1, 2, 5, 10])
     arguments = parser.parse_args()
@@ -161,6 +177,7 @@ def main() -> None:
         )
         return
     print(f"{'events':>8} {'':9} {'wall s':>8} {'CPU s':>8} {'MB':>7}   ratio to bare (wall, CPU)")
+    costs: dict[float, float] = {}
     for millions in arguments.millions:
         root = arguments.folder / f"{millions:g}m"
         if not (root / "conversions").is_dir():
@@ -169,11 +186,15 @@ def main() -> None:
         for name in ("bare", "analysis", "command"):
             one = measure(name, root, arguments)
             base = base or one
+            costs[millions] = one["cpu"]
             ratio = f"{one['wall'] / base['wall']:.2f} {one['cpu'] / base['cpu']:.2f}"
             print(
                 f"{millions:>7g}M {name:9} {one['wall']:8.2f} {one['cpu']:8.2f} {one['memory']:7.0f}   {ratio}",
                 flush=True,
             )
+    print("\nCPU s of the whole command")
+    for millions, cost in costs.items():
+        print(f"{millions:>7g}M {cost:6.2f} {'█' * round(60 * cost / max(costs.values()))}")
 
 
 if __name__ == "__main__":

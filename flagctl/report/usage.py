@@ -33,7 +33,7 @@ def render_usage(result: UsageResult, style: Style) -> str:
             Column(title="LAST", droppable=True),
             Column(title="DAYS", droppable=True),
             Column(title="VARIANTS", wraps=True),
-            Column(title="REASONS", wraps=True, droppable=True),
+            Column(title="REASONS", wraps=True),
         ]
         lines.append(render_table(columns, [_row(one) for one in known], style))
     else:
