@@ -53,6 +53,14 @@ class Folder(ExpressionFolder):
         """Simplify the test."""
         return self._with_test(original_node, updated_node)
 
+    def leave_Finally(self, original_node: cst.Finally, updated_node: cst.Finally) -> Any:
+        """Drop what does nothing any more; a ``try`` without an ``except`` needs it."""
+        around = self._above[-2]
+        emptied = _does_something(original_node.body) and not _does_something(updated_node.body)
+        if emptied and isinstance(around, cst.Try | cst.TryStar) and around.handlers:
+            return cst.RemoveFromParent()
+        return updated_node
+
     def leave_CompIf(self, original_node: cst.CompIf, updated_node: cst.CompIf) -> Any:
         """Simplify the test; a condition that always holds goes."""
         updated_node = self._with_test(original_node, updated_node)
@@ -211,6 +219,14 @@ def joined_lines(statement: Any, pending: Sequence[cst.EmptyLine]) -> Any:
     if not pending or not hasattr(statement, "leading_lines"):
         return statement
     return statement.with_changes(leading_lines=shape.joined(pending, statement.leading_lines))
+
+
+def _does_something(suite: cst.BaseSuite) -> bool:
+    for line in suite.body:
+        parts = line.body if isinstance(line, cst.SimpleStatementLine) else (line,)
+        if any(not isinstance(one, cst.Pass) for one in parts):
+            return True
+    return False
 
 
 def _fits(pattern: cst.MatchPattern, value: Any) -> bool | None:
