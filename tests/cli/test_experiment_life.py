@@ -69,7 +69,7 @@ def test_what_must_be_agreed_on_is_asked_for_before_the_start(shop, cli):
         (("stop", "winback-offer-test", "--no-winner"), "is draft, not running"),
         (("stop", "homepage-hero", "--winner", "nobody"), "'nobody' is none of its variants"),
         (("stop", "homepage-hero"), "who won?"),
-        (("amend", "homepage-hero", "--reason", "x"), "was never registered"),
+        (("amend", "homepage-hero", "--reason", "x"), "is what was agreed on"),
         (("list", "--status", "done"), "there is no status 'done'"),
         (("power", "ranking-test"), "what is the metric today?"),
         (("power", "ranking-test", "--rate", "5", "--metric", "nothing"), "has no metric 'nothing'"),
@@ -78,6 +78,14 @@ def test_what_must_be_agreed_on_is_asked_for_before_the_start(shop, cli):
 def test_what_does_not_fit_is_refused(shop, cli, words, message):
     assert message in cli("experiment", *words, exit_code=2).stderr
     assert git(shop, "status", "--porcelain") == ""
+
+
+def test_what_was_never_registered_is_not_amended(shop, cli):
+    file = shop / "experiments" / "homepage-hero.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text[: text.index("registration:")], encoding="utf-8")
+    done = cli("experiment", "amend", "homepage-hero", "--reason", "x", exit_code=2)
+    assert "was never registered" in done.stderr
 
 
 def test_slots_of_a_layer_are_found_where_they_are_free(shop, cli):
