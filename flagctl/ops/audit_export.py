@@ -8,6 +8,7 @@ import json
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from flagctl.errors import RemoteError, UsageError
 
@@ -38,23 +39,24 @@ def export(
 
     Args:
         entries: Newest first, as `flagctl.ops.audit.audit` returns them.
-        to: ``https://…`` (``http://`` on this machine only), or ``otel:`` for the process's OpenTelemetry logger.
+        to: ``https://…`` (``http://`` on this machine only), or ``otel:`` for the process's OpenTelemetry logger; where
+            nobody has set one up, for the collector that OpenTelemetry's environment variables name.
         pause: Waits between attempts; seconds.
 
     Returns:
         How many were sent.
 
     Raises:
-        UsageError: If the location is of another kind.
+        UsageError: If the location is of another kind, or nobody has said where OpenTelemetry goes.
         RemoteError: If the webhook does not take them.
     """
     if to.startswith("otel:"):
-        _to_opentelemetry(entries)
+        _to_opentelemetry(entries, pause)
     elif to.startswith(("https://", "http://")):
         _check_plain(to)
         ordered = list(reversed(entries))
         for start in range(0, len(ordered), _BATCH):
-            _post(to, ordered[start : start + _BATCH], pause)
+            _post(to, lines_of(ordered[start : start + _BATCH][::-1]).encode(), _signed, pause)
     else:
         raise UsageError(f"audit entries go to https://… or otel:, not to {to}")
     return len(entries)
@@ -67,16 +69,21 @@ def _check_plain(to: str) -> None:
         raise UsageError("an audit log goes over https", hint=f"https{to.removeprefix('http')}")
 
 
-def _post(url: str, entries: Sequence[AuditEntry], pause: Callable[[float], None]) -> None:
-    """Send a batch; its id is that of its content, so that a receiver can tell a repeat."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    body = "".join(json.dumps(one.to_dict(), ensure_ascii=False) + "\n" for one in entries).encode()
+def _signed(body: bytes) -> dict[str, str]:
+    """Return the headers of a batch; its id is that of its content, so that a receiver can tell a repeat."""
     headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": hashlib.sha256(body).hexdigest()}
     secret = os.environ.get(SECRET)
     if secret:
         headers[SIGNATURE] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return headers
+
+
+def _post(url: str, body: bytes, headers_of: Callable[[bytes], dict[str, str]], pause: Callable[[float], None]) -> None:
+    """Send a batch, again if it may help."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    headers = headers_of(body)
     problem = ""
     for attempt in range(_ATTEMPTS):
         if attempt:
@@ -96,15 +103,14 @@ def _post(url: str, entries: Sequence[AuditEntry], pause: Callable[[float], None
     raise RemoteError(f"the audit service at {url} did not take the entries: {problem}")
 
 
-def _to_opentelemetry(entries: Sequence[AuditEntry]) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("opentelemetry") is None:
-        raise UsageError("this needs OpenTelemetry", hint='pip install "flagctl[telemetry]"')
-    from opentelemetry import _logs
+def _to_opentelemetry(entries: Sequence[AuditEntry], pause: Callable[[float], None]) -> None:
+    provider = _provider()
+    if provider is None:
+        _to_collector(entries, pause)
+        return
     from opentelemetry._logs import LogRecord, SeverityNumber
 
-    logger = _logs.get_logger("flagctl")
+    logger = provider.get_logger("flagctl")
     for one in reversed(entries):
         logger.emit(
             LogRecord(
@@ -115,9 +121,62 @@ def _to_opentelemetry(entries: Sequence[AuditEntry]) -> None:
                 attributes={name: value for name, value in _flat(one).items() if value is not None},
             )
         )
-    flush: Any = getattr(_logs.get_logger_provider(), "force_flush", None)
-    if flush is not None:
-        flush()
+    provider.force_flush()
+
+
+def _provider() -> Any:
+    """Return the process's logger provider; None where nobody has set one up, and records would go nowhere."""
+    from importlib.util import find_spec
+
+    if find_spec("opentelemetry") is None:
+        return None
+    from opentelemetry import _logs
+
+    provider = _logs.get_logger_provider()
+    return provider if hasattr(provider, "force_flush") else None
+
+
+def _to_collector(entries: Sequence[AuditEntry], pause: Callable[[float], None]) -> None:
+    """Send log records as OTLP over HTTP, in its JSON form: https://opentelemetry.io/docs/specs/otlp/#otlphttp."""
+    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/")
+    url = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") or (f"{base}/v1/logs" if base else "")
+    if not url.startswith(("https://", "http://")):
+        raise UsageError(
+            "nobody has said where OpenTelemetry's logs go",
+            hint="OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318, the address of a collector",
+        )
+    given = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_HEADERS") or os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
+    headers = {"Content-Type": "application/json"}
+    headers |= {
+        name.strip(): unquote(text.strip())
+        for name, _, text in (one.partition("=") for one in given.split(","))
+        if text
+    }
+    ordered = [_record(one) for one in reversed(entries)]
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "flagctl"}}]}
+    for start in range(0, len(ordered), _BATCH):
+        logs = {"scope": {"name": "flagctl"}, "logRecords": ordered[start : start + _BATCH]}
+        body = {"resourceLogs": [{"resource": resource, "scopeLogs": [logs]}]}
+        _post(url, json.dumps(body, ensure_ascii=False).encode(), lambda _: headers, pause)
+
+
+def _record(one: AuditEntry) -> dict[str, Any]:
+    attributes = [{"key": name, "value": _any_value(value)} for name, value in _flat(one).items() if value is not None]
+    return {
+        "timeUnixNano": str(one.time_ms * 1_000_000),
+        "severityNumber": 9,
+        "severityText": "INFO",
+        "eventName": f"flagctl.audit.{one.action}",
+        "body": {"stringValue": one.summary},
+        "attributes": attributes,
+    }
+
+
+def _any_value(value: Any) -> dict[str, Any]:
+    """Return a value as OTLP's JSON has it: whole numbers are text."""
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [_any_value(one) for one in value]}}
+    return {"intValue": str(value)} if isinstance(value, int) else {"stringValue": str(value)}
 
 
 def _flat(one: AuditEntry) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -130,3 +133,49 @@ def test_entries_become_log_records(shop, cli):
     names = [one.log_record.event_name for one in exporter.get_finished_logs()]
     assert names.count("flagctl.audit.change") == 2
     assert "flagctl.audit.kill" in names
+
+
+def alone(*words, **variables):
+    """Run the command in a process of its own, where nobody has set OpenTelemetry up."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("OTEL_")}
+    command = [sys.executable, "-m", "flagctl", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=kept | variables, timeout=60)
+
+
+def test_without_a_logger_of_the_process_records_go_to_the_collector(shop):
+    Service.received, Service.failures = [], 1
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        place = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_port}/",
+            "OTEL_EXPORTER_OTLP_HEADERS": "api-key=very%20secret",
+        }
+        done = alone("audit", "--env", "development", "--to", "otel:", **place)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "sent 7 entries" in done.stderr
+    ((headers, body),) = Service.received
+    assert (headers["Content-Type"], headers["Api-Key" if "Api-Key" in headers else "Api-key"]) == (
+        "application/json",
+        "very secret",
+    )
+    (resource,) = json.loads(body)["resourceLogs"]
+    records = resource["scopeLogs"][0]["logRecords"]
+    assert len(records) == 7
+    times = [int(one["timeUnixNano"]) for one in records]
+    assert times == sorted(times)
+    kill = next(one for one in records if one["eventName"] == "flagctl.audit.kill")
+    found = {one["key"]: one["value"] for one in kill["attributes"]}
+    assert found["flagctl.environment"] == {"stringValue": "development"}
+    assert isinstance(found["flagctl.keys"]["arrayValue"]["values"][0]["stringValue"], str)
+    assert isinstance(found["flagctl.seq"]["intValue"], str)
+
+
+def test_records_that_nobody_would_get_are_not_said_to_be_sent(shop):
+    done = alone("audit", "--env", "development", "--to", "otel:")
+    assert done.returncode == 2
+    assert "nobody has said where OpenTelemetry's logs go" in done.stderr
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in done.stderr
+    assert "sent" not in done.stderr
