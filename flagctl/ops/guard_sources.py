@@ -125,7 +125,8 @@ class WarehouseSource:
             engine.load(listing, KINDS)
             newest = engine.rows(engine.table("measurements").aggregate(ts=engine.table("measurements").ts.max()))
             as_of = None if not newest or newest[0]["ts"] is None else int(newest[0]["ts"]) // 1000
-            data = GuardData(as_of_ms=as_of, metrics={})
+            problems = tuple(f"{one.message} ({one.count:,})" for one in engine.findings if one.blocks)
+            data = GuardData(as_of_ms=as_of, metrics={}, problems=problems)
             return self._by_bucket(engine, question, data) or self._by_variant(engine, question, data)
         finally:
             engine.close()

@@ -262,6 +262,17 @@ def test_measurements_of_a_step_s_units_are_compared_with_those_in_line(cli: Any
     assert (blind["action"], blind["verdict"]["state"], blind["verdict"]["control"]) == ("wait", "no_data", None)
 
 
+def test_a_step_does_not_go_on_from_measurements_of_which_a_part_cannot_be_read(cli: Any, live: Path) -> None:
+    Path("flags/engine.yaml").write_text(MEASURED, encoding="utf-8")
+    place = Path(write_events(Path("../part"), page_times(1.0)))
+    (next((place / "measurements").iterdir()) / "lost.parquet").write_bytes(b"garbage")
+    words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events", str(place))
+    done = cli(*words, "--output-format", "json", exit_code=None)
+    (found,) = json.loads(done.stdout)["decisions"]
+    assert (found["verdict"]["state"], found["action"] == "advance") == ("untrusted", False)
+    assert "not a readable Parquet file" in found["verdict"]["reason"]
+
+
 @pytest.mark.parametrize("drawn_by", ["instance", "hashed"])
 def test_measurements_of_units_with_other_buckets_are_compared_by_variant(cli: Any, live: Path, drawn_by: str) -> None:
     Path("flags/engine.yaml").write_text(MEASURED, encoding="utf-8")
