@@ -6,8 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -38,10 +36,7 @@ def shop(tmp_path_factory):
         for file in made.rglob("*.parquet"):
             target = folder / "events" / file.relative_to(made).with_name(f"{number}-{file.name}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Two inventions number their events alike; together they need ids of their own.
-            table = pq.read_table(file)
-            ids = pa.array([f"{number}-{one}" for one in table["event_id"].to_pylist()])
-            pq.write_table(table.set_column(table.column_names.index("event_id"), "event_id", ids), target)
+            shutil.copy(file, target)
     return folder
 
 
