@@ -6,7 +6,7 @@ from __future__ import annotations
 def test_flags_are_listed_with_their_state_everywhere(cli, example) -> None:
     text = cli("list").stdout
     assert text.splitlines()[0].split()[:3] == ["FLAG", "TYPE", "OWNER"]
-    assert "38 flags" in text
+    assert "40 flags" in text
 
 
 def test_filters_narrow_the_list_and_an_empty_list_is_no_success(cli, example) -> None:
@@ -26,7 +26,7 @@ def test_filters_narrow_the_list_and_an_empty_list_is_no_success(cli, example) -
 def test_a_list_with_broken_files_says_that_it_may_be_incomplete(cli, example) -> None:
     (example / "search" / "search-ranking.yaml").write_text("kind: flag\nkey: [search-ranking\n")
     result = cli("list")
-    assert "37 flags" in result.stdout
+    assert "39 flags" in result.stdout
     assert "search/search-ranking.yaml" in result.stderr
     for number in range(7):
         (example / "mobile" / f"a\n{number}.yaml").write_text("")
@@ -54,6 +54,7 @@ def test_a_graph_is_text_mermaid_or_dot(cli, example) -> None:
     assert "→ payments-v2 = on" in cli("graph", "new-checkout-flow").stdout
     mermaid = cli("graph", "new-checkout-flow", "--format", "mermaid").stdout
     assert mermaid.startswith("flowchart LR\n")
+    assert cli("graph", "new-checkout-flow", "--output-format", "mermaid").stdout == mermaid
     assert '-->|"on"|' in mermaid
     dot = cli("graph", "--format", "dot").stdout
     assert dot.startswith("digraph flags {")

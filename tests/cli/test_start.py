@@ -165,7 +165,7 @@ def test_the_demo_leaves_a_repository_to_play_with_and_no_process(cli, demo, mon
     folder, _ = demo
     assert not _processes_in(folder)
     monkeypatch.chdir(folder / "shop")
-    assert "38 flags" in cli("list").stdout
+    assert "40 flags" in cli("list").stdout
     assert "number   4" in cli("status", "production").stdout
 
 

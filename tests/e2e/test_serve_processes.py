@@ -293,4 +293,4 @@ def test_the_parent_s_death_ends_its_workers(published):
 
 def test_the_example_repository_is_served_from_within(tmp_path):
     with process("--env", "production", cwd=data_path("flags")) as server:
-        assert len(httpx.post(server.url + BULK, json={}).json()["flags"]) == 38
+        assert len(httpx.post(server.url + BULK, json={}).json()["flags"]) == 40

@@ -137,7 +137,7 @@ def test_all_flags_are_what_single_ones_are(api):
     bulk = api.post(BULK, json={"context": USER}).json()
     assert bulk["metadata"]["environment"] == "production"
     assert bulk["metadata"]["stale"] is False
-    assert len(bulk["flags"]) == 38
+    assert len(bulk["flags"]) == 40
     for flag in bulk["flags"]:
         assert api.post(SINGLE + flag["key"], json={"context": USER}).json() == flag
 

@@ -21,7 +21,7 @@ def rows(page: str) -> list[str]:
 
 def test_the_list_has_every_flag_and_searching_narrows_it(guest):
     everything = rows(guest.get("/").text)
-    assert len(everything) == 38
+    assert len(everything) == 40
     assert rows(guest.get("/?q=checkout").text)[0] == "checkout-express-buttons"
     assert set(rows(guest.get("/?q=NEW checkout").text)) <= set(everything)
     assert rows(guest.get("/?q=new-checkout-flow").text)[0] == "new-checkout-flow"

@@ -65,7 +65,7 @@ def test_health_needs_no_token_and_tells_more_with_one(guarded_server):
     assert httpx.get(guarded_server.url + "/healthz").json() == {"status": "ok"}
     assert httpx.get(guarded_server.url + "/readyz").json() == {"status": "ready", "stale": False}
     full = httpx.get(guarded_server.url + "/readyz", headers={"x-api-key": TOKEN}).json()
-    assert full["flags"] == 38
+    assert full["flags"] == 40
     assert httpx.get(guarded_server.url + "/openapi.json").json()["openapi"] == "3.1.0"
 
 
