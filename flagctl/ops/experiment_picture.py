@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flagctl import plots
@@ -48,17 +49,22 @@ def _tone(metric: MetricResult, low: float, high: float) -> str:
     return ("bad" if up else "good") if high < 0 else ""
 
 
-def over_time_svg(results: Results) -> str:
-    """Return the difference in the primary metric by day, with the planned end; empty if no day is known."""
+def over_time_svg(results: Results, started_ms: int | None) -> str:
+    """Return the difference in the primary metric by day, with the planned end; empty if no day is known.
+
+    Args:
+        results: Of the analysis.
+        started_ms: When the experiment began, milliseconds since the epoch.
+    """
     primary = results.primary
     if primary is None or not primary.series:
         return ""
-    dates = [date for date, _ in primary.series]
+    dates = [date.fromisoformat(day) for day, _ in primary.series]
     series = []
     for index, first in enumerate(primary.series[0][1]):
         known = [
-            (float(day), one.difference, (one.low, one.high))
-            for day, one in enumerate(estimates[index] for _, estimates in primary.series)
+            (float((day - dates[0]).days), one.difference, (one.low, one.high))
+            for day, one in zip(dates, (estimates[index] for _, estimates in primary.series), strict=True)
             if one.difference is not None and one.low is not None and one.high is not None
         ]
         points = tuple((day, difference) for day, difference, _ in known)
@@ -70,19 +76,26 @@ def over_time_svg(results: Results) -> str:
                 color=color_of(results, first.variant),
             )
         )
-    planned = results.stage.planned_days
 
     def label(place: float) -> str:
-        index = int(place)
-        return dates[index][5:] if 0 <= index < len(dates) else f"day {index + 1}"
+        return (dates[0] + timedelta(days=place)).isoformat()[5:]
 
     return plots.lines(
         f"Difference in {primary.metric.key} from the control: running confidence sequence",
         series,
         lambda value: f"{value:.3g}",
         label,
-        vertical=(float(planned - 1), "planned end") if planned else None,
+        vertical=_planned_end(dates[0], results.stage.planned_days, started_ms),
     )
+
+
+def _planned_end(first: date, planned_days: int | None, started_ms: int | None) -> tuple[float, str] | None:
+    """Return where the planned end is; what a day is drawn at counts what came up to its end."""
+    if planned_days is None or started_ms is None:
+        return None
+    end = datetime.fromtimestamp(started_ms / 1000, UTC) + timedelta(days=planned_days)
+    midnight = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    return (end - midnight) / timedelta(days=1) - 1, "planned end"
 
 
 def color_of(results: Results, variant: str) -> int:

@@ -132,7 +132,7 @@ def _over_time(result: AnalyzeResult) -> str:
         f"How far {primary.metric.key if primary else ''} is from the control, of all units up to a day."
         " The band holds at every day at once: a difference whose band leaves zero may be believed whenever it does."
     )
-    return _picture(over_time_svg(result.results), note)
+    return _picture(over_time_svg(result.results, result.data.started_ms), note)
 
 
 def _guardrails(result: AnalyzeResult) -> str:

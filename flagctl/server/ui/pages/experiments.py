@@ -77,7 +77,7 @@ def results(ask: Ask) -> Response:
         rows=rows,
         percent=percent,
         forest=Markup(effects_svg(result.results, percent)),  # noqa: S704 - plots escape their texts
-        over_time=Markup(over_time_svg(result.results)),  # noqa: S704 - the same
+        over_time=Markup(over_time_svg(result.results, result.data.started_ms)),  # noqa: S704 - the same
     )
 
 
