@@ -183,17 +183,7 @@ def analyze(options: AnalyzeOptions) -> AnalyzeResult:
 def analyze_experiment(experiment: Experiment, options: AnalyzeOptions) -> AnalyzeResult:
     """As `analyze`, of an experiment that was read already."""
     data = read_until_look(experiment, options)
-    found = (*_changed(experiment), *_nowhere(data, options.environment), *data.findings)
-    return _decided(replace(data, findings=found), options)
-
-
-def _nowhere(data: ExperimentData, environment: str | None) -> tuple[DataFinding, ...]:
-    from flagctl.experiments.data import DataFinding
-
-    if environment is None or data.total_units:
-        return ()
-    message = f"nobody was exposed in the environment '{environment}': is that its name?"
-    return (DataFinding(code="empty-environment", message=message, count=0),)
+    return _decided(replace(data, findings=(*_changed(experiment), *data.findings)), options)
 
 
 def _changed(experiment: Experiment) -> tuple[DataFinding, ...]:

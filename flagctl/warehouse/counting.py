@@ -100,6 +100,8 @@ def count_units(run: Run, seen: Seen) -> Counts:
         findings.append(
             DataFinding(code="empty-variants", message=f"no unit was exposed to {', '.join(empty)}", count=len(empty))
         )
+    if len(empty) == len(units):
+        findings += _elsewhere(run)
     findings += _gaps(by_day, seen.event_days)
     newest = [*(int(row["high"]) for row in known), *(high for _, high in seen.event_days.values())]
     return Counts(
@@ -117,6 +119,23 @@ def count_units(run: Run, seen: Seen) -> Counts:
 def _quoted(names: list[str]) -> str:
     """Return names of variants; one that is empty would not be seen without quotes."""
     return ", ".join(name or "''" for name in names)
+
+
+def _elsewhere(run: Run) -> list[DataFinding]:
+    """Return that an environment has no exposures at all, with those that have: a misspelt name looks like an empty one."""
+    wanted, started = run.options.environment, run.experiment.started_at_ms
+    if wanted is None:
+        return []
+    window = (None if started is None else started * 1000, run.until)
+    table = pipeline.exposures_of(run.engine, run.experiment, None, window)
+    rows = run.engine.rows(table.group_by("environment").aggregate(n=table.count()))
+    found = sorted(row["environment"] or MISSING for row in rows)
+    if wanted in found:
+        return []
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    there = f"exposures are of {', '.join(found[:5])}{more}" if found else "there are no exposures of any other either"
+    message = f"nobody was exposed in the environment '{wanted}': is that its name? {there}"
+    return [DataFinding(code="empty-environment", message=message, count=0)]
 
 
 def _only(names: tuple[str | None, ...]) -> str | None:

@@ -119,7 +119,10 @@ def test_what_is_missing_is_said_with_the_next_step(shop, cli):
 
 def test_an_environment_without_units_is_asked_about(shop, cli, events):
     words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END)
-    assert "  ! nobody was exposed in the environment 'prod': is that its name?" in cli(*words, "--env", "prod").stdout
+    said = "  ! nobody was exposed in the environment 'prod': is that its name? "
+    assert f"{said}exposures are of simulated" in cli(*words, "--env", "prod").stdout
+    early = ("--as-of", "2026-01-01T00:00:00Z")
+    assert f"{said}there are no exposures of any other either" in cli(*words, "--env", "prod", *early).stdout
     assert "is that its name" not in cli(*words, "--env", "simulated").stdout
 
 
