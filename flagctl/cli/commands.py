@@ -66,7 +66,7 @@ def _global_options() -> list[Any]:
             "--output-format",
             callback=_one_of("format_option", FORMATS),
             metavar="FORMAT",
-            help="text or json; where it makes sense, full, concise, github, sarif, junit, markdown.",
+            help="text or json; where it makes sense, full, concise, github, sarif, junit, markdown, mermaid, dot.",
         ),
         option("--color", callback=_one_of("color", COLOR_CHOICES), metavar="WHEN", help="auto, always or never."),
         option("--quiet", "-q", is_flag=True, default=False, callback=_store("quiet"), help="Say errors only."),

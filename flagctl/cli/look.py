@@ -10,6 +10,9 @@ from flagctl.cli.session import joined, session_of
 _MOST_PATHS: Final = 5
 """Of broken files, in a warning on the side."""
 
+_DRAWINGS: Final = ("mermaid", "dot")
+"""What programs that draw graphs read."""
+
 
 def list_command(
     context: typer.Context,
@@ -91,17 +94,18 @@ def graph(
     from flagctl.report.graph import render_dot, render_graph, render_impact, render_mermaid
 
     session = session_of(context)
-    output = session.format("text", "json")
+    output = session.format("text", "json", *_DRAWINGS)
     options = GraphOptions(root=session.root, key=key, environment=env)
     if impact:
         if key is None:
             raise UsageError("the impact of which flag?", hint="flagctl graph KEY --impact")
         session.emit(find_impact(options), render_impact)
         return
-    if form not in {"text", "mermaid", "dot"}:
-        raise UsageError(f"'{form}' is no format of a graph", hint="there are: text, mermaid, dot")
+    if form not in {"text", *_DRAWINGS}:
+        raise UsageError(f"'{form}' is no format of a graph", hint=f"there are: text, {', '.join(_DRAWINGS)}")
+    drawn = output if output == "json" or form == "text" else form
     result = build_graph(options)
-    if output == "json" or form == "text":
-        session.emit(result, render_graph)
+    if drawn in _DRAWINGS:
+        session.console.result(render_mermaid(result) if drawn == "mermaid" else render_dot(result))
     else:
-        session.console.result(render_mermaid(result) if form == "mermaid" else render_dot(result))
+        session.emit(result, render_graph)

@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from flagctl.report.json_text import HasDict
     from flagctl.report.style import Style
 
-FORMATS = ("auto", "text", "full", "concise", "json", "jsonl", "github", "sarif", "junit", "markdown", "csv")
+FORMATS = (
+    "auto",
+    "text",
+    "full",
+    "concise",
+    "json",
+    "jsonl",
+    "github",
+    "sarif",
+    "junit",
+    "markdown",
+    "csv",
+    "mermaid",
+    "dot",
+)
 """Everything `--output-format` may be; a command knows some of them."""
 
 
