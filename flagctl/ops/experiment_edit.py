@@ -88,11 +88,18 @@ def create_experiment(draft: Draft, new: NewExperiment) -> None:
     if new.days is not None:
         data["decision"] = {"planned_days": new.days}
     draft.create_document({name: value for name, value in data.items() if value not in (None, "")})
-    serving = any(rule.get("experiment") == new.key for rule in flag.get("rules", ()) if isinstance(rule, dict))
-    if not serving:
-        draft.note(
-            f"no rule of '{new.flag}' serves it yet: flagctl add-rule {new.flag} {new.key} --experiment {new.key}"
-        )
+    rules = _rules_of(flag)
+    if not any(rule.get("experiment") == new.key for rule in rules):
+        taken = {rule.get("id") for rule in rules}
+        ids = (new.key, *(f"{new.key}-{number}" for number in range(2, len(taken) + 3)))
+        free = next(one for one in ids if one not in taken)
+        draft.note(f"no rule of '{new.flag}' serves it yet: flagctl add-rule {new.flag} {free} --experiment {new.key}")
+
+
+def _rules_of(flag: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the rules of a flag's file, also those that an environment has instead."""
+    parts = (flag, *(flag.get("environments") or {}).values())
+    return [rule for part in parts if part for rule in part.get("rules") or () if isinstance(rule, dict)]
 
 
 def start_experiment(draft: Draft, key: str, *, days: int | None = None, units: int | None = None) -> None:

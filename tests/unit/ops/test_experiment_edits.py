@@ -59,6 +59,20 @@ def test_shares_are_even_to_a_thousandth_and_the_control_is_the_default(draft: D
         make(draft, key="third", flag="limit")
 
 
+def test_the_rule_that_a_new_experiment_needs_gets_an_id_that_is_free_everywhere(draft: Draft) -> None:
+    draft.add_rule("search", {"id": "test", "serve": "on"})
+    draft.add_rule("search", {"id": "test-2", "serve": "off"}, env="production", copy_down=True)
+    make(draft, flag="search")
+    assert draft.notes[-1].endswith("flagctl add-rule search test-3 --experiment test")
+
+
+def test_an_experiment_that_one_environment_serves_needs_no_other_rule(draft: Draft) -> None:
+    draft.add_rule("search", {"id": "r", "experiment": "test"}, env="production", copy_down=True)
+    draft.notes.clear()
+    make(draft, flag="search")
+    assert draft.notes == []
+
+
 def test_an_experiment_takes_the_slots_that_neither_holdout_nor_others_have(draft: Draft) -> None:
     assert draft.data(make(draft, layer="page", slots=30.0))["slots"] == [[10_000, 40_000]]
     with pytest.raises(UsageError, match="only 90 % of its slots free") as caught:
