@@ -38,7 +38,7 @@ class Stage:
         days: Full days since the start.
         planned_days: Until the planned end, None without one.
         planned_units: At which sequences are tightest.
-        ended: Whether the planned end was reached.
+        ended: Whether the planned end was reached while the experiment ran.
         each_alpha: Risk of a false alarm for one comparison of the primary metric (split over variants).
         looks: Planned looks of a group-sequential test.
         pair_share: Share of the units that the control and one variant have together, the smallest of all variants.
@@ -146,7 +146,9 @@ def stage_of(data: ExperimentData) -> Stage:
     days = max(0, (data.as_of_ms - started) // DAY_MS)
     ended = False
     if decision.planned_days is not None:
-        ended = days >= decision.planned_days
+        # Whoever stops earlier has chosen the day of the look, perhaps after looking.
+        due = started + decision.planned_days * DAY_MS
+        ended = days >= decision.planned_days and (experiment.ended_at_ms is None or experiment.ended_at_ms >= due)
     elif decision.planned_units is not None:
         ended = data.total_units >= decision.planned_units
     others = max(1, len(experiment.variants.arms) - 1)

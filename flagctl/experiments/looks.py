@@ -71,9 +71,11 @@ def deciding_instant(
         return limit if reached is None else min(limit, reached)
     if method != "group_sequential":
         return min(limit, started + decision.planned_days * DAY_MS)
-    over = (limit - started) // DAY_MS
+    # A look after an experiment was stopped is none of those that were planned.
+    ran = limit if experiment.ended_at_ms is None else min(limit, experiment.ended_at_ms)
+    over = (ran - started) // DAY_MS
     past = [day for day in look_days(decision.planned_days, decision.looks or DEFAULT_LOOKS) if day <= over]
-    return min(limit, started + past[-1] * DAY_MS) if past else limit
+    return min(limit, started + past[-1] * DAY_MS) if past else ran
 
 
 def _day_of(days: Sequence[DayData], units: int | None) -> int | None:

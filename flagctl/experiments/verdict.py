@@ -126,12 +126,16 @@ def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict
     if stage.ended and not early:
         return _at_the_end(data, results, say, open_guards)
     reasons = [*early, *missing, *open_guards]
+    stopped = data.experiment.status is ExperimentStatus.COMPLETED
     # How long it takes to see an effect is of no use to a variant that waits for something else.
-    coming = None if reasons or left else outlook(data, results)
+    coming = None if reasons or left or stopped else outlook(data, results)
     if not reasons:
         reasons = [_undecided(worse)]
     if not may_decide:
         reasons = [f"the {stage.method} rule decides at the planned end only", *early]
+    if stopped:
+        left = None
+        return say(Outcome.INCONCLUSIVE, "It was stopped before its rule decided.", *reasons)
     if left:
         return say(Outcome.KEEP_RUNNING, f"Keep running for {_days(left)}.", *reasons)
     if coming is None:

@@ -8,7 +8,7 @@ from flagctl.experiments.data import DataFinding, DayData, MetricData
 from flagctl.experiments.looks import deciding_instant, information
 from flagctl.experiments.verdict import Outcome, decide
 from flagctl.model import Amendment, Decision, ExperimentStatus, Metric
-from tests.unit.experiments.samples import arm, experiment, observed, share, with_days
+from tests.unit.experiments.samples import DAY, START, arm, experiment, observed, share, with_days
 
 
 def verdict(data):
@@ -236,3 +236,42 @@ def test_a_group_sequential_verdict_is_that_of_the_bounds():
     assert verdict(observed(setup, conversions((500, 10_000), (580, 10_050)), days=10)).outcome is Outcome.SHIP
     first = compute(observed(setup, conversions((500, 10_000), (900, 10_050)), days=1)).metrics[0].estimates[0]
     assert "before the first planned look" in first.reason
+
+
+def stopped(day: int, **decision):
+    """An experiment that was stopped after some of its fourteen days."""
+    setup = experiment(decision=Decision(planned_days=14, **decision))
+    return replace(
+        setup, status=ExperimentStatus.COMPLETED, started_at_ms=START, ended_at_ms=int(START + day * DAY), winner="on"
+    )
+
+
+@pytest.mark.parametrize("method", ["hybrid", "fixed"])
+def test_whoever_stops_before_the_planned_end_does_not_get_its_look(method):
+    metrics = conversions((500, 10_000), (600, 10_050))
+    assert verdict(observed(stopped(14, method=method), metrics)).outcome is Outcome.SHIP
+    # Windows go on for a week after the stop, so that the data reach up to the planned end all the same.
+    found = verdict(observed(stopped(10, method=method), metrics))
+    assert (found.outcome, found.days_left) == (Outcome.INCONCLUSIVE, None)
+    assert found.headline == "It was stopped before its rule decided."
+
+
+def test_what_may_be_said_at_any_time_may_be_said_after_a_stop():
+    found = verdict(observed(stopped(10), conversions((500, 10_000), (800, 10_050))))
+    assert (found.outcome, found.winner) == (Outcome.SHIP, "on")
+
+
+def test_nobody_is_told_to_keep_running_what_was_stopped():
+    found = verdict(observed(stopped(5), conversions((500, 10_000), (510, 10_050)), days=5))
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "5 of at least 7 full days are over" in found.reasons
+    open_ended = replace(stopped(10), decision=Decision(method="sequential"))
+    found = verdict(observed(open_ended, conversions((500, 10_000), (510, 10_050)), days=10))
+    assert found.headline == "It was stopped before its rule decided."
+
+
+def test_looks_after_a_stop_are_none_of_those_that_were_planned():
+    setup = stopped(10, method="group_sequential", looks=4)
+    assert deciding_instant(setup, START + 60 * DAY) == START + 7 * DAY
+    assert deciding_instant(replace(setup, ended_at_ms=START + 11 * DAY), START + 60 * DAY) == START + 11 * DAY
+    assert deciding_instant(replace(setup, ended_at_ms=START + 2 * DAY), START + 60 * DAY) == START + 2 * DAY
