@@ -291,3 +291,21 @@ def test_what_is_typed_as_soon_as_a_form_was_made_anew_comes_into_the_text(serve
         page.click("button[aria-label='Move ramp up']")
     settled(page)
     assert "owner: team-payments" in text_of(page)
+
+
+@pytest.mark.parametrize("size", ["laptop", "phone"])
+def test_a_button_that_was_pressed_keeps_the_cursor_and_its_place_on_the_screen(server, open_page, size):
+    page = open_page(server, size=size)
+    page.goto(f"{server.url}/edit?path={PATH}")
+    page.click("summary:has-text('Add a rule')")
+    page.fill("#rule-id", "late")
+    settled(page)
+    place = "id => document.getElementById(id).getBoundingClientRect().top"
+    for button in ("b-add-rule", "b-up:late"):
+        page.focus(f"[id='{button}']")
+        before = page.evaluate(place, button)
+        with page.expect_response("**/edit/step"):
+            page.keyboard.press("Enter")
+        settled(page)
+        assert page.evaluate("document.activeElement.id") == button
+        assert abs(page.evaluate(place, button) - before) <= 2

@@ -60,7 +60,7 @@
   const nameOf = (details) => details.id || details.querySelector("summary").textContent;
   const stateOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
   let sent = null;
-  let stayed = [], open = [];
+  let stayed = [], open = [], cursor = null;
   const remember = () => {
     const form = document.getElementById("edit");
     sent = form ? { text: document.getElementById("text")?.value, fields: new Map(fieldsOf(form).map((one) => [one.id, stateOf(one)])) } : null;
@@ -77,6 +77,8 @@
   document.addEventListener("htmx:afterRequest", (event) => hold(event, false));
   document.addEventListener("htmx:beforeSwap", (event) => {
     open = [...document.querySelectorAll("#quick details[open]")].map(nameOf);
+    const field = document.activeElement;
+    cursor = field?.id && field.closest("#editor") ? { id: field.id, top: field.getBoundingClientRect().top } : null;
     if (isCheck(event) && sent && document.getElementById("text")?.value !== sent.text) event.detail.shouldSwap = false;
   });
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
@@ -97,6 +99,13 @@
       if (place.textContent !== text) place.textContent = text;
       place.classList.toggle("wrong", sum !== 100);
     }
+  };
+  // A button that was pressed may have been away, inside of what is folded, when the form came; and what stands above it may have grown.
+  const stay = () => {
+    const field = cursor && document.getElementById(cursor.id);
+    if (!field) return;
+    if (document.activeElement !== field) field.focus({ preventScroll: true });
+    scrollBy({ top: field.getBoundingClientRect().top - cursor.top, behavior: "instant" });
   };
   const settle = () => {
     const came = document.getElementById("came");
@@ -124,6 +133,7 @@
       fresh.remove();
     }
     sums();
+    stay();
   };
   document.addEventListener("htmx:afterSwap", settle);
   document.addEventListener("input", sums);
