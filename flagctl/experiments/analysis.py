@@ -231,7 +231,7 @@ def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> Me
         missing = tuple(not_enough(stage.method, v, "no events came", (0, 0), alpha) for v in others)
         return MetricResult(metric=metric, role=role, estimates=missing)
     try:
-        reduced = _reduced(found)
+        reduced = reduced_of(found)
     except NotEnoughDataError as error:
         missing = tuple(not_enough(stage.method, v, str(error), (0, 0), alpha) for v in others)
         return MetricResult(metric=metric, role=role, estimates=missing)
@@ -258,7 +258,8 @@ def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> Me
     )
 
 
-def _reduced(found: MetricData) -> dict[str, Reduced]:
+def reduced_of(found: MetricData) -> dict[str, Reduced]:
+    """Return the mean and the variance of each variant's metric; raises as `reduce_arms`."""
     return dict(zip([arm.variant for arm in found.arms], reduce_arms(found.arms), strict=True))
 
 
@@ -275,7 +276,7 @@ def _series(
         if found is None:
             continue
         try:
-            reduced = _reduced(found)
+            reduced = reduced_of(found)
         except NotEnoughDataError:
             continue
         if control not in reduced or any(variant not in reduced for variant in others):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flagctl.experiments.analysis import control_of, shares_of
-from flagctl.experiments.power import Design, sample_size
-from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
+from flagctl.experiments.analysis import control_of, reduced_of
+from flagctl.experiments.power import DEFAULT_EFFECT, design_of, sample_size
+from flagctl.experiments.reduce import NotEnoughDataError
 
 if TYPE_CHECKING:
     from flagctl.experiments.analysis import Results
     from flagctl.experiments.data import ExperimentData
-
-DEFAULT_EFFECT = 5.0
-"""Percent: the effect to see where no smallest one worth having was agreed on. `flagctl experiment power` takes it, too."""
 
 _LOOKS = 5
 """Looks that the plan is integrated over: with fourteen it is 4 % shorter, and takes half a second more."""
@@ -60,24 +57,20 @@ def _until_seen(data: ExperimentData, results: Results, rate: float) -> Outlook 
     if metric is None or found is None:
         return None
     try:
-        reduced = dict(zip([arm.variant for arm in found.arms], reduce_arms(found.arms), strict=True))
+        reduced = reduced_of(found)
     except NotEnoughDataError:
         return None
-    control = control_of(data.experiment)
-    shares = shares_of(data.experiment)
-    baseline = reduced.get(control)
-    if baseline is None or not baseline.mean or baseline.variance <= 0 or len(shares) < 2:
+    baseline = reduced.get(control_of(data.experiment))
+    if baseline is None or not baseline.mean or baseline.variance <= 0:
         return None
     percent = metric.minimum_effect or DEFAULT_EFFECT
-    design = Design(
+    design = replace(
+        design_of(data.experiment),
         method=results.stage.method,
-        alpha=decision.alpha / 100,
-        power=decision.power / 100,
-        shares=(shares.get(control, 0.5), *(share for name, share in shares.items() if name != control)),
         looks=_LOOKS,
         proportion=metric.kind == "conversion",
     )
-    if min(design.shares) <= 0:
+    if len(design.shares) < 2 or min(design.shares) <= 0:
         return None
     plan = sample_size(baseline, abs(baseline.mean) * percent / 100, design)
     missing = plan.units - sum(one.n for one in reduced.values())

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from flagctl.experiments.analysis import control_of, shares_of
 from flagctl.experiments.boundaries import crossing, rule_bounds, stopping
+from flagctl.experiments.looks import DEFAULT_LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.experiments.estimates import Reduced
+    from flagctl.model import Experiment
+
+DEFAULT_EFFECT = 5.0
+"""Percent: the effect to see where no smallest one worth having was agreed on."""
+
+_LONGEST_LOOKS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,22 @@ class Design:
     def each_alpha(self) -> float:
         """Risk of a false alarm for one comparison: split evenly over the variants that are compared (Bonferroni)."""
         return self.alpha / max(1, len(self.shares) - 1)
+
+
+def design_of(experiment: Experiment) -> Design:
+    """Return what the experiment's decision says, as a plan needs it."""
+    decision, shares = experiment.decision, shares_of(experiment)
+    control = control_of(experiment)
+    others = [share for name, share in shares.items() if name != control]
+    grouped = decision.effective_method == "group_sequential"
+    looks = decision.looks or (DEFAULT_LOOKS if grouped else decision.planned_days or 14)
+    return Design(
+        method=decision.effective_method,
+        alpha=decision.alpha / 100,
+        power=decision.power / 100,
+        shares=(shares.get(control, 0.5), *others),
+        looks=min(_LONGEST_LOOKS, looks),
+    )
 
 
 @lru_cache(maxsize=256)

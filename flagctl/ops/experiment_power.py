@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from flagctl.model import Experiment, Metric
 
 _STEPS = (0.25, 0.5, 1.0, 2.0, 4.0)
-_LONGEST_LOOKS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,7 @@ def power(options: PowerOptions) -> PowerResult:
 def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResult:
     """As `power`, of an experiment that was read already."""
     need_warehouse()
-    from flagctl.experiments.power import sample_size, smallest_effect
+    from flagctl.experiments.power import DEFAULT_EFFECT, sample_size, smallest_effect
 
     metric = _metric(experiment, options.metric)
     baseline, measured, traffic = _baseline(experiment, metric, options)
@@ -126,7 +125,7 @@ def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResul
         raise UsageError("the baseline does not vary, so nothing can be planned on it")
     if baseline.mean == 0:
         raise UsageError("the baseline's mean is 0, so a relative effect means nothing")
-    relative = options.effect or (metric.minimum_effect / 100 if metric.minimum_effect else 0.05)
+    relative = options.effect or (metric.minimum_effect or DEFAULT_EFFECT) / 100
     design = _design_for(experiment, metric)
     per_day = options.per_day if options.per_day is not None else traffic
     effect = relative * abs(baseline.mean)
@@ -171,29 +170,13 @@ def _planned(
 
 def _design_for(experiment: Experiment, metric: Metric) -> Design:
     """Return the design for one metric: units count towards the primary one when their window is over."""
+    from flagctl.experiments.power import design_of
+
     waits = experiment.decision.maturity == "complete" and metric == experiment.primary
     return replace(
         design_of(experiment),
         proportion=metric.kind == "conversion",
         wait_days=-(-metric.window_ms // DAY_MS) if waits else 0,
-    )
-
-
-def design_of(experiment: Experiment) -> Design:
-    """Return what the experiment's decision says, as a plan needs it."""
-    from flagctl.experiments.analysis import control_of, shares_of
-    from flagctl.experiments.power import Design
-
-    decision, shares = experiment.decision, shares_of(experiment)
-    control = control_of(experiment)
-    others = [share for name, share in shares.items() if name != control]
-    looks = decision.looks or (5 if decision.effective_method == "group_sequential" else decision.planned_days or 14)
-    return Design(
-        method=decision.effective_method,
-        alpha=decision.alpha / 100,
-        power=decision.power / 100,
-        shares=(shares.get(control, 0.5), *others),
-        looks=min(_LONGEST_LOOKS, looks),
     )
 
 
