@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flagctl.experiments.analysis import control_of, reduced_of
+from flagctl.experiments.looks import DAY_MS
 from flagctl.experiments.power import DEFAULT_EFFECT, design_of, sample_size
 from flagctl.experiments.reduce import NotEnoughDataError
 
@@ -41,10 +42,11 @@ def outlook(data: ExperimentData, results: Results) -> Outlook | None:
     Returns:
         None before the first full day, and if the primary metric says nothing yet.
     """
-    decision, days = data.experiment.decision, results.stage.days
-    if not days or not data.total_units:
+    decision, started = data.experiment.decision, data.started_ms
+    if started is None or not results.stage.days or not data.total_units:
         return None
-    rate = data.total_units / days
+    # Units of a day that is not over are counted, so its hours are, too.
+    rate = data.total_units * DAY_MS / (data.as_of_ms - started)
     if decision.planned_units is not None and not results.stage.ended:
         missing = decision.planned_units - data.total_units
         return Outlook(days=math.ceil(missing / rate), reason=f"{missing:,} of the planned units are missing")

@@ -11,7 +11,7 @@ from flagctl.experiments.outlook import outlook
 from flagctl.experiments.power import Design, sample_size
 from flagctl.experiments.verdict import decide
 from flagctl.model import Decision, Metric
-from tests.unit.experiments.samples import experiment, observed, share
+from tests.unit.experiments.samples import DAY, experiment, observed, share
 
 ORDER = Metric(kind="conversion", event="order", minimum_effect=5.0)
 
@@ -50,6 +50,15 @@ def test_planned_units_that_are_missing_are_counted():
     verdict = verdict_of(conversions(ORDER, 100, 101, 2000), decision=decision)
     assert verdict.headline == "Keep running for about 21 more days."
     assert verdict.reasons[-1] == "6,000 of the planned units are missing"
+
+
+def test_a_day_that_is_not_over_counts_as_far_as_it_is():
+    decision = Decision(method="sequential", planned_units=10_000, minimum_days=1)
+    data = observed(experiment(primary=ORDER, decision=decision), conversions(ORDER, 100, 101, 2000), days=1)
+    later = replace(data, as_of_ms=data.as_of_ms + DAY * 3 // 4)
+    # 4,000 units in a day and three quarters, so the other 6,000 take 2.6 days and not one and a half.
+    assert decide(data, compute(data)).days_left == 2
+    assert decide(later, compute(later)).days_left == 3
 
 
 def test_days_that_are_left_are_counted_from_the_question_and_not_from_the_last_planned_look():
