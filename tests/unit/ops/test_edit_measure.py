@@ -7,7 +7,7 @@ import json
 import pytest
 
 from flagctl.errors import UsageError
-from flagctl.ops.edit_measure import MADE_UP, measure_plan
+from flagctl.ops.edit_measure import MADE_UP, both_sides, measure_plan
 from flagctl.ops.repository import FlagRepository
 from flagctl.source.editing import Set
 
@@ -42,20 +42,25 @@ def narrowed(repository, *plans: str):
     return repository.plan_edit("payers", Set(("when", 0, "value"), list(plans)), kind="segment")
 
 
+def measured_by(repository, people, *plans: str):
+    plan = narrowed(repository, *plans)
+    return measure_plan(both_sides(repository.workspace, plan), plan, people, 0)
+
+
 def test_an_edit_of_a_segment_is_measured_by_peoples_own_contexts(repository, tmp_path):
     people = tmp_path / "people.jsonl"
     plans = ["pro", "gold", "gold", "free"]
     people.write_text(
         "".join(json.dumps({"targeting_key": str(at), "plan": plan}) + "\n" for at, plan in enumerate(plans))
     )
-    measured = measure_plan(repository.workspace, narrowed(repository, "pro"), people, 0)
+    measured = measured_by(repository, people, "pro")
     assert (measured.contexts, measured.environments) == (4, ("production",))
     (flag,) = measured.flags
     assert (flag.key, flag.changed) == ("gifts", 2)
 
 
 def test_made_up_contexts_know_what_only_the_old_version_looks_at(repository):
-    measured = measure_plan(repository.workspace, narrowed(repository, "pro"), None, 0)
+    measured = measured_by(repository, None, "pro")
     assert measured.contexts == MADE_UP
     (flag,) = measured.flags
     assert flag.changed > MADE_UP // 100
@@ -64,4 +69,4 @@ def test_made_up_contexts_know_what_only_the_old_version_looks_at(repository):
 @pytest.mark.parametrize(("plans", "why"), [(("pro", "gold"), "nothing is changed yet"), ((), "has errors")])
 def test_what_cannot_be_measured_says_why(repository, plans, why):
     with pytest.raises(UsageError, match=why):
-        measure_plan(repository.workspace, narrowed(repository, *plans), None, 0)
+        measured_by(repository, None, *plans)

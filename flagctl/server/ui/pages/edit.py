@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
 from flagctl.ops.contexts import parse_instant_option
 from flagctl.ops.edit_draft import readable_data
-from flagctl.ops.edit_measure import measure_plan
+from flagctl.ops.edit_measure import both_sides, measure_plan
 from flagctl.ops.edit_model import EditRefusedError
 from flagctl.server.ui.condition_values import instant_text
 from flagctl.server.ui.field_edits import Taken
@@ -101,8 +101,9 @@ def measure(ask: Ask) -> Response:
     try:
         at_ms = parse_instant_option(instant_text(ask.field("measure-at")) or None, ask.desk.now_ms)
         with ask.desk.alone():
-            workspace = ask.desk.repository(ask.field("at")).workspace
-            names["measured"] = measure_plan(workspace, plan, ask.options.population, at_ms)
+            sides = both_sides(ask.desk.repository(ask.field("at")).workspace, plan)
+        # a population may be long, and nobody else should have to wait for it
+        names["measured"] = measure_plan(sides, plan, ask.options.population, at_ms)
     except FlagctlError as error:
         names["trouble"] = error
     return ask.page("part_measured.html", **names)

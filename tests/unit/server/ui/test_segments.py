@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -163,6 +165,20 @@ def test_an_edit_is_measured_by_the_contexts_that_the_ui_was_given(shop, tmp_pat
         assert "50 % get another answer" in part
         people.unlink()
         assert "people.jsonl" in sheet.send("/edit/measure", headers={"hx-request": "true"}).text
+
+
+def test_nobody_waits_for_a_population_that_is_still_read(shop, tmp_path):
+    people = tmp_path / "people.jsonl"
+    os.mkfifo(people)
+    with showing(shop, population=people) as server, Visitor.entering(server) as visitor, ThreadPoolExecutor(1) as pool:
+        sheet = Sheet(visitor, EMPLOYEES)
+        sheet.form["f:when:0:=value"] = ["@acme.com"]
+        measuring = pool.submit(sheet.send, "/edit/measure", headers={"hx-request": "true"})
+        with people.open("w") as pipe:  # opens as soon as somebody reads
+            with Visitor.entering(server) as other:
+                assert "gift-wrapping" in other.get("/?q=gift", timeout=20).text
+            pipe.write('{"targeting_key": "a", "email": "a@acme-stores.com"}\n{"targeting_key": "b"}\n')
+        assert "50 % get another answer" in measuring.result().text
 
 
 def test_saving_a_segment_is_a_commit_on_a_branch_and_a_conflict_is_shown(visitor, shop):
