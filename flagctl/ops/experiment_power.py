@@ -159,13 +159,16 @@ def _planned(
     """Return what the planned end shows: days, units that count by then, relative effect."""
     from flagctl.experiments.power import smallest_effect
 
-    decision = experiment.decision
-    units = decision.planned_units
-    if units is None and decision.planned_days and per_day:
-        units = int((decision.planned_days - design.wait_days) * per_day)
-    if units is None or units < 2 * len(design.shares):
+    days, total = experiment.decision.planned_days, experiment.decision.planned_units
+    rate = per_day or (total / days if days and total else None)
+    if rate is None and (total is None or design.wait_days):
         return None
-    return decision.planned_days, units, smallest_effect(baseline, units, design) / abs(baseline.mean)
+    # Days decide when the end is; those who come in the last ones have no complete values by then.
+    came = days * rate if days and rate else float(total or 0)
+    units = int(came - design.wait_days * (rate or 0.0))
+    if units < 2 * len(design.shares):
+        return None
+    return days, units, smallest_effect(baseline, units, design) / abs(baseline.mean)
 
 
 def _design_for(experiment: Experiment, metric: Metric) -> Design:

@@ -117,6 +117,24 @@ def test_a_plan_says_what_the_planned_end_shows(cli, shop: Path) -> None:
     assert cli.json(*words)["planned"] is None
 
 
+def test_units_of_the_last_days_do_not_count_at_a_planned_end_in_units(cli, shop: Path) -> None:
+    file = shop / "experiments" / "ranking-test.yaml"
+    text = file.read_text(encoding="utf-8")
+    words = ("experiment", "power", "ranking-test", "--rate", "5")
+
+    def planned(decision: str, *more: str) -> int | None:
+        file.write_text(f"{text}decision: {decision}\n", encoding="utf-8")
+        found = cli.json(*words, *more)["planned"]
+        return found and found["units"]
+
+    # Units count after a window of seven days, so nobody can tell how many do if nobody knows how many come.
+    assert planned("{planned_units: 100000}") is None
+    assert planned("{planned_units: 100000}", "--per-day", "5000") == 65_000
+    assert planned("{planned_units: 100000, maturity: all}") == 100_000
+    assert planned("{planned_units: 140000, planned_days: 14}") == 70_000
+    assert planned("{planned_units: 140000, planned_days: 14}", "--per-day", "5000") == 35_000
+
+
 def test_an_odd_risk_is_not_rounded(cli, shop: Path) -> None:
     file = shop / "experiments" / "ranking-test.yaml"
     file.write_text(file.read_text(encoding="utf-8") + "decision: {alpha: 2.5}\n", encoding="utf-8")
