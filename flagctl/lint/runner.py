@@ -67,10 +67,8 @@ def lint(loaded: LoadedRepository, options: LintOptions) -> LintResult:
     Raises:
         UsageError: If an option names no known rule.
     """
-    repository = loaded.repository or loaded.unconfigured
-    policy = Policy(repository.config.lint if repository is not None else {}, options)
-    if repository is None:
-        return LintResult(diagnostics=_sorted(loaded.diagnostics))
+    repository = loaded.as_read
+    policy = Policy(repository.config.lint, options)
     context = LintContext(repository, documents=loaded.documents, tests=loaded.tests, now_ms=options.now_ms)
     partial, broken = _with_fragments(context, loaded)
     active = policy.active - _undecidable(repository, loaded)
@@ -107,6 +105,8 @@ def _undecidable(repository: Repository, loaded: LoadedRepository) -> frozenset[
 
 def _with_fragments(context: LintContext, loaded: LoadedRepository) -> tuple[LintContext, frozenset[str]]:
     """Return the context in which broken documents are there in fragments, and the paths of these."""
+    if not loaded.fragments:
+        return context, frozenset()
     repository = context.repository
     groups: dict[str, dict[str, Any]] = {
         "flag": dict(repository.flags),
@@ -119,8 +119,6 @@ def _with_fragments(context: LintContext, loaded: LoadedRepository) -> tuple[Lin
         if built is None or built.path == fragment.path:
             groups[kind][key] = fragment
             paths.add(fragment.path)
-    if not paths:
-        return context, frozenset()
     whole = replace(repository, flags=groups["flag"], segments=groups["segment"], experiments=groups["experiment"])
     partial = LintContext(whole, documents=context.documents, tests=(), now_ms=context.now_ms)
     return partial, frozenset(paths)

@@ -57,21 +57,21 @@ class LoadedRepository:
     Attributes:
         repository: The model; None if `flagctl.yaml` is missing or unusable. A document with errors is in it as far as it
             could be built, and in `Repository.broken` in any case: what is missing in a broken document is no finding.
+        as_read: The same; without a usable `flagctl.yaml` the documents under a configuration that says nothing, so that what
+            is wrong in them can be told in the same pass.
         documents: Every file that was read, by path.
         tests: Test files, by path.
         diagnostics: Findings about syntax, shape and conversions, sorted.
         fragments: By kind and key, documents with errors without the smallest parts around these: for checks that
             look at one part at a time, and for nothing else.
-        unconfigured: If there is no `repository`, its documents under a configuration that says nothing, so that what is wrong
-            in them can be told in the same pass.
     """
 
     repository: Repository | None
+    as_read: Repository
     documents: Mapping[str, SourceDocument] = field(default_factory=dict)
     tests: tuple[TestSuite, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     fragments: Mapping[tuple[str, str], Experiment | Flag | Segment] = field(default_factory=dict)
-    unconfigured: Repository | None = None
 
 
 def load_tree(files: Mapping[str, bytes]) -> LoadedRepository:
@@ -106,13 +106,14 @@ class _Loader:
     def loaded(self, config: RepositoryConfig | None) -> LoadedRepository:
         """Put together what was read."""
         self.diagnostics.sort(key=lambda diagnostic: diagnostic.sort_key)
+        as_read = self.repository(config or _UNKNOWN)
         return LoadedRepository(
-            repository=None if config is None else self.repository(config),
+            repository=as_read if config is not None else None,
+            as_read=as_read,
             documents=self.documents,
             tests=tuple(self.tests),
             diagnostics=tuple(self.diagnostics),
             fragments=self.fragments,
-            unconfigured=self.repository(_UNKNOWN) if config is None else None,
         )
 
     def repository(self, config: RepositoryConfig) -> Repository:
