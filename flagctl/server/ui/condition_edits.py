@@ -81,6 +81,11 @@ def add_condition(draft: Draft, key: str, what: str, ask: Ask) -> None:
     inside = (*route, "when", *route_of(place))
     present = draft.value(path, inside)
     draft.edit(path, Insert(inside, len(present), condition) if present else Set(inside, [condition]))
+    forget_condition(ask, prefix)
+
+
+def forget_condition(ask: Ask, prefix: str) -> None:
+    """Empty the boxes of a condition that is in the text by now: the next one is another one."""
     for name in ("attribute", "value", "segment"):
         ask.form.pop(f"{prefix}-{name}", None)
 

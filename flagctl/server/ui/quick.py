@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flagctl.errors import UsageError
 from flagctl.ops.edit_paths import parse_percentage
 from flagctl.ops.edit_rules import DEFAULT
-from flagctl.server.ui.condition_edits import add_condition, either, new_condition, remove_condition
+from flagctl.server.ui.condition_edits import add_condition, either, forget_condition, new_condition, remove_condition
 from flagctl.server.ui.field_edits import Taken, even_split, take_over, value_of
 from flagctl.server.ui.fields import SPLIT
 from flagctl.server.ui.growth import add_step, remove_step
@@ -92,7 +92,9 @@ def _add_rule(draft: Draft, key: str, _what: str, ask: Ask) -> None:
     if ask.field("rule-percentage").strip():
         rule["percentage"] = parse_percentage(ask.field("rule-percentage"))
     draft.add_rule(key, rule, env=_env(ask), copy_down=True)
-    ask.form.pop("rule-id", None)
+    for name in ("rule-id", "rule-percentage"):
+        ask.form.pop(name, None)
+    forget_condition(ask, "rule")
 
 
 def _add_targets(draft: Draft, key: str, _what: str, ask: Ask) -> None:

@@ -354,3 +354,14 @@ def test_templates_of_several_files_are_not_offered(guest):
     page = guest.get("/new").text
     assert 'value="release"' in page
     assert 'value="experiment"' not in page
+
+
+def test_a_second_rule_takes_nothing_over_from_the_first(guest):
+    sheet = Sheet(guest, PATH)
+    first = {"rule-id": "vips", "rule-serve": "on", "rule-segment": "vip-customers", "rule-percentage": "25"}
+    sheet.form.update({name: [value] for name, value in first.items()})
+    sheet.press("add-rule")
+    sheet.form["rule-id"] = ["everybody"]
+    sheet.press("add-rule")
+    assert sheet.text.count("vip-customers") == 1
+    assert sheet.text.count("percentage: 25") == 1
