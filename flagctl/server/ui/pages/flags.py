@@ -127,7 +127,7 @@ def code(ask: Ask) -> Response:
     """Show where code of the same git repository names the flag."""
     if ask.desk.git() is None:
         raise UsageError("the flags are in no git repository, so there is no code to look through")
-    shown = describe_flag(ask.desk.loaded(), ask.path("key"))
+    shown = describe_flag(ask.desk.loaded(ask.query("at")), ask.path("key"))
     key = shown.summary.flag.key
     found = read_code(ask.desk.root, ask.desk.loaded(), keys=(key,), thorough=False)
     places = sorted(found.references, key=lambda one: (one.path, one.line, one.column))

@@ -136,6 +136,21 @@ def test_places_in_code_have_their_line(shop, visitor):
     assert 'if client.is_enabled("gift-wrapping", user):' in page
 
 
+def test_code_is_looked_through_for_a_flag_that_only_a_branch_has(shop, visitor):
+    (shop / "app.py").write_text('import flagctl\n\nclient.is_enabled("gift-cards", user)\n', encoding="utf-8")
+    run(shop, "git", "switch", "--quiet", "--create", "gifts")
+    old = (shop / "checkout/gift-wrapping.yaml").read_text()
+    (shop / "checkout/gift-cards.yaml").write_text(old.replace("gift-wrapping", "gift-cards"))
+    run(shop, "git", "add", ".")
+    run(shop, "git", "commit", "--quiet", "-m", "Gift cards")
+    run(shop, "git", "switch", "--quiet", "main")
+    (shop / "app.py").write_text('import flagctl\n\nclient.is_enabled("gift-cards", user)\n', encoding="utf-8")
+    run(shop, "git", "add", "app.py")
+    assert "/flags/gift-cards/code?at=gifts" in visitor.get("/flags/gift-cards?at=gifts").text
+    assert "app.py:3" in visitor.get("/flags/gift-cards/code?at=gifts").text
+    assert visitor.get("/flags/gift-cards/code").status_code == 404
+
+
 # --- the playground ---
 
 
