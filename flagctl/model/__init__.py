@@ -31,7 +31,7 @@ from flagctl.model.flag import (
 )
 from flagctl.model.json_value import UNSET, JsonValue, Scalar, Unset
 from flagctl.model.policy import ApprovalPolicy, Breaking, EnvironmentPolicy, FreezeWindow, Owner, Policy
-from flagctl.model.registration import registered, registration_of
+from flagctl.model.registration import agreed_registration, registered, registration_of
 from flagctl.model.repository import Repository
 from flagctl.model.rollout import (
     FULL,
@@ -102,6 +102,7 @@ __all__ = [
     "Target",
     "Unset",
     "Variant",
+    "agreed_registration",
     "registered",
     "registration_of",
     "walk_conditions",

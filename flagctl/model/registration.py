@@ -22,6 +22,11 @@ def registration_of(experiment: Experiment) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def agreed_registration(experiment: Experiment) -> str | None:
+    """Return the digest of what was agreed on last: at the start, or by an amendment; None if nothing was."""
+    return experiment.amendments[-1].registration if experiment.amendments else experiment.registration
+
+
 def registered(experiment: Experiment) -> dict[str, Any]:
     """Return what the digest covers, as JSON data."""
     return {

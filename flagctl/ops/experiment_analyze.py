@@ -189,15 +189,13 @@ def analyze_experiment(experiment: Experiment, options: AnalyzeOptions) -> Analy
 def _changed(experiment: Experiment) -> tuple[DataFinding, ...]:
     """Return that a file is no longer what was registered: otherwise whoever analyzes could pick the metric that moved."""
     from flagctl.experiments.data import DataFinding
-    from flagctl.model import registration_of
+    from flagctl.model import agreed_registration, registration_of
 
-    if experiment.registration is None:
-        return ()
-    agreed = experiment.amendments[-1].registration if experiment.amendments else experiment.registration
-    if registration_of(experiment) == agreed:
+    agreed = agreed_registration(experiment)
+    if agreed is None or registration_of(experiment) == agreed:
         return ()
     message = (
-        f"its variants, metrics or decision rule are no longer what was registered ({agreed[:15]}):"
+        f"its units, variants, metrics or decision rule are no longer what was registered ({agreed[:15]}):"
         f" take the change back, or record it with flagctl experiment amend {experiment.key}"
     )
     return (DataFinding(code="changed", message=message, count=0, blocks=True),)

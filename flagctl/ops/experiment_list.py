@@ -116,7 +116,7 @@ def summaries(repository: Repository, *, key: str | None = None, status: str | N
 
 
 def _summary(repository: Repository, experiment: Experiment) -> ExperimentSummary:
-    from flagctl.model import registration_of
+    from flagctl.model import agreed_registration, registration_of
 
     flag = repository.flags.get(experiment.flag)
     served = []
@@ -127,9 +127,8 @@ def _summary(repository: Repository, experiment: Experiment) -> ExperimentSummar
                 served.append(name)
     registered = "no"
     if experiment.registration is not None:
-        last = experiment.amendments[-1].registration if experiment.amendments else experiment.registration
         registered = "amended" if experiment.amendments else "yes"
-        if registration_of(experiment) != last:
+        if registration_of(experiment) != agreed_registration(experiment):
             registered = "changed"
     return ExperimentSummary(
         experiment=experiment,

@@ -151,7 +151,7 @@ def test_an_analysis_of_what_was_not_registered_is_invalid_until_it_is_amended(s
     verdict = cli.json(*analyze, exit_code=1)["verdict"]
     assert verdict["outcome"] == "invalid"
     assert verdict["reasons"][0].startswith(
-        "its variants, metrics or decision rule are no longer what was registered (sha256:"
+        "its units, variants, metrics or decision rule are no longer what was registered (sha256:"
     )
     assert verdict["reasons"][0].endswith("or record it with flagctl experiment amend check-test")
     cli("experiment", "amend", "check-test", "--reason", "orders are counted now")

@@ -68,7 +68,7 @@ def check(context: LintContext) -> Iterator[Finding]:
         if digest != last:
             yield Finding(
                 place=Place(experiment.path, route),
-                message=f"experiment '{experiment.key}' runs, and its variants, metrics or decision rule are no longer"
+                message=f"experiment '{experiment.key}' runs, and its units, variants, metrics or decision rule are no longer"
                 f" what was registered ({last[:15]})",
                 help="take the change back, or record it:"
                 f" flagctl experiment amend {experiment.key} --reason 'why it had to change'",
