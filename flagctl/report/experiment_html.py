@@ -63,7 +63,7 @@ def render_html(result: AnalyzeResult) -> str:
         _list(result.verdict.reasons),
         _warnings(result),
         "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in words.facts(result)) + "</dl>",
-        _section("Results", _table(result), f'<p class="dim">{escape(words.method_note(result.results))}</p>'),
+        _section("Results", _results(result), f'<p class="dim">{escape(words.method_note(result.results))}</p>'),
         _section(
             "Effects",
             _picture(effects_svg(result.results, words.share), "Relative to the control, each with its interval."),
@@ -106,7 +106,16 @@ def _heads(*titles: str) -> str:
     return "".join(f"<th scope=col>{escape(one)}</th>" if one else "<td></td>" for one in titles)
 
 
-def _table(result: AnalyzeResult) -> str:
+def _table_of(head: str, lines: str) -> str:
+    return _wide(f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>")
+
+
+def _wide(inner: str) -> str:
+    """Return what scrolls on its own where it is wider than the screen, with keys as well."""
+    return f'<div class="scroll" tabindex="0">{inner}</div>'
+
+
+def _results(result: AnalyzeResult) -> str:
     head = _heads("Metric", "Variant", "Control", "Mean", "Effect", "Interval", "p", "")
     lines = []
     for row in words.rows(result.results):
@@ -116,14 +125,14 @@ def _table(result: AnalyzeResult) -> str:
         lines.append(f'<tr class="{row.role}">{inner}<td class="{tone}">{escape(row.verdict)}</td></tr>')
     if not lines:
         return ""
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    return _table_of(head, "".join(lines))
 
 
 def _picture(svg: str, note: str = "") -> str:
-    """Return a picture that scrolls on its own where it is wider than the screen; empty without one."""
+    """Return a picture with what it means; empty without one."""
     if not svg:
         return ""
-    return f'<div class="scroll" tabindex="0">{svg}</div>' + (f'<p class="dim">{escape(note)}</p>' if note else "")
+    return _wide(svg) + (f'<p class="dim">{escape(note)}</p>' if note else "")
 
 
 def _over_time(result: AnalyzeResult) -> str:
@@ -146,7 +155,7 @@ def _guardrails(result: AnalyzeResult) -> str:
     if not lines:
         return ""
     head = _heads("Metric", "Variant", "Harm", "Bounds", "Margin", "")
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return _table_of(head, lines)
 
 
 def _units(result: AnalyzeResult) -> str:
@@ -168,10 +177,7 @@ def _srm(result: AnalyzeResult) -> str:
     drivers = _list(f"{name} = {value}: p = {words.p_text(p)}" for name, value, p in srm.drivers[:5])
     always = srm.sequential_p_value
     looked = "" if always is None else f"; by the test that may be looked at every day, p = {words.p_text(always)}"
-    return (
-        f"<p>{escape(words.shares(result) + looked)}</p>"
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>{drivers}'
-    )
+    return f"<p>{escape(words.shares(result) + looked)}</p>{_table_of(head, lines)}{drivers}"
 
 
 def _distributions(result: AnalyzeResult) -> str:
@@ -195,7 +201,7 @@ def _distributions(result: AnalyzeResult) -> str:
                 for one in found
             )
             head = _heads("Variant", "", "median", "90 %", "95 %", "99 %", "")
-            table = f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{names}</tbody></table></div>'
+            table = _table_of(head, names)
             parts.append(f"<h3>{escape(key)}</h3>{_picture(picture)}{table}{left_out}")
     return "".join(parts)
 
@@ -215,7 +221,7 @@ def _bayes(result: AnalyzeResult) -> str:
         return ""
     titles = ("Metric", "Variant", "Chance to be better", "Expected loss", "95 % credible", "")
     head = _heads(*titles)
-    table = f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    table = _table_of(head, "".join(lines))
     return table + '<p class="dim">For understanding only: stopping when a chance looks good raises false alarms.</p>'
 
 
