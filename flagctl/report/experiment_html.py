@@ -209,13 +209,11 @@ def _distributions(result: AnalyzeResult) -> str:
 def _bayes(result: AnalyzeResult) -> str:
     lines = []
     for metric in result.results.metrics:
-        up = metric.metric.direction != "decrease"
         for one in metric.posteriors:
-            chance = words.chance(one.chance_to_win if up else 1 - one.chance_to_win)
-            loss = one.expected_loss if up else one.expected_loss_control
+            chance, loss = words.gains(metric, one)
             lines.append(
                 f"<tr><td>{escape(metric.metric.key)}</td><td>{escape(one.variant)}</td><td>{escape(chance)}</td>"
-                f"<td>{words.number(loss)}</td><td>{words.number(one.low)} to {words.number(one.high)}</td><td></td></tr>"
+                f"<td>{loss}</td><td>{words.number(one.low)} to {words.number(one.high)}</td><td></td></tr>"
             )
     if not lines:
         return ""

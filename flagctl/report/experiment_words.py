@@ -9,6 +9,7 @@ from flagctl.report.values import count, show_instant
 
 if TYPE_CHECKING:
     from flagctl.experiments.analysis import MetricResult, Results
+    from flagctl.experiments.bayes import Posterior
     from flagctl.experiments.estimates import Estimate
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
@@ -183,13 +184,18 @@ def chance(value: float) -> str:
     return "<0.1 %" if value < 0.001 else f"{value * 100:.1f} %"
 
 
+def gains(metric: MetricResult, one: Posterior) -> tuple[str, str]:
+    """Return the chance that a variant is better, and the loss to expect of it, where less may be better."""
+    if metric.metric.direction == "decrease":
+        return chance(1 - one.chance_to_win), number(one.expected_loss_control)
+    return chance(one.chance_to_win), number(one.expected_loss)
+
+
 def posteriors(metric: MetricResult) -> list[str]:
     """Return what the Bayesian view says about each variant of a metric."""
-    up = metric.metric.direction != "decrease"
     found = []
     for one in metric.posteriors:
-        wins = chance(one.chance_to_win if up else 1 - one.chance_to_win)
-        loss = number(one.expected_loss if up else one.expected_loss_control)
+        wins, loss = gains(metric, one)
         between = f"the difference is between {_signed(one.low)} and {_signed(one.high)} with a chance of 95 %"
         found.append(f"{one.variant} is better with a chance of {wins}; expected loss {loss}; {between}.")
     return found
