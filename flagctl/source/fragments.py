@@ -7,6 +7,7 @@ these. It is nobody's flag: only rules of lint that look at one part at a time m
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.source.builder.flags import build_flag
@@ -49,7 +50,7 @@ def build_fragment(
     Args:
         kind: Of the document.
         document: It.
-        data: Its data with typos corrected; changed in place.
+        data: Its data with typos corrected.
         routes: Places in `data` that are wrong.
 
     Returns:
@@ -57,9 +58,11 @@ def build_fragment(
     """
     if kind not in _BUILDERS:
         return None, []
+    data = copy.deepcopy(data)
     findings: list[Diagnostic] = []
     for _ in range(_MOST_ROUNDS):
-        if not _prepare(kind, document, data) or not all(_cut(kind, data, route) for route in routes):
+        _fill_in(document, data)
+        if not all(_cut(kind, data, route) for route in routes):
             return None, findings
         site = Site(document)
         built: Experiment | Flag | Segment = _BUILDERS[kind](site, data)
@@ -70,21 +73,14 @@ def build_fragment(
     return None, findings
 
 
-def _prepare(kind: str, document: SourceDocument, data: dict[str, Any]) -> bool:
-    """Fill in names that are missing; return whether there is anything to look at."""
+def _fill_in(document: SourceDocument, data: dict[str, Any]) -> None:
+    """Give names to what has none: findings about the rest need them."""
     if not isinstance(data.get("key"), str):
         data["key"] = document.path.rpartition("/")[2].rpartition(".")[0]
-    if kind != "flag":
-        return True
-    if "value" not in data and not isinstance(data.get("variants", {}), dict):
-        return False
-    if data.get("type") is None:
-        return False
     for rules in (data.get("rules"), *_overridden(data)):
         for position, rule in enumerate(rules if isinstance(rules, list) else ()):
             if isinstance(rule, dict):
                 rule.setdefault("id", f"number {position + 1}")
-    return True
 
 
 def _overridden(data: dict[str, Any]) -> list[Any]:
@@ -100,7 +96,7 @@ def _cut(kind: str, data: dict[str, Any], route: Route) -> bool:
     if route[0] == "key":
         return len(route) == 1 and isinstance(data["key"], str)
     if kind == "segment" and route[0] == "when":
-        _cut_conditions(data, "when", route[1:])
+        _cut_conditions(data, route[1:])
         return True
     if kind == "flag" and route[0] == "environments" and len(route) > 2:
         environments = data.get("environments")
@@ -114,7 +110,7 @@ def _cut(kind: str, data: dict[str, Any], route: Route) -> bool:
 def _cut_part(part: dict[str, Any], route: Route) -> None:
     """Cut out of a flag, or of what an environment overrides."""
     name = str(route[0])
-    inner = part.get(name)
+    inner: Any = part.get(name)
     if len(route) == 1 or name not in {"environments", "rules", "prerequisites", "targets", *_INNER}:
         part.pop(name, None)
     elif isinstance(inner, list) and isinstance(route[1], int):
@@ -128,14 +124,14 @@ def _cut_part(part: dict[str, Any], route: Route) -> None:
         part.pop(name, None)
 
 
-def _cut_rule(rule: dict[str, Any], route: Route, position: int) -> None:
+def _cut_rule(rule: dict[str, Any], route: Route, position: Any) -> None:
     # What a strategy stands for depends on all of its rule.
     if not route or route[0] != "when":
         rule.pop("strategy", None)
     if not route:
         return
     if route[0] == "when":
-        _cut_conditions(rule, "when", route[1:])
+        _cut_conditions(rule, route[1:])
     elif route[0] == "id":
         rule["id"] = f"number {position + 1}"
     elif route[0] == "schedule" and len(route) > 1 and isinstance(rule.get("schedule"), dict):
@@ -144,13 +140,12 @@ def _cut_rule(rule: dict[str, Any], route: Route, position: int) -> None:
         rule.pop(str(route[0]), None)
 
 
-def _cut_conditions(owner: dict[str, Any], name: str, route: Route) -> None:
-    """Cut the innermost condition around `route` below the list `owner[name]`; the others keep their places."""
-    items: Any = owner.get(name)
-    if not route or not isinstance(items, list):
-        owner.pop(name, None)
+def _cut_conditions(owner: dict[str, Any], route: Route) -> None:
+    """Cut the innermost condition around `route` in the list `when` of a rule or segment; the others keep their places."""
+    holder: Any = owner.get("when")
+    if not route or not isinstance(holder, list):
+        owner.pop("when", None)
         return
-    holder: Any = items
     step: Any = route[0]
     rest = route[1:]
     while rest and isinstance(holder[step], dict):

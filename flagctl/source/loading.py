@@ -5,7 +5,6 @@ Everything here is a function of the files' bytes, so that a working tree, a git
 
 from __future__ import annotations
 
-import copy
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -227,7 +226,7 @@ class _Loader:
         """Keep what is right of a document for further checks; return what conversions found wrong in it."""
         from flagctl.source.fragments import build_fragment  # noqa: PLC0415  only when something is wrong
 
-        fragment, findings = build_fragment(kind, document, copy.deepcopy(data), routes)
+        fragment, findings = build_fragment(kind, document, data, routes)
         if fragment is not None:
             self.fragments.setdefault((kind, fragment.key), fragment)
         return findings
