@@ -113,7 +113,7 @@ def _cut_part(part: dict[str, Any], route: Route) -> None:
     inner: Any = part.get(name)
     if len(route) == 1 or name not in {"environments", "rules", "prerequisites", "targets", *_INNER}:
         part.pop(name, None)
-    elif isinstance(inner, list) and isinstance(route[1], int):
+    elif _has(inner, route[1]):
         if name == "rules" and isinstance(inner[route[1]], dict):
             _cut_rule(inner[route[1]], route[2:], route[1])
         else:
@@ -143,7 +143,7 @@ def _cut_rule(rule: dict[str, Any], route: Route, position: Any) -> None:
 def _cut_conditions(owner: dict[str, Any], route: Route) -> None:
     """Cut the innermost condition around `route` in the list `when` of a rule or segment; the others keep their places."""
     holder: Any = owner.get("when")
-    if not route or not isinstance(holder, list):
+    if not route or not _has(holder, route[0]):
         owner.pop("when", None)
         return
     step: Any = route[0]
@@ -160,6 +160,7 @@ def _cut_conditions(owner: dict[str, Any], route: Route) -> None:
 
 
 def _has(items: Any, position: Any) -> bool:
+    """Return whether a list has an item; a route may come from another list, whose key is there twice."""
     return isinstance(items, list) and isinstance(position, int) and position < len(items)
 
 

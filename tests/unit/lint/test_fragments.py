@@ -128,6 +128,20 @@ def test_errors_around_and_inside_of_a_part_are_told_together():
     assert {d.code for d in lint_text(flag).diagnostics} == {"SYN112", "SYN120"}
 
 
+@pytest.mark.parametrize(
+    "twice",
+    [
+        "  - {id: r, when: [{segment: s}], when: [{segment: s}, {segment: !t s}], serve: on}\n",
+        "  - {id: r, when: [{segment: s}], when: {segment: !t s}, serve: on}\n",
+        "  - {id: r, serve: on}\nrules:\n  - {id: r, serve: on}\n  - {id: q, serve: !t on}\n",
+    ],
+    ids=["longer list", "no list", "rules"],
+)
+def test_what_is_wrong_in_the_second_of_two_keys_of_one_name_is_told_beside_that(twice):
+    flag = f"kind: flag\nkey: a\nowner: w\ntype: boolean\ndefault: off\nrules:\n{twice}"
+    assert {"SYN110", "SYN112"} <= {d.code for d in lint_text(flag).diagnostics}
+
+
 def test_a_wrong_part_has_no_echoes():
     files = read_tree(data_path("flags"))
     options = LintOptions(now_ms=NOW_MS)
