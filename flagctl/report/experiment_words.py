@@ -60,8 +60,8 @@ class Row:
 def number(value: float | None) -> str:
     """Return a number with about four digits.
 
-    >>> number(0.12345), number(1234.56), number(None)
-    ('0.1234', '1,235', '')
+    >>> number(0.12346), number(1234.56), number(None)
+    ('0.1235', '1,235', '')
     """
     if value is None:
         return ""
