@@ -18,7 +18,7 @@ from flagctl.model import ExperimentStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flagctl.experiments.analysis import Results
+    from flagctl.experiments.analysis import Results, Stage
     from flagctl.experiments.data import ArmMetric, DataFinding, ExperimentData
     from flagctl.experiments.estimates import Estimate
 
@@ -130,7 +130,7 @@ def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict
     # How long it takes to see an effect is of no use to a variant that waits for something else.
     coming = None if reasons or left or stopped else outlook(data, results)
     if not reasons:
-        reasons = [_undecided(worse)]
+        reasons = [_undecided(stage, worse)]
     if not may_decide:
         reasons = [f"the {stage.method} rule decides at the planned end only", *early]
     if stopped:
@@ -145,7 +145,9 @@ def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict
     return say(Outcome.KEEP_RUNNING, f"Keep running{wait}.", *reasons, coming.reason)
 
 
-def _undecided(worse: Sequence[Estimate]) -> str:
+def _undecided(stage: Stage, worse: Sequence[Estimate]) -> str:
+    if stage.method == "bayesian":
+        return f"no variant is better with a chance of {(1 - stage.each_alpha / 2) * 100:g} %"
     names = ", ".join(one.variant for one in worse)
     rest = "the interval of the primary metric still includes no difference"
     return f"{names} is worse; of the others {rest}" if names else rest

@@ -220,7 +220,9 @@ def _bayes(result: AnalyzeResult) -> str:
     titles = ("Metric", "Variant", "Chance to be better", "Expected loss", "95 % credible", "")
     head = _heads(*titles)
     table = _table_of(head, "".join(lines))
-    return table + '<p class="dim">For understanding only: stopping when a chance looks good raises false alarms.</p>'
+    decides = result.results.stage.method == "bayesian"
+    use = "The chances of the primary metric decide" if decides else "For understanding only"
+    return f'{table}<p class="dim">{use}: stopping when a chance looks good raises false alarms.</p>'
 
 
 def _parts(result: AnalyzeResult) -> str:

@@ -74,6 +74,13 @@ def test_a_baseline_that_says_nothing_says_nothing_about_how_long():
     assert verdict.days_left is None
 
 
+def test_a_bayesian_rule_that_waits_speaks_of_chances_and_not_of_intervals():
+    data = observed(
+        experiment(primary=ORDER, decision=Decision(method="bayesian")), conversions(ORDER, 500, 510, 10_000)
+    )
+    assert decide(data, compute(data)).reasons[0] == "no variant is better with a chance of 97.5 %"
+
+
 def test_a_variant_that_is_worse_is_named_while_another_one_is_open():
     arms = (share("off", 1000, 20_000), share("bad", 700, 20_000), share("open", 1010, 20_000))
     setup = experiment(primary=ORDER, arms=("off", "bad", "open"), decision=Decision(method="sequential"))

@@ -329,6 +329,8 @@ def test_a_bayesian_rule_says_chances_and_losses_wherever_its_result_is_read():
     said = f"on is better with a chance of {words.chance(found.chance_to_win)}; expected loss {words.number(found.expected_loss)}; "
     assert said in text_of(result)
     assert said in render_markdown(result)
+    assert "The chances of the primary metric decide: stopping when" in render_html(result)
+    assert "For understanding only: stopping when" in render_html(result_of(conversions(ORDER, 1000, 1060)))
     less = replace(ORDER, direction="decrease")
     (turned,) = words.posteriors(
         result_of(conversions(less, 1000, 1060), primary=less, decision=decision).results.primary
