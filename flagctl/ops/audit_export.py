@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from flagctl.errors import RemoteError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flagctl.ops.audit import AuditEntry
 
@@ -54,12 +54,18 @@ def export(
         _to_opentelemetry(entries, pause)
     elif to.startswith(("https://", "http://")):
         _check_plain(to)
-        ordered = list(reversed(entries))
-        for start in range(0, len(ordered), _BATCH):
-            _post(to, lines_of(ordered[start : start + _BATCH][::-1]).encode(), _signed, pause)
+        for batch in _batches(entries):
+            body = lines_of(batch).encode()
+            _post(to, body, _signed(body), pause)
     else:
         raise UsageError(f"audit entries go to https://… or otel:, not to {to}")
     return len(entries)
+
+
+def _batches(entries: Sequence[AuditEntry]) -> Iterator[Sequence[AuditEntry]]:
+    """Yield the oldest entries first; each batch has its newest one first, as all of them together."""
+    for end in range(len(entries), 0, -_BATCH):
+        yield entries[max(0, end - _BATCH) : end]
 
 
 def _check_plain(to: str) -> None:
@@ -78,12 +84,11 @@ def _signed(body: bytes) -> dict[str, str]:
     return headers
 
 
-def _post(url: str, body: bytes, headers_of: Callable[[bytes], dict[str, str]], pause: Callable[[float], None]) -> None:
+def _post(url: str, body: bytes, headers: dict[str, str], pause: Callable[[float], None]) -> None:
     """Send a batch, again if it may help."""
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, urlopen
 
-    headers = headers_of(body)
     problem = ""
     for attempt in range(_ATTEMPTS):
         if attempt:
@@ -152,12 +157,11 @@ def _to_collector(entries: Sequence[AuditEntry], pause: Callable[[float], None])
         for name, _, text in (one.partition("=") for one in given.split(","))
         if text
     }
-    ordered = [_record(one) for one in reversed(entries)]
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "flagctl"}}]}
-    for start in range(0, len(ordered), _BATCH):
-        logs = {"scope": {"name": "flagctl"}, "logRecords": ordered[start : start + _BATCH]}
+    for batch in _batches(entries):
+        logs = {"scope": {"name": "flagctl"}, "logRecords": [_record(one) for one in reversed(batch)]}
         body = {"resourceLogs": [{"resource": resource, "scopeLogs": [logs]}]}
-        _post(url, json.dumps(body, ensure_ascii=False).encode(), lambda _: headers, pause)
+        _post(url, json.dumps(body, ensure_ascii=False).encode(), headers, pause)
 
 
 def _record(one: AuditEntry) -> dict[str, Any]:
