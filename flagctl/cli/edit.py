@@ -11,6 +11,7 @@ from flagctl.cli.session import joined, session_of
 
 if TYPE_CHECKING:
     from flagctl.cli.session import Session
+    from flagctl.ops.edit import Draft
 
 COMMAND_CLASS = EditCommand
 
@@ -43,6 +44,7 @@ def create(
     """Make a new flag."""
     from flagctl.ops.edit import NewFlag
     from flagctl.ops.edit_templates import template_names
+    from flagctl.ops.repository import FlagRepository
 
     session = session_of(context)
     if templates:
@@ -50,11 +52,12 @@ def create(
         session.console.result("\n".join(f"{each:<14}{text}" for each, text in names.items()))
         return
     if key is None and may_ask(context):
-        key = _asked_key(session)
+        draft = FlagRepository(session.root).draft()
+        key = _asked_key(session, draft)
         template = template or session.console.ask(
             f"Template ({', '.join(template_names(session.root))}), or none?", ""
         )
-        owner = owner or session.console.ask("Who owns it?", _usual_owner(session))
+        owner = owner or session.console.ask("Who owns it?", str(draft.value("flagctl.yaml", ("owner",)) or ""))
         description = description or session.console.ask("What is it for?", "")
     if key is None:
         raise _keyless()
@@ -74,13 +77,11 @@ def create(
     run(context, lambda draft, _: draft.create(new))
 
 
-def _asked_key(session: Session) -> str:
+def _asked_key(session: Session, draft: Draft) -> str:
     """Ask for a new key; one that is missing or taken is told before anything else is asked."""
     from flagctl.errors import UsageError
-    from flagctl.ops.repository import FlagRepository
 
     key = session.console.ask("Key of the flag?", "")
-    draft = FlagRepository(session.root).draft()
     if not key:
         raise _keyless()
     if draft.has(key):
@@ -92,12 +93,6 @@ def _keyless() -> Exception:
     from flagctl.errors import UsageError
 
     return UsageError("which key?", hint="flagctl create KEY --owner TEAM")
-
-
-def _usual_owner(session: Session) -> str:
-    from flagctl.ops.repository import FlagRepository
-
-    return str(FlagRepository(session.root).draft().value("flagctl.yaml", ("owner",)) or "")
 
 
 def update(
