@@ -132,8 +132,7 @@ def _elsewhere(run: Run) -> list[DataFinding]:
     found = sorted(row["environment"] or MISSING for row in rows)
     if wanted in found:
         return []
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    there = f"exposures are of {', '.join(found[:5])}{more}" if found else "there are no exposures of any other either"
+    there = f"exposures are of {_some(found)}" if found else "there are no exposures of any other either"
     message = f"nobody was exposed in the environment '{wanted}': is that its name? {there}"
     return [DataFinding(code="empty-environment", message=message, count=0)]
 
@@ -217,5 +216,8 @@ def _silent(daily: dict[int, int]) -> list[int]:
 
 
 def _dates(days: list[int]) -> str:
-    dates = [(date(1970, 1, 1) + timedelta(days=day)).isoformat() for day in days]
-    return ", ".join(dates[:5]) + (f" and {len(dates) - 5} more" if len(dates) > 5 else "")
+    return _some([(date(1970, 1, 1) + timedelta(days=day)).isoformat() for day in days])
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
