@@ -49,9 +49,9 @@ def list_command(
     )
     session.emit(result, render_list)
     if result.incomplete:
-        more = len(result.incomplete) - _MOST_PATHS
-        shown = ", ".join(one_line(path) for path in result.incomplete[:_MOST_PATHS])
-        shown += f" and {more} more" if more > 0 else ""
+        from flagctl.lint.words import first_of
+
+        shown = first_of(map(one_line, result.incomplete), _MOST_PATHS)
         session.console.warning(f"files with errors may be missing here: {shown}")
         session.console.hint("flagctl validate shows what is wrong")
 

@@ -44,12 +44,20 @@ def listed(words: Iterable[str], last: str = "and") -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
 
 
+def first_of(words: Iterable[str], at_most: int = 8) -> str:
+    """Join words with commas; of many, the first ones and a count.
+
+    >>> first_of(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    items = list(words)
+    return ", ".join(items[:at_most]) + (f" and {len(items) - at_most} more" if len(items) > at_most else "")
+
+
 def quoted(words: Iterable[str], *, at_most: int = 8) -> str:
     """Join names in quotes; of many, the first ones and a count."""
     items = [f"'{word}'" for word in words]
-    if len(items) > at_most:
-        return f"{', '.join(items[:at_most])} and {len(items) - at_most} more"
-    return listed(items)
+    return first_of(items, at_most) if len(items) > at_most else listed(items)
 
 
 def advice(word: str, candidates: Iterable[str], *, kind: str) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flagctl.errors import ConflictError, UsageError
+from flagctl.lint.words import first_of
 from flagctl.ops.edit_lock import edit_lock
 from flagctl.ops.edit_model import EditResult
 from flagctl.ops.workspace import digest
@@ -208,8 +209,7 @@ def _already_changed(root: Path, plan: EditPlan) -> str | None:
     dirty = sorted(uncommitted(GitRepository(root), [file.path for file in plan.files if file.before is not None]))
     if not dirty:
         return None
-    shown = ", ".join(dirty[:_SHOWN]) + (f" and {len(dirty) - _SHOWN} more" if len(dirty) > _SHOWN else "")
-    return f"the commit takes along what was changed before and not committed in {shown}"
+    return f"the commit takes along what was changed before and not committed in {first_of(dirty, _SHOWN)}"
 
 
 def _commit(root: Path, plan: EditPlan, message: str, author: str | None) -> str | None:

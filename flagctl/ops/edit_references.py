@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import FindingsError
+from flagctl.lint.words import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flagctl.diagnostics import Route
     from flagctl.ops.edit_draft import BaseDraft
-
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +48,11 @@ class NeededError(FindingsError):
     """
 
     def __init__(self, kind: str, key: str, references: Sequence[Reference]) -> None:
-        shown = ", ".join(map(str, references[:_SHOWN]))
-        more = f" and {len(references) - _SHOWN} more" if len(references) > _SHOWN else ""
+        shown = first_of(map(str, references))
         advice = "remove these first"
         if any(reference.kind == "test" for reference in references):
             advice += "; --with-tests takes test files along that are about nothing else"
-        super().__init__(f"the {kind} {key} is still needed by {shown}{more}", hint=f"{advice}; --force deletes anyway")
+        super().__init__(f"the {kind} {key} is still needed by {shown}", hint=f"{advice}; --force deletes anyway")
         self.references = tuple(references)
 
 

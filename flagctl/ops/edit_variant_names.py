@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import FindingsError, UsageError
+from flagctl.lint.words import first_of
 from flagctl.source.editing import EditError, Rename, Set
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from flagctl.diagnostics import Route
     from flagctl.ops.edit_draft import BaseDraft
     from flagctl.source.editing import Edit
-
-_SHOWN = 8
 
 
 class RecordedVariantError(FindingsError):
@@ -27,9 +26,8 @@ class RecordedVariantError(FindingsError):
     """
 
     def __init__(self, key: str, name: str, places: Sequence[str]) -> None:
-        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
         super().__init__(
-            f"variant {name} of {key} keeps its name: data are recorded under it by {', '.join(places[:_SHOWN])}{more}",
+            f"variant {name} of {key} keeps its name: data are recorded under it by {first_of(places)}",
             hint="wait until the experiment has ended and its file is deleted; or flagctl add-variant another one beside it",
         )
         self.places = tuple(places)
@@ -105,8 +103,7 @@ def look_in_code(draft: BaseDraft, name: NewName) -> None:
         if quoted.search(line)
     ]
     if lines:
-        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        draft.note(f"code may compare answers with '{name.old}': look at {', '.join(lines[:_SHOWN])}{more}")
+        draft.note(f"code may compare answers with '{name.old}': look at {first_of(lines)}")
 
 
 def _in_document(data: Mapping[str, Any], name: NewName) -> Iterator[Edit]:
