@@ -82,8 +82,8 @@ def create_experiment(draft: Draft, new: NewExperiment) -> None:
         event, _, kind = new.primary.partition(":")
         primary: dict[str, Any] = {"event": event, "kind": kind or "conversion"}
         if new.minimum_effect is not None:
-            whole = int(new.minimum_effect)
-            primary["minimum_effect"] = whole if whole == new.minimum_effect else new.minimum_effect
+            effect = float(new.minimum_effect)
+            primary["minimum_effect"] = int(effect) if effect.is_integer() else effect
         data["metrics"] = {"primary": primary}
     if new.days is not None:
         data["decision"] = {"planned_days": new.days}

@@ -80,6 +80,14 @@ def test_what_does_not_fit_is_refused(shop, cli, words, message):
     assert git(shop, "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("effect", ["nan", "inf"])
+def test_an_effect_that_is_no_number_is_refused_with_a_place(shop, cli, effect):
+    words = ("experiment", "create", "odd-test", "--flag", "search-ranking", "--primary", "order")
+    done = cli(*words, "--hypothesis", "more", "--minimum-effect", effect, exit_code=1)
+    assert "minimum_effect" in done.stdout + done.stderr
+    assert git(shop, "status", "--porcelain") == ""
+
+
 def test_what_was_never_registered_is_not_amended(shop, cli):
     file = shop / "experiments" / "homepage-hero.yaml"
     text = file.read_text(encoding="utf-8")
