@@ -41,6 +41,8 @@ NEW = {
 
 def test_an_experiment_is_made_with_a_rule_that_hands_units_to_it(visitor, shop):
     shown = html.unescape(visitor.post("/experiment/new/look", NEW, headers=HTMX).text)
+    assert "in production" in shown
+    assert "depends on who they are" not in shown
     assert "<html" not in shown
     assert "+decision: {planned_days: 21}" in shown
     assert "+    experiment: gift-test" in shown
