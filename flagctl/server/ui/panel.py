@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flagctl.diagnostics import Severity
 from flagctl.server.ui import fields
-from flagctl.server.ui.conditions import MOST, OPERATOR_NAMES, Holder, views
+from flagctl.server.ui.conditions import MOST, Holder, views
 from flagctl.server.ui.fields import Field, Scope
 from flagctl.server.ui.growth import growth_of
 
@@ -62,7 +62,6 @@ class Panel:
         members: Units that a segment lists, by the name of the list.
         conditions: Of a segment.
         apart: Name of the list that is published apart from the segment, empty if there is none.
-        operators: For new conditions.
     """
 
     kind: str
@@ -79,7 +78,6 @@ class Panel:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conditions: tuple[ConditionView, ...] = ()
     apart: str = ""
-    operators: tuple[str, ...] = OPERATOR_NAMES
 
     def marks(self, findings: Iterable[Diagnostic], troubles: Mapping[str, str]) -> dict[str, str]:
         """Return what is wrong with each field, by its name; warnings stand with the findings alone."""
