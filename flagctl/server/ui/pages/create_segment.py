@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from flagctl.ops.edit import Draft
+    from flagctl.server.ui.pages.making import Part
     from flagctl.server.ui.rendering import Ask
 
 _ROUTES: Final = {
@@ -71,7 +72,7 @@ def _fill(ask: Ask, draft: Draft, made: Made) -> None:
     settle(ask, draft, made, {"exclude": _units("exclude"), "include": _units("include"), "who": _who}, _ROUTES)
 
 
-def _units(name: str) -> Any:
+def _units(name: str) -> Part:
     def work(ask: Ask, draft: Draft, key: str) -> None:
         if ask.field(name).strip():
             units = list(dict.fromkeys(split_units(ask.field(name))))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ID: Final = "n-"
 """Before the name of a field in the ids of the page."""
+_EXAMPLES: Final = {"flag": "new-checkout", "segment": "beta-testers"}
 
 
 @dataclass(slots=True)
@@ -132,6 +133,3 @@ def _names(made: Made) -> dict[str, Any]:
         "done": {},
         "came": None,
     }
-
-
-_EXAMPLES: Final = {"flag": "new-checkout", "segment": "beta-testers"}
