@@ -273,7 +273,7 @@ def _place(present: list[Any], item: Any) -> int:
 
 
 def _begin(draft: Draft, path: str, route: Route, item: Any) -> None:
-    """Give a rule its first step; what it serves already it goes on serving until then."""
+    """Give a rule its first step; a percentage that it has holds until then, and without one nobody gets it until then."""
     rule = draft.value(path, route)
     if not {"serve", "value"} & set(rule):
         raise UsageError("only a rule that serves one variant can grow in steps")
