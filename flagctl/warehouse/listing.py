@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flagctl.errors import NothingMatchedError, RemoteError, UsageError
 from flagctl.events import COLUMNS, SUFFIXES, ColumnType
+from flagctl.warehouse.usable import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -252,7 +253,7 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
 
 
 def _whole(metadata: Any) -> frozenset[str]:
-    """Return the columns with a value in every row, no text empty: whoever has read the footer need not look for others."""
+    """Return the columns with a value in every row, no text empty and no instant impossible, as far as the footer tells."""
     if not metadata.num_row_groups:
         return frozenset()
     whole = {metadata.schema.column(index).path for index in range(metadata.num_columns)}
@@ -261,12 +262,21 @@ def _whole(metadata: Any) -> frozenset[str]:
             known = column.statistics
             if known is None or not known.has_null_count or known.null_count or _may_be_empty(known):
                 whole.discard(column.path_in_schema)
+            elif column.path_in_schema == "ts" and not _is_in_time(known):
+                whole.discard("ts")
     return frozenset(whole)
 
 
 def _may_be_empty(known: Any) -> bool:
     """Return whether one of the texts that a footer tells about may be empty: the smallest text is."""
     return known.physical_type == "BYTE_ARRAY" and not (known.has_min_max and known.min)
+
+
+def _is_in_time(known: Any) -> bool:
+    """Return whether all instants that a footer tells about are surely possible; of those in another unit it is not sure."""
+    if known.physical_type != "INT64" or not known.has_min_max:
+        return False
+    return bool(known.min_raw >= EARLIEST and known.max_raw <= LATEST)
 
 
 def _fits(actual: Any, wanted: ColumnType) -> bool:

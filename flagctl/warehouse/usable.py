@@ -43,6 +43,9 @@ WHOLE = {kind: tuple(one.name for one in columns) for kind, columns in COLUMNS.i
 """All columns there are, for what is kept for later."""
 FINITE = f"abs(value) < {LARGEST}"
 """SQL, in every engine, that holds for numbers to compute with: not for NaN, which counts as greater than all."""
+EARLIEST, LATEST = 946_684_800_000_000, 4_102_444_800_000_000
+"""The years 2000 to 2099: an instant outside counts something else than microseconds, and would be in no experiment's time."""
+_IN_TIME = f"ts BETWEEN {EARLIEST} AND {LATEST}"
 REQUIRED = {
     "exposures": ("ts", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "unit_id", "event", "value"),
@@ -92,6 +95,7 @@ def types_of(kind: str, names: dict[str, str]) -> dict[str, str]:
 def bad_rows(kind: str) -> dict[str, str]:
     """Return for each required column of a kind of events the SQL condition under which a row cannot be used."""
     checks = {column: f"{column} IS NULL" for column in REQUIRED[kind]}
+    checks["ts"] = f"ts IS NULL OR NOT {_IN_TIME}"
     if "value" in checks:
         checks["value"] = f"value IS NULL OR NOT {FINITE}"
     if kind in _NAMED:
@@ -104,7 +108,7 @@ def counting(kind: str, whole: frozenset[str] = frozenset()) -> str:
 
     Args:
         kind: Of events.
-        whole: Columns that are known to have a value in every row and no empty text, and so are not read.
+        whole: Columns that are known to have a value in every row, no empty text and no impossible instant, and so are not read.
     """
     checks = {
         column: check if column not in whole else f"NOT {FINITE}" if column == "value" else "false"
@@ -117,7 +121,7 @@ def counting(kind: str, whole: frozenset[str] = frozenset()) -> str:
 
 def usable(kind: str) -> str:
     """Return the SQL condition under which a row can be used."""
-    conditions = [f"{column} IS NOT NULL" for column in REQUIRED[kind]]
+    conditions = [_IN_TIME, *(f"{column} IS NOT NULL" for column in REQUIRED[kind])]
     if "value" in REQUIRED[kind]:
         conditions.append(FINITE)
     if kind in _NAMED:
@@ -131,6 +135,8 @@ def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
     if not bad:
         return []
     worst = max(zip(bad_rows(kind), row[2:], strict=True), key=lambda one: one[1])[0]
+    if worst == "ts":
+        worst = "ts (microseconds since 1970)"
     return [
         DataFinding(
             code="unusable-rows",

@@ -189,6 +189,23 @@ def test_values_that_are_no_numbers_are_counted_and_many_of_them_block(analyze, 
     assert analyze()[:2] == (outcome, {"unusable-rows": (count, outcome == "invalid")})
 
 
+@pytest.mark.parametrize("other", ["seconds", "nanoseconds"])
+@pytest.mark.parametrize(("every", "outcome"), [(400, "ship"), (20, "invalid")])
+def test_instants_in_another_unit_are_counted_and_many_of_them_block(analyze, other, every, outcome):
+    table = pa.concat_tables(pq.read_table(f) for f in sorted(Path("events/conversions").rglob("*.parquet")))
+    shutil.rmtree("events/conversions")
+    put("all.parquet", b"")
+    wrong = {"seconds": lambda us: us // 1_000_000, "nanoseconds": lambda us: us * 1000}[other]
+    instants = [
+        wrong(us) if i % every == 0 else us for i, us in enumerate(pc.cast(table["ts"], pa.int64()).to_pylist())
+    ]
+    table = table.set_column(table.column_names.index("ts"), "ts", pa.array(instants, pa.int64()))
+    pq.write_table(table, "events/conversions/dt=2026-11-25/all.parquet")
+    found_outcome, found, data = analyze()
+    assert (found_outcome, found["unusable-rows"]) == (outcome, (-(-len(table) // every), outcome == "invalid"))
+    assert "have no usable ts (microseconds since 1970)" in data["findings"][0]["message"]
+
+
 def test_negative_sums_are_counted_and_stay(analyze):
     rewrite("conversions", with_values(lambda i, value: -100.0 if i % 20 == 0 else value))
     outcome, found, _ = analyze()
