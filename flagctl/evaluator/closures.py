@@ -214,6 +214,18 @@ class Interpreter:
         answer = default(context, now)
         return self.rest.missing if answer is None else answer  # type: ignore[return-value]
 
+    def again(self) -> Interpreter:
+        """Return a copy that never raises `HotError`.
+
+        Copies made one after the other lie side by side in memory, where those that are made while lines are decoded are
+        spread out; and fetching them is what takes time when thousands take turns.
+        """
+        copy = Interpreter.__new__(Interpreter)
+        copy.left = _NEVER
+        copy.rest, copy.before, copy.default = self.rest, self.before, self.default
+        copy.rules = tuple([(first, more, outcome) for first, more, outcome in self.rules])
+        return copy
+
 
 class _Rest:
     """What an interpreter needs less often."""

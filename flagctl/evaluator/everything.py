@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from flagctl.evaluator.closures import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 
     Everything = tuple[dict[str, Any], tuple[tuple[str, Any], ...]]
     """Values by key, in the order of keys; and key and function, or answer, of those that change or must be copied."""
+
+MANY: Final = 1_000
+"""With more flags it does not pay to compile those that are only asked for together: it is not the work that takes time."""
 
 
 def part(plans: Mapping[str, Any]) -> Everything:
@@ -21,14 +26,21 @@ def part(plans: Mapping[str, Any]) -> Everything:
     """
     constant: dict[str, Any] = {}
     others = []
+    many = len(plans) > MANY
     for key in sorted(plans):
         answer = plans[key]
         if answer or answer.frozen is not None:
             constant[key] = None
-            others.append((key, answer))
+            others.append((key, _beside(answer) if many else answer))
         else:
             constant[key] = answer.value
     return constant, tuple(others)
+
+
+def _beside(answer: Any) -> Any:
+    """Return a flag's function next to that of the flag before, if it is one that can be copied."""
+    interpreter = getattr(answer, "__self__", None)
+    return interpreter.again().evaluate if type(interpreter) is Interpreter else answer
 
 
 def values_of(

@@ -27,7 +27,7 @@ from flagctl.evaluator.details import (
     typed_value,
 )
 from flagctl.evaluator.document import Document, open_bundle
-from flagctl.evaluator.everything import part, values_of
+from flagctl.evaluator.everything import MANY, part, values_of
 from flagctl.evaluator.instants import instant_of, to_ms
 from flagctl.evaluator.readings import LazyContext, text
 
@@ -72,7 +72,7 @@ class FlagSet:
 
     __slots__ = ("_builder", "_everything", "_experiments", "_plans", "_quick")
 
-    _everything: Everything | None  # None until `evaluate_all` asks for it, and after a flag's function changed
+    _everything: Everything | None  # None until `evaluate_all` asks for it, and after one of few flags was compiled
 
     def __init__(self, document: Document, clock: Callable[[], float] = time.time) -> None:
         self._start(Builder(document, frozenset(), lambda: int(clock() * 1000 // 1)), {}, {})
@@ -276,7 +276,8 @@ class FlagSet:
         key = intern(
             key
         )  # as names in the application's code are: the same text at the same place need not be compared
-        self._everything = None
+        if len(self._plans) <= MANY:
+            self._everything = None
         if built.function is not None:
             self._plans[key] = built.function
             self._quick[key] = None, built.function
