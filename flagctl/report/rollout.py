@@ -8,6 +8,7 @@ from flagctl.ops.rollout import share_of
 from flagctl.ops.rollout_picture import certain_until, window_of
 from flagctl.ops.rollout_words import next_change, step_when
 from flagctl.report.edit import render_edit
+from flagctl.report.style import wrap
 from flagctl.report.table import Column, render_table
 from flagctl.review import words
 
@@ -65,7 +66,7 @@ def _one(view: RolloutView, now_ms: int, style: Style) -> str:
     if view.group:
         lines.append(f"  group: {view.group}")
     if view.steps:
-        lines += ["", *(_step(step) for step in view.steps)]
+        lines += ["", *(_step(step, style) for step in view.steps)]
     following = next_change(view)
     if following and view.state not in {"aborted", "finished"}:
         lines += ["", f"  next: {following}"]
@@ -75,9 +76,9 @@ def _one(view: RolloutView, now_ms: int, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _step(step: StepView) -> str:
-    mark = _MARKS[step.state]
-    return f"  {mark} {step.label:>8}  {step_when(step)}"
+def _step(step: StepView, style: Style) -> str:
+    first = f"  {_MARKS[step.state]} {step.label:>8}  "
+    return wrap(step_when(step), style.width, " " * len(first), first)
 
 
 def curve(view: RolloutView, now_ms: int, columns: int = _COLUMNS) -> list[str]:

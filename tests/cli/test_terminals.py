@@ -18,6 +18,8 @@ COMMANDS = [
     ("rule", "ROL104"),
     ("test",),
     ("graph", "payments-v2", "--impact"),
+    ("rollout", "status", "biometric-login", "--env", "production"),
+    ("experiment", "list"),
     ("doctor", "--offline"),
 ]
 
