@@ -81,7 +81,7 @@ def _write_report(session: Session, path: Path, result: AnalyzeResult) -> None:
 
 
 def guard(context: typer.Context, key: _KEY) -> None:
-    """Judge the guardrails of an experiment; may be asked as often as one likes. Exits with 1 if one is broken."""
+    """Judge the guardrails of an experiment; may be asked as often as one likes. Exits with 1 if one is broken, or the data cannot be trusted."""
     from flagctl.cli.exit_codes import ExitCode
     from flagctl.ops.experiment_analyze import guard as run
     from flagctl.report.experiment import render_guard
@@ -90,7 +90,8 @@ def guard(context: typer.Context, key: _KEY) -> None:
     with Stage(session) as stage:
         result = run(reading(context, key, stage))
     session.emit(result, render_guard)
-    if result.state == "harmed":
+    # Too few units so far are no problem: whoever waits for the exit code may go on asking.
+    if result.state == "harmed" or result.problems:
         raise typer.Exit(ExitCode.FINDINGS)
 
 

@@ -29,7 +29,7 @@ PLAN: Final = {
 
 RESULTS: Final = {
     "analyze": "Decide an experiment by the rule that was agreed on. Exits with 1 if it is invalid or must stop.",
-    "guard": "Judge the guardrails of an experiment; may be asked as often as one likes. Exits with 1 if one is broken.",
+    "guard": "Judge the guardrails of an experiment; may be asked as often as one likes. Exits with 1 if one is broken, or the data cannot be trusted.",
     "simulate-events": "Make up events of an experiment, to try an analysis before there are real ones.",
 }
 """In `flagctl.cli.experiment`."""

@@ -241,12 +241,16 @@ def read_until_look(experiment: Experiment, options: AnalyzeOptions) -> Experime
 
 
 def guard(options: AnalyzeOptions) -> GuardResult:
-    """Judge the guardrails of an experiment, on everything up to now; raises as `analyze`."""
+    """Judge the guardrails of an experiment, on everything up to now; raises as `analyze`.
+
+    A file that is no longer what was registered is a problem here, too: otherwise whoever lets a rollout go on could widen a margin.
+    """
     from flagctl.experiments.guardrail import overall
     from flagctl.experiments.verdict import Outcome
 
     experiment = find_experiment(readable(load(options.root, revision=options.revision)), options.key)
-    result = _decided(read_data(experiment, options), options)
+    data = read_data(experiment, options)
+    result = _decided(replace(data, findings=(*_changed(experiment), *data.findings)), options)
     invalid = result.verdict.reasons if result.verdict.outcome is Outcome.INVALID else ()
     return GuardResult(
         experiment=result.experiment.key,

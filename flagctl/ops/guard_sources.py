@@ -45,10 +45,22 @@ class CommandSource:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise GuardDataError(f"the command {self.words[0]} gave no numbers: {why(error)}") from error
+        printed = done.stdout.decode("utf-8", "replace")
+        if done.returncode == 1 and (answer := _verdict_in(printed)) is not None:
+            return answer
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise GuardDataError(f"the command failed with {done.returncode}" + (f": {said[-1][:200]}" if said else ""))
-        return parse_answer(done.stdout.decode("utf-8", "replace"))
+        return parse_answer(printed)
+
+
+def _verdict_in(printed: str) -> GuardData | None:
+    """Return the verdict that `flagctl experiment guard` printed: it fails with 1 when it found harm, which is an answer."""
+    try:
+        answer = parse_answer(printed)
+    except GuardDataError:
+        return None
+    return None if answer.verdict is None else answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

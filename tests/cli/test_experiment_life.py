@@ -162,7 +162,13 @@ def test_an_analysis_of_what_was_not_registered_is_invalid_until_it_is_amended(s
         "its units, variants, metrics or decision rule are no longer what was registered (sha256:"
     )
     assert verdict["reasons"][0].endswith("or record it with flagctl experiment amend check-test")
+    guard = ("experiment", "guard", "check-test", "--events", "events")
+    judged = cli.json(*guard, exit_code=1)
+    obeys("experiment-guard", judged)
+    assert (judged["state"], judged["problems"]) == ("no_data", verdict["reasons"])
+    assert "no longer what was registered" in " ".join(cli(*guard, exit_code=1).stdout.split())
     cli("experiment", "amend", "check-test", "--reason", "orders are counted now")
+    assert cli.json(*guard)["problems"] == []
     data = cli.json(*analyze)
     assert data["verdict"]["outcome"] == "keep_running"
     assert [one["reason"] for one in data["amendments"]] == ["orders are counted now"]

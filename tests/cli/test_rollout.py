@@ -282,6 +282,29 @@ def test_measurements_of_units_with_other_buckets_are_compared_by_variant(cli: A
     assert "compared with everybody else" in cli(*words, "../hosts").stdout
 
 
+def test_a_command_that_judges_an_experiment_may_fail_for_what_it_found(cli: Any, live: Path) -> None:
+    told = {
+        "state": "harmed",
+        "guardrails": [{"metric": "errors", "variant": "on", "state": "harmed", "units": 900, "reason": "worse"}],
+        "problems": [],
+        "freshest_ms": int(datetime.now(UTC).timestamp() * 1000),
+    }
+    words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--command")
+
+    def failing(answer: str, code: int = 1) -> Any:
+        Path("../told.json").write_text(answer, encoding="utf-8")
+        (one,) = json.loads(
+            cli(*words, f"sh -c 'cat ../told.json; exit {code}'", "--output-format", "json", exit_code=None).stdout
+        )["decisions"]
+        return one["action"], one["verdict"]["state"]
+
+    assert failing(json.dumps(told)) == ("kill", "harmed")
+    assert failing(json.dumps({**told, "problems": ["its file was changed"]})) == ("hold", "untrusted")
+    assert failing(json.dumps(told), 3)[1] == "no_data"
+    assert failing(numbers(104))[1] == "no_data"
+    assert failing("none")[1] == "no_data"
+
+
 def test_a_command_that_can_not_be_split_into_words_is_a_mistyped_option(cli: Any, live: Path) -> None:
     said = cli("rollout", "check", "--env", "development", "--command", "echo 'half", exit_code=2).stderr
     assert "--command cannot be split into words: no closing quotation" in said
