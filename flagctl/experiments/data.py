@@ -6,7 +6,7 @@ Everything is small: its size depends on the number of variants, metrics and day
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,6 +157,14 @@ class DataFinding:
     message: str
     count: int
     blocks: bool = False
+
+    def __str__(self) -> str:
+        """Return the sentence, with its count where there is one."""
+        return f"{self.message} ({self.count:,})" if self.count else self.message
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.experiments.analysis import Results, Stage
-    from flagctl.experiments.data import ArmMetric, DataFinding, ExperimentData
+    from flagctl.experiments.data import ArmMetric, ExperimentData
     from flagctl.experiments.estimates import Estimate
 
 SWITCHER_LIMIT = 0.01
@@ -239,16 +239,12 @@ def _invalid(data: ExperimentData, results: Results) -> list[str]:
     if total and data.switchers / total > SWITCHER_LIMIT:
         share = data.switchers / total * 100
         reasons.append(f"{data.switchers} of {total} units changed variants ({share:.1f} %)")
-    reasons += [_counted(one) for one in data.findings if one.blocks]
+    reasons += [str(one) for one in data.findings if one.blocks]
     if data.experiment.status is ExperimentStatus.RUNNING and data.freshest_ms is not None:
         age = data.as_of_ms - data.freshest_ms
         if age > STALE_DAYS * DAY_MS:
             reasons.append(f"the newest event is {age // DAY_MS} days older than the instant of this analysis")
     return reasons
-
-
-def _counted(finding: DataFinding) -> str:
-    return f"{finding.message} ({finding.count:,})" if finding.count else finding.message
 
 
 def _too_early(data: ExperimentData, results: Results) -> list[str]:
@@ -288,7 +284,7 @@ def _conversions(arm: ArmMetric) -> int | None:
 
 def _warnings(data: ExperimentData, results: Results) -> list[str]:
     experiment = data.experiment
-    found = [_counted(one) for one in data.findings if not one.blocks]
+    found = [str(one) for one in data.findings if not one.blocks]
     found += [f"what was agreed on was changed while it ran: {one.reason}" for one in experiment.amendments]
     if experiment.registration is None:
         found.append("nothing was registered at the start, so nobody can tell whether metrics were chosen afterwards")

@@ -104,7 +104,7 @@ class AnalyzeResult:
             "switchers": data.switchers,
             "excluded": dict(data.excluded),
             "immature": data.immature,
-            "findings": [_finding(one) for one in data.findings],
+            "findings": [one.to_dict() for one in data.findings],
             "srm": self.results.srm.to_dict(),
             "metrics": [one.to_dict() for one in self.results.metrics],
             "guardrails": [one.to_dict() for one in self.results.guardrails],
@@ -128,10 +128,6 @@ class AnalyzeResult:
             ],
             "days": [{"date": day.date, "units": dict(day.units)} for day in data.days],
         }
-
-
-def _finding(one: DataFinding) -> dict[str, Any]:
-    return {"code": one.code, "message": one.message, "count": one.count, "blocks": one.blocks}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,14 +351,10 @@ def _engine(options: AnalyzeOptions, *, careful: bool) -> Any:
 
 def days_of(experiment: Experiment, now_ms: int) -> tuple[str, str]:
     """Return the first and the last day whose files can hold something that counts."""
-    from datetime import UTC, datetime, timedelta
+    from flagctl.warehouse.listing import days_around
 
-    last = datetime.fromtimestamp(now_ms / 1000, UTC) + timedelta(days=1)
-    if experiment.started_at_ms is None:
-        return "0000-00-00", last.date().isoformat()
-    before = max((metric.cuped_ms or 0) for metric in experiment.metrics) if experiment.metrics else 0
-    first = datetime.fromtimestamp((experiment.started_at_ms - before) / 1000, UTC) - timedelta(days=1)
-    return first.date().isoformat(), last.date().isoformat()
+    before = max((metric.cuped_ms or 0 for metric in experiment.metrics), default=0)
+    return days_around(None if experiment.started_at_ms is None else experiment.started_at_ms - before, now_ms)
 
 
 def need_warehouse() -> None:

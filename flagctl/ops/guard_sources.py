@@ -131,7 +131,8 @@ class WarehouseSource:
         from flagctl.warehouse.duck import DuckEngine
         from flagctl.warehouse.listing import list_events
 
-        listing = list_events(self.location, KINDS, endpoint_url=self.endpoint_url, region=self.region)
+        days = _days_for(question)
+        listing = list_events(self.location, KINDS, days=days, endpoint_url=self.endpoint_url, region=self.region)
         engine = DuckEngine()
         try:
             engine.load(listing, KINDS)
@@ -178,6 +179,16 @@ class WarehouseSource:
             if all(name in arms for name in names):
                 metrics[metric.metric] = (_pair(arms[names[0]], arms[names[1]]),)
         return replace(data, metrics=metrics)
+
+
+def _days_for(question: Question) -> tuple[str, str]:
+    """Return the days whose files can say something: all steps that are compared, and how old the newest numbers are."""
+    from flagctl.warehouse.listing import days_around
+    from flagctl.warehouse.usage import KNOWN_MS
+
+    begun = [question.since_ms, *(() if question.arms is None else (step.since_ms for step in question.arms.steps))]
+    since_ms = min(min(begun) - KNOWN_MS, question.now_ms - question.guard.max_age_ms)
+    return days_around(since_ms, question.now_ms)
 
 
 def _pair(control: tuple[int, float, float], treatment: tuple[int, float, float]) -> Stratum:

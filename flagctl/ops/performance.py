@@ -125,12 +125,14 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
     """
     need_warehouse()
     from flagctl.warehouse.duck import DuckEngine
-    from flagctl.warehouse.listing import list_events
-    from flagctl.warehouse.usage import durations, measured
+    from flagctl.warehouse.listing import days_around, list_events
+    from flagctl.warehouse.usage import KNOWN_MS, durations, measured
 
     flag = find_flag(readable(load(options.root)), options.key)
-    window = ((options.now_ms - options.days * DAY_MS) * 1000, options.now_ms * 1000)
-    listing = list_events(options.events, KINDS, endpoint_url=options.endpoint_url, region=options.region)
+    since_ms = options.now_ms - options.days * DAY_MS
+    window = (since_ms * 1000, options.now_ms * 1000)
+    days = days_around(since_ms - KNOWN_MS, options.now_ms)
+    listing = list_events(options.events, KINDS, days=days, endpoint_url=options.endpoint_url, region=options.region)
     engine = DuckEngine()
     try:
         engine.load(listing, KINDS)
@@ -142,7 +144,7 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
         default = flag.default if isinstance(flag.default, str) else flag.off
         control = _control(options, [variant for _, variant in names], default)
         effects = _effects(engine, table, sorted({name for name, _ in names}), control) if control else []
-        findings = tuple(f"{one.message} ({one.count:,})" for one in engine.findings)
+        findings = tuple(map(str, engine.findings))
     finally:
         engine.close()
     return PerformanceResult(

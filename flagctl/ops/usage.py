@@ -118,7 +118,7 @@ def usage(options: UsageOptions) -> UsageResult:
     """
     need_warehouse()
     from flagctl.warehouse.duck import DuckEngine
-    from flagctl.warehouse.listing import list_events
+    from flagctl.warehouse.listing import days_around, list_events
     from flagctl.warehouse.usage import KINDS, asked
 
     repository = readable(load(options.root))
@@ -126,7 +126,7 @@ def usage(options: UsageOptions) -> UsageResult:
     listing = list_events(
         options.events,
         KINDS,
-        days=(_date(start // DAY_MS - 1), _date(end // DAY_MS + 1)),
+        days=days_around(start, end),
         endpoint_url=options.endpoint_url,
         region=options.region,
     )
@@ -134,7 +134,7 @@ def usage(options: UsageOptions) -> UsageResult:
     try:
         engine.load(listing, KINDS)
         counted, rows = asked(engine, window=(start * 1000, end * 1000), environment=options.environment)
-        findings = tuple(f"{one.message} ({one.count})" for one in engine.findings)
+        findings = tuple(map(str, engine.findings))
     finally:
         engine.close()
     known = {*repository.flags, *repository.experiments}

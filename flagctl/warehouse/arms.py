@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flagctl.evaluator.buckets import bucket
+from flagctl.warehouse.usage import known_variants
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ def sides_by_bucket(
     """Return what was measured of both sides of each step.
 
     What a unit got does not count, only its bucket: whoever got it late, or is not meant, is on both sides alike. Units that asked for
-    the flag at some time are counted if any are known, so that others do not hide what it does.
+    the flag since the first step, or the day before, are counted if any are known, so that others do not hide what it does.
 
     Args:
         engine: With the tables ``measurements``, ``evaluations`` and ``exposures``.
@@ -84,15 +85,15 @@ def sides_by_bucket(
         environment: Only of this one; None for all.
     """
     table = engine.table("measurements")
+    window = min(step.since_us for step in steps), max(step.until_us for step in steps)
     kept = table.filter(
-        table.unit_type == draw.unit_type,
-        table.unit_id.notnull(),
-        table.ts >= min(step.since_us for step in steps),
-        table.ts < max(step.until_us for step in steps),
+        table.unit_type == draw.unit_type, table.unit_id.notnull(), table.ts >= window[0], table.ts < window[1]
     )
     if environment is not None:
         kept = kept.filter(kept.environment == environment)
-    asked = _asked(engine, flag.key, kept)
+    told = kept.filter(kept.attrs.get(flag.key, None).notnull()).select("unit_id")
+    known = known_variants(engine, flag.key, window=window, environment=environment).select("unit_id")
+    asked = known.union(told).distinct()
     if engine.rows(asked.limit(1)):
         kept = kept.semi_join(asked, "unit_id")
     _put_buckets(engine, draw.salt, kept)
@@ -101,6 +102,8 @@ def sides_by_bucket(
     value = joined.value.cast("float64")
     found = engine.materialise("by_bucket", joined.select("ts", "name", "unit_id", "bucket", v=value, variant=told))
     log = engine.table("evaluations")
+    if environment is not None:
+        log = log.filter(log.environment == environment)
     log = log.filter(log.flag == flag.key).join(engine.table("unit_buckets"), "unit_id")
     seen = found.select("ts", "unit_id", "bucket", "variant").union(log.select("ts", "unit_id", "bucket", "variant"))
     moments: dict[str, list[tuple[Moments, Moments]]] = {}
@@ -127,15 +130,6 @@ def _served(engine: DuckEngine, seen: Any, variant: str) -> tuple[int, int]:
     units = known.group_by("unit_id").aggregate(got=(known.variant == variant).cast("int64").max())
     (row,) = engine.rows(units.aggregate(n=units.count(), got=units.got.sum()))
     return int(row["n"]), int(row["got"] or 0)
-
-
-def _asked(engine: DuckEngine, flag: str, measured: Any) -> Any:
-    """Return the units that are known to have asked for the flag."""
-    evaluations, exposures = engine.table("evaluations"), engine.table("exposures")
-    logged = evaluations.filter(evaluations.flag == flag, evaluations.unit_id.notnull()).select("unit_id")
-    shown = exposures.filter(exposures.flag == flag).select("unit_id")
-    told = measured.filter(measured.attrs.get(flag, None).notnull()).select("unit_id")
-    return logged.union(shown).union(told).distinct()
 
 
 def _put_buckets(engine: DuckEngine, salt: str, measured: Any) -> None:

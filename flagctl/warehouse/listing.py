@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from flagctl.warehouse.usable import EARLIEST, LATEST
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/")
 
 SOURCES = b"flagctl.sources"
@@ -87,6 +89,20 @@ class Listing:
     def of(self, kind: str, *, parquet: bool) -> list[EventFile]:
         """Return the files of a kind in one of the two formats."""
         return [one for one in self.files if one.kind == kind and one.is_parquet is parquet]
+
+
+def days_around(since_ms: int | None, until_ms: int) -> tuple[str, str]:
+    """Return the first and the last partition whose files can hold events of a span of time.
+
+    A day more on both sides: whoever writes the files may count days otherwise, and events may be filed by when they came.
+
+    Args:
+        since_ms: First instant, milliseconds since the epoch; None if there is none.
+        until_ms: Last one.
+    """
+    day = timedelta(days=1)
+    first = "0000-00-00" if since_ms is None else (_EPOCH + timedelta(milliseconds=since_ms) - day).date().isoformat()
+    return first, (_EPOCH + timedelta(milliseconds=until_ms) + day).date().isoformat()
 
 
 def list_events(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from flagctl.warehouse.pipeline import Engine
 
 KINDS = ("usage", "evaluations")
+KNOWN_MS = 86_400_000
+"""How long before something was measured its unit's variant is looked for: a client says once a day which one a unit sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +93,37 @@ def durations(engine: Engine, flag: str, *, window: tuple[int, int], environment
     return sorted(rows, key=lambda row: row["variant"] or "")
 
 
+def known_variants(engine: Engine, flag: str, *, window: tuple[int, int], environment: str | None) -> Any:
+    """Return which units asked for a flag, and what they got, in a window or up to `KNOWN_MS` before it.
+
+    Args:
+        engine: With the tables ``evaluations`` and ``exposures``.
+        flag: Key of the flag.
+        window: First and last instant in microseconds.
+        environment: Only of this one; None for all.
+
+    Returns:
+        ``unit_id`` and ``variant``, which may be null; a unit has as many rows as were recorded.
+    """
+    parts = []
+    for table in (engine.table("evaluations"), engine.table("exposures")):
+        kept = table.filter(
+            table.flag == flag,
+            table.unit_id.notnull(),
+            table.ts >= window[0] - KNOWN_MS * 1000,
+            table.ts < window[1],
+        )
+        if environment is not None:
+            kept = kept.filter(kept.environment.isnull() | (kept.environment == environment))
+        parts.append(kept.select("unit_id", "variant"))
+    return parts[0].union(parts[1])
+
+
 def measured(engine: Engine, flag: str, *, window: tuple[int, int], environment: str | None) -> Any:
     """Return the measurements whose variant of a flag is known: ``name``, ``variant``, ``unit_id``, ``v``.
 
     The variant is what the application wrote into the measurement's attributes under the flag's key; else the one that the
-    evaluation log or an exposure has for the unit, if it is the only one.
+    evaluation log or an exposure has for the unit in the window or up to `KNOWN_MS` before it, if it is the only one.
     """
     import ibis  # noqa: PLC0415 - slow to import
 
@@ -103,10 +131,8 @@ def measured(engine: Engine, flag: str, *, window: tuple[int, int], environment:
     kept = table.filter(table.ts >= window[0], table.ts < window[1])
     if environment is not None:
         kept = kept.filter(kept.environment == environment)
-    evaluations, exposures = engine.table("evaluations"), engine.table("exposures")
-    seen = evaluations.filter(evaluations.flag == flag, evaluations.unit_id.notnull(), evaluations.variant.notnull())
-    shown = exposures.filter(exposures.flag == flag)
-    both = seen.select("unit_id", "variant").union(shown.select("unit_id", "variant"))
+    both = known_variants(engine, flag, window=window, environment=environment)
+    both = both.filter(both.variant.notnull())
     known = both.group_by("unit_id").aggregate(low=both.variant.min(), high=both.variant.max())
     known = known.filter(known.low == known.high)
     joined = kept.left_join(known, "unit_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -184,6 +185,53 @@ def test_what_is_wrong_with_measurements_is_said_beside_what_they_show(example, 
     text = " ".join(cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout.split())
     assert "! measurements of 6001 have no usable ts" in text
     assert "not a readable Parquet file" in text
+
+
+def at(event, days: float):
+    return replace(event, ts=event.ts + round(days * DAY), event_id=f"{event.event_id}-{days}")
+
+
+def test_only_files_of_the_days_looked_at_are_read_and_events_that_came_late_count(example, cli):
+    events = slow(example, by="evaluation")
+    words = ("performance", "search-ranking", "--events", events, "--as-of", NOW, "--days", "7")
+    before = cli.json(*words)
+    for kind in ("measurements", "evaluations", "exposures"):
+        for day in ("2026-01-01", "2026-11-09", "2026-11-30"):
+            folder = Path(events) / kind / f"dt={day}"
+            folder.mkdir(parents=True)
+            (folder / "a.parquet").write_bytes(b"garbage")
+    write(example, [at(measured(i, 1e6, f"u{i}", {"search-ranking": "neural"}), -8) for i in range(500)])
+    assert cli.json(*words) == before
+    # Filed by when they came, or not by day at all.
+    for name, day in (("dt=2026-11-20", "2026-11-19"), (".", "2026-11-19")):
+        source = Path(events) / "measurements" / f"dt={day}" / "part.jsonl"
+        kept = source.read_text(encoding="utf-8").splitlines()
+        half = len(kept) // 2
+        target = Path(events) / "measurements" / name
+        target.mkdir(exist_ok=True)
+        (target / "late.jsonl").write_text("\n".join(kept[:half]) + "\n", encoding="utf-8")
+        source.write_text("\n".join(kept[half:]) + "\n", encoding="utf-8")
+    assert cli.json(*words) == before
+    (Path(events) / "measurements" / "dt=2026-11-14" / "a.parquet").parent.mkdir()
+    (Path(events) / "measurements" / "dt=2026-11-14" / "a.parquet").write_bytes(b"garbage")
+    (finding,) = cli.json(*words)["findings"]
+    assert "not a readable Parquet file" in finding
+
+
+def test_a_unit_has_the_variant_that_it_got_in_the_days_looked_at_and_in_this_environment(example, cli):
+    events = slow(example, by="evaluation")
+    words = ("performance", "search-ranking", "--events", events, "--as-of", NOW, "--days", "7", "--env", "production")
+    before = cli.json(*words)
+    swapped = {"neural": "classic", "classic": "neural"}
+    others = [
+        evaluated("search-ranking", swapped["neural" if i % 2 else "classic"], i, unit=f"u{i}", nanoseconds=900)
+        for i in range(3000)
+    ]
+    write(example, [at(one, -8.5) for one in others])
+    write(example, [replace(one, environment="staging", event_id=f"{one.event_id}-staging") for one in others])
+    after = cli.json(*words)
+    assert after["effects"] == before["effects"]
+    assert after["latencies"] == before["latencies"]
 
 
 def test_measurements_of_one_variant_have_nothing_to_be_compared_with(example, cli):

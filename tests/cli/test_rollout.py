@@ -273,6 +273,17 @@ def test_a_step_does_not_go_on_from_measurements_of_which_a_part_cannot_be_read(
     assert "not a readable Parquet file" in found["verdict"]["reason"]
 
 
+def test_a_step_is_judged_by_the_days_since_its_rollout_began(cli: Any, live: Path) -> None:
+    Path("flags/engine.yaml").write_text(MEASURED, encoding="utf-8")
+    events = Path(write_events(Path("../some"), page_times(1.0)))
+    words = ("rollout", "check", "engine", "--env", "development", "--dry-run", "--events", str(events))
+    for day, action in (("2025-12-29", "advance"), ("2025-12-30", "hold")):
+        folder = events / "measurements" / f"dt={day}"
+        folder.mkdir()
+        (folder / "broken.parquet").write_bytes(b"garbage")
+        assert cli.json(*words, exit_code=None)["decisions"][0]["action"] == action
+
+
 @pytest.mark.parametrize("drawn_by", ["instance", "hashed"])
 def test_measurements_of_units_with_other_buckets_are_compared_by_variant(cli: Any, live: Path, drawn_by: str) -> None:
     Path("flags/engine.yaml").write_text(MEASURED, encoding="utf-8")
