@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flagctl.cli.events_common import Endpoint, Env, Memory, Region  # noqa: TC001 - Typer reads them
 from flagctl.cli.session import now_ms, session_of
 
 _KEY = Annotated[str, typer.Argument(metavar="KEY", help="Of the experiment.")]
@@ -52,6 +53,10 @@ def power(
     effect: Annotated[float | None, typer.Option(metavar="PERCENT", help="Relative effect to see.")] = None,
     metric: Annotated[str | None, typer.Option(metavar="NAME", help="[default: the primary one]")] = None,
     as_of: Annotated[str | None, typer.Option(metavar="INSTANT", help="Measure up to here [default: now].")] = None,
+    env: Env = None,
+    memory_limit: Memory = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
 ) -> None:
     """Say how many units an experiment needs, for how long, for which effect."""
     from flagctl.errors import UsageError
@@ -75,6 +80,10 @@ def power(
             per_day=per_day,
             effect=None if effect is None else effect / 100,
             now_ms=parse_instant_option(as_of, now_ms()),
+            environment=env,
+            memory_limit=memory_limit,
+            endpoint_url=endpoint_url,
+            region=region,
         )
     )
     session.emit(result, render_power)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flagctl.errors import UsageError
 from flagctl.ops.experiment_analyze import DAY_MS, find_experiment, need_warehouse
 from flagctl.ops.loading import load, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from flagctl.experiments.data import DataFinding, ExperimentData
     from flagctl.experiments.estimates import Reduced
     from flagctl.experiments.power import Design, Plan
     from flagctl.model import Experiment, Metric
@@ -36,6 +37,10 @@ class PowerOptions:
         per_day: Units that come each day; None measures it if there are events.
         effect: Relative difference to see; None is the metric's minimum effect, else 0.05.
         now_ms: Instant up to which past events count, milliseconds since the epoch.
+        environment: Only events of this environment; None for all.
+        memory_limit: Of DuckDB, such as ``4GB``.
+        endpoint_url: Address of an S3-compatible store.
+        region: Region of the store.
     """
 
     root: Path
@@ -48,6 +53,10 @@ class PowerOptions:
     per_day: float | None = None
     effect: float | None = None
     now_ms: int = 0
+    environment: str | None = None
+    memory_limit: str | None = None
+    endpoint_url: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,7 @@ class PowerResult:
         curve: (units, relative effect) that can be seen.
         line: The same at many sizes, for a picture.
         wait_days: Days until a unit's values are complete; part of the duration.
+        findings: What is wrong with the past events that the baseline was measured on.
     """
 
     experiment: str
@@ -83,6 +93,7 @@ class PowerResult:
     planned: tuple[int | None, int, float] | None = None
     line: tuple[tuple[int, float], ...] = ()
     wait_days: int = 0
+    findings: tuple[DataFinding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-experiment-power.schema.json`)."""
@@ -100,6 +111,7 @@ class PowerResult:
             if self.planned is None
             else dict(zip(("days", "units", "relative"), self.planned, strict=True)),
             "curve": [{"units": units, "relative": relative} for units, relative in self.curve],
+            "findings": [one.to_dict() for one in self.findings],
         }
 
 
@@ -120,14 +132,16 @@ def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResul
     from flagctl.experiments.power import DEFAULT_EFFECT, sample_size, smallest_effect
 
     metric = _metric(experiment, options.metric)
-    baseline, measured, traffic = _baseline(experiment, metric, options)
+    _check_given(metric, options)
+    past = None if options.events is None else _measured(experiment, metric, options)
+    baseline = _given(metric, options) if past is None else past.baseline
     if baseline.variance <= 0:
         raise UsageError("the baseline does not vary, so nothing can be planned on it")
     if baseline.mean == 0:
         raise UsageError("the baseline's mean is 0, so a relative effect means nothing")
     relative = options.effect or (metric.minimum_effect or DEFAULT_EFFECT) / 100
     design = _design_for(experiment, metric)
-    per_day = options.per_day if options.per_day is not None else traffic
+    per_day = options.per_day if options.per_day is not None or past is None else past.per_day
     effect = relative * abs(baseline.mean)
     plan = sample_size(baseline, effect, design, per_day=per_day)
     methods = [one for one in ("fixed", "hybrid", "sequential", "group_sequential") if one != design.method]
@@ -141,7 +155,7 @@ def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResul
         metric=metric.key,
         baseline=baseline.mean,
         deviation=baseline.variance**0.5,
-        measured=measured,
+        measured=None if past is None else baseline.n,
         per_day=per_day,
         plan=plan,
         others=tuple(sample_size(baseline, effect, replace(design, method=one), per_day=per_day) for one in methods),
@@ -150,6 +164,7 @@ def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResul
         curve=seen(_STEPS),
         line=seen(step / 20 for step in range(3, 61)),
         wait_days=design.wait_days,
+        findings=() if past is None else past.findings,
     )
 
 
@@ -197,22 +212,17 @@ def _metric(experiment: Experiment, key: str | None) -> Metric:
     raise UsageError(f"experiment '{experiment.key}' has no metric '{key}'", hint=f"there are: {known}")
 
 
-def _baseline(
-    experiment: Experiment, metric: Metric, options: PowerOptions
-) -> tuple[Reduced, int | None, float | None]:
+def _given(metric: Metric, options: PowerOptions) -> Reduced:
     from flagctl.experiments.estimates import Reduced
     from flagctl.experiments.quantiles import normal_spread
 
-    _check_given(metric, options)
-    if options.events is not None:
-        return _measured(experiment, metric, options)
     if options.rate is not None:
         if not 0 < options.rate < 1:
             raise UsageError("--rate is between 0 and 100 percent")
-        return Reduced(n=1, mean=options.rate, variance=options.rate * (1 - options.rate)), None, None
+        return Reduced(n=1, mean=options.rate, variance=options.rate * (1 - options.rate))
     if options.mean is not None and options.deviation is not None:
         spread = normal_spread(metric.quantile / 100) if metric.quantile is not None else 1.0
-        return Reduced(n=1, mean=options.mean, variance=spread * options.deviation**2), None, None
+        return Reduced(n=1, mean=options.mean, variance=spread * options.deviation**2)
     hint = "--rate 5" if metric.kind == "conversion" else "--mean 12 --deviation 30"
     raise UsageError("what is the metric today?", hint=f"{hint}, or --events LOCATION to measure it")
 
@@ -234,29 +244,56 @@ def _check_given(metric: Metric, options: PowerOptions) -> None:
         raise UsageError("--mean is a number", hint="--mean 12 --deviation 30")
 
 
-def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> tuple[Reduced, int, float]:
+class _Past(NamedTuple):
+    """What past events say: one unit, how many come each day, and what is wrong with the events."""
+
+    baseline: Reduced
+    per_day: float
+    findings: tuple[DataFinding, ...]
+
+
+def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> _Past:
     """Measure one unit's mean and variance on all units that were seen lately, as if each had been exposed when first seen."""
     from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
     from flagctl.warehouse.aggregate import AggregateOptions, aggregate
     from flagctl.warehouse.baseline import BaselineEngine, baseline_experiment
     from flagctl.warehouse.duck import DuckEngine
-    from flagctl.warehouse.listing import list_events
+    from flagctl.warehouse.listing import days_around, list_events
+    from flagctl.warehouse.usable import EXPERIMENT_KINDS
 
-    duck = DuckEngine()
+    lookback = max(metric.window_ms * 2, 14 * DAY_MS)
+    listing = list_events(
+        options.events or "",
+        EXPERIMENT_KINDS,
+        days=days_around(options.now_ms - lookback - (metric.cuped_ms or 0), options.now_ms),
+        endpoint_url=options.endpoint_url,
+        region=options.region,
+    )
+    duck = DuckEngine(memory_limit=options.memory_limit)
+    wanted = AggregateOptions(as_of_ms=options.now_ms, environment=options.environment, details=False)
     try:
-        duck.load(list_events(options.events or "", ("exposures", "conversions", "measurements")))
-        lookback = max(metric.window_ms * 2, 14 * DAY_MS)
-        engine = BaselineEngine(duck, experiment, options.now_ms * 1000, lookback * 1000)
-        pretended = baseline_experiment(experiment, metric)
-        data = aggregate(engine, pretended, AggregateOptions(as_of_ms=options.now_ms, details=False), ())
+        duck.load(listing)
+        engine = BaselineEngine(duck, experiment, options.now_ms * 1000, lookback * 1000, options.environment)
+        data = aggregate(engine, baseline_experiment(experiment, metric), wanted, duck.findings)
     finally:
         duck.close()
     try:
         reduced = reduce_arms(data.metrics[metric.key].arms)[0]
     except NotEnoughDataError as error:
+        said = "; ".join([str(error), *(str(one) for one in data.findings if one.blocks)])
         raise UsageError(
-            f"the past events do not suffice: {error}", hint="give the baseline: --rate or --mean"
+            f"the past events do not suffice: {said}", hint="give the baseline: --rate or --mean"
         ) from error
     share = sum(end - start for start, end in experiment.allocation_slots) / 100_000
     days = max(1, len([day for day in data.days if any(day.units.values())]))
-    return reduced, reduced.n, data.total_units / days * share
+    return _Past(reduced, data.total_units / days * share, tuple(_about_past(data)))
+
+
+def _about_past(data: ExperimentData) -> Iterator[DataFinding]:
+    """Yield what is wrong with past events; that nobody was exposed on some day says nothing of units that were seen before."""
+    from flagctl.experiments.data import DataFinding
+
+    yield from (one for one in data.findings if one.code not in {"exposure-gaps", "empty-variants"})
+    for reason, count in data.excluded.items():
+        if count:
+            yield DataFinding(code="excluded-units", message=f"units were left out: {reason}", count=count)

@@ -125,7 +125,9 @@ def render_power(result: PowerResult, style: Style) -> str:
     needed = f"{plan.units:,} units to see {effect.lstrip('+')} of {plain(result.metric)}{days}"
     rule = plan.method.replace("_", " ")
     under = f"{_baseline(result)}; {plan.power * 100:g} % power, {plan.alpha * 100:g} % risk, {rule}"
-    lines = [style.paint(wrap(needed, style.width), "bold"), wrap(under, style.width), ""]
+    lines = [style.paint(wrap(needed, style.width), "bold"), wrap(under, style.width)]
+    lines += [style.paint(wrap(plain(str(one)), style.width, "    ", "  ! "), "yellow") for one in result.findings]
+    lines.append("")
     columns = [
         Column(title="RULE"),
         Column(title="UNITS AT MOST", right=True),

@@ -37,17 +37,24 @@ class BaselineEngine:
         experiment: Whose units they are.
         until: Instant in microseconds up to which events count.
         lookback: How long before it units are looked for, in microseconds.
+        environment: Only what was seen in this one; None for all.
     """
 
-    def __init__(self, engine: Engine, experiment: Experiment, until: int, lookback: int) -> None:
+    def __init__(
+        self, engine: Engine, experiment: Experiment, until: int, lookback: int, environment: str | None = None
+    ) -> None:
         self._engine = engine
         self._experiment = experiment
         self._window = (until - lookback, until)
+        self._environment = environment
         self._exposures: Any = None
         self.name = engine.name
 
     def table(self, name: str) -> Any:
-        """Return ``events`` as they are, and ``exposures`` as if every unit had been exposed when it was first seen."""
+        """Return ``events`` as they are, and ``exposures`` as if every unit had been exposed when it was first seen.
+
+        Whoever was marked as a bot in an exposure is one.
+        """
         if name != "exposures":
             return self._engine.table(name)
         if self._exposures is None:
@@ -57,18 +64,19 @@ class BaselineEngine:
     def _first_seen(self) -> Any:
         import ibis  # noqa: PLC0415 - slow to import
 
-        parts = [
-            self._engine.table(one).select("unit_id", "unit_type", "ts", "environment")
-            for one in ("exposures", "events")
-        ]
-        seen = parts[0].union(parts[1])
+        columns = ("unit_id", "unit_type", "ts", "environment")
+        exposures, events = self._engine.table("exposures"), self._engine.table("events")
+        marked = exposures.is_bot.fill_null(False).cast("int64")
+        seen = exposures.select(*columns, bot=marked).union(events.select(*columns, bot=ibis.literal(0).cast("int64")))
+        if self._environment is not None:
+            seen = seen.filter(seen.environment.isnull() | (seen.environment == self._environment))
         unit_type = ".".join(self._experiment.bucket_by)
         seen = seen.filter(
             seen.ts >= self._window[0],
             seen.ts < self._window[1],
             seen.unit_type.isnull() | (seen.unit_type == unit_type),
         )
-        first = seen.group_by("unit_id").aggregate(ts=seen.ts.min(), environment=seen.environment.min())
+        first = seen.group_by("unit_id").aggregate(ts=seen.ts.min(), bot=seen.bot.max())
         return first.mutate(
             event_id=ibis.null("string"),
             experiment=ibis.literal(self._experiment.key),
@@ -76,8 +84,9 @@ class BaselineEngine:
             unit_type=ibis.literal(unit_type),
             sdk=ibis.null("string"),
             attrs=ibis.null("map<string, string>"),
-            is_bot=ibis.literal(False),
-        )
+            environment=ibis.literal(self._environment, type="string"),
+            is_bot=first.bot > 0,
+        ).drop("bot")
 
     def numbered(self, name: str, expression: Any) -> Any:
         """Compute a table of one row for each unit once, with a number for it."""

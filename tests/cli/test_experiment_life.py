@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,49 @@ def test_power_measures_the_baseline_on_past_events(shop, cli):
         assert data["baseline"] == pytest.approx(expected, abs=0.02)
         assert data["measured"] > 1000
     assert cli.json(*words, "--metric", "search-milliseconds:quantile:p95")["baseline"] > 50
+
+
+def test_what_is_wrong_with_past_events_is_said_beside_the_plan_that_rests_on_them(shop, cli):
+    cli("experiment", "simulate-events", "ranking-test", "--out", "events", "--units", "5000", "--effect", "0")
+    words = ("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-12-05T00:00:00Z")
+    clean = cli.json(*words)
+    assert clean["findings"] == []
+    orders, exposures = Path("events/conversions/dt=2026-11-25"), Path("events/exposures/dt=2026-11-25")
+    (orders / "a.parquet").write_bytes(b"garbage")
+    (orders / "b.jsonl").write_bytes(b"no line\n" * 40)
+    event = {"ts": "2026-11-25T00:00:00Z", "event": "order", "value": 1.0, "unit_type": "targeting_key"}
+    shown = {"experiment": "other", "variant": "a", "environment": "simulated", "is_bot": True}
+    robots = [{**event, "event_id": f"r{i}", "unit_id": f"robot-{i}", "environment": "simulated"} for i in range(30)]
+    (orders / "c.jsonl").write_text("\n".join(map(json.dumps, [*robots, robots[0]])), encoding="utf-8")
+    marked = [{**one, **shown, "event_id": f"x{one['event_id']}"} for one in robots]
+    (exposures / "c.jsonl").write_text("\n".join(map(json.dumps, marked)), encoding="utf-8")
+    old = Path("events/conversions/dt=2026-01-01")
+    old.mkdir()
+    (old / "a.parquet").write_bytes(b"garbage")
+    data = cli.json(*words)
+    obeys("experiment-power", data)
+    assert (data["baseline"], data["measured"]) == (clean["baseline"], clean["measured"])
+    assert {one["code"]: (one["count"], one["blocks"]) for one in data["findings"]} == {
+        "unreadable-files": (1, True),
+        "unusable-rows": (40, True),
+        "duplicate-events": (1, False),
+        "excluded-units": (30, False),
+    }
+    text = " ".join(cli(*words).stdout.split())
+    assert "! events/conversions/dt=2026-11-25/a.parquet: not a readable Parquet file" in text
+    assert "! units were left out: marked as bots (30)" in text
+
+
+def test_a_baseline_can_be_measured_in_one_environment(shop, cli):
+    cli("experiment", "simulate-events", "ranking-test", "--out", "events", "--units", "5000", "--effect", "0")
+    words = ("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-12-05T00:00:00Z")
+    assert cli.json(*words, "--env", "simulated")["baseline"] == cli.json(*words)["baseline"]
+    assert "the past events do not suffice" in cli(*words, "--env", "staging", exit_code=2).stderr
+    for file in Path("events").rglob("*.parquet"):
+        file.write_bytes(b"garbage")
+    said = " ".join(cli(*words, exit_code=2).stderr.split())
+    assert "the past events do not suffice" in said
+    assert "not a readable Parquet file" in said
 
 
 def test_an_analysis_of_what_was_not_registered_is_invalid_until_it_is_amended(shop, cli):
