@@ -77,7 +77,7 @@ class UsageResult:
         first_day: Date of the first day looked at.
         last_day: Date of the last one.
         flags: What was asked for, most often first.
-        never: Flags that nobody asked for.
+        never: Flags that nobody asked for; none if nothing was counted in these days.
         findings: What is wrong with the events.
     """
 
@@ -143,7 +143,8 @@ def usage(options: UsageOptions) -> UsageResult:
         _check_keys(options.keys, known, flags)
         flags = [one for one in flags if one.key in options.keys]
     seen = {one.key for one in flags}
-    wanted = options.keys or tuple(repository.flags)
+    # Where nothing at all was counted, nobody knows what was not asked for.
+    wanted = (options.keys or tuple(repository.flags)) if rows else ()
     return UsageResult(
         source=options.events,
         counted=counted,

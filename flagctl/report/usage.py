@@ -36,8 +36,10 @@ def render_usage(result: UsageResult, style: Style) -> str:
             Column(title="REASONS", wraps=True),
         ]
         lines.append(render_table(columns, [_row(one) for one in known], style))
-    else:
+    elif result.flags or result.never:
         lines.append("no flag was asked for")
+    else:
+        lines.append("nothing was counted in these days, so nobody knows what was asked for")
     if result.unknown:
         lines += ["", style.paint("Asked for, but no flag:", "bold", "red")]
         lines += [

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.events import COLUMNS, EVENT_FORMAT_VERSION
 from flagctl.warehouse import memory, usable
+from flagctl.warehouse.listing import nothing_of
 from flagctl.warehouse.tables import TABLES, create_statement
 
 if TYPE_CHECKING:
@@ -210,6 +211,9 @@ def attach(connection: Any, path: str, columns: Mapping[str, tuple[str, ...]]) -
         ) from error
     if not loads:
         raise NothingMatchedError(f"{path} has no events", hint="flagctl warehouse load")
+    there = {kind for kind, total, _ in loads if total}
+    if not there & set(columns):
+        raise nothing_of(tuple(columns), path, there, hint="flagctl warehouse load")
     findings: list[DataFinding] = []
     for kind, names in columns.items():
         chosen = ", ".join("epoch_us(ts) AS ts" if name == "ts" else f'"{name}"' for name in names)

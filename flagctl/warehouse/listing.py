@@ -15,7 +15,7 @@ from flagctl.events import COLUMNS, SUFFIXES, ColumnType
 from flagctl.warehouse.usable import EARLIEST, LATEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/")
@@ -32,6 +32,15 @@ READ_COLUMNS = {
     "guards": ("ts", "flag", "step"),
 }
 """Columns without which a Parquet file of a kind says nothing; the others are empty if they are missing."""
+_MADE_BY = {
+    "exposures": "clients report exposures to sinks that accept them, when they are asked for the flag of a running experiment",
+    "conversions": "client.track_conversion(...) reports conversions",
+    "measurements": "client.measure(...) reports measurements",
+    "evaluations": "Telemetry(log_rate=...) lets clients log evaluations",
+    "usage": "clients count evaluations for sinks that accept usage, and log them with Telemetry(log_rate=...)",
+    "guards": "breakers of guarded code report what they do",
+}
+"""Who writes events of a kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +187,30 @@ def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, in
             if _is_complete(path.name) and (path.is_file() or (path.is_symlink() and not path.exists()))
         ]
     if not found:
-        wanted = list(kinds)
-        raise NothingMatchedError(
-            f"{location} has no {wanted[0] if len(wanted) == 1 else 'events'}",
-            hint=f"files lie in {location}/{wanted[0]}/dt=YYYY-MM-DD/",
-        )
+        there = [one.name for one in root.iterdir() if any(_is_complete(path.name) for path in one.rglob("*"))]
+        raise nothing_of(tuple(kinds), location, there)
     return found
+
+
+def nothing_of(
+    wanted: tuple[str, ...], location: str, there: Collection[str], *, hint: str | None = None
+) -> NothingMatchedError:
+    """Return the error for a place without any of the events that a command reads: what there is, and who would write them.
+
+    Args:
+        wanted: Kinds of events.
+        location: As it was given.
+        there: Names of folders or tables with something in them; those that are no kind of events do not count.
+        hint: What to do if others write them; None says where their files lie.
+    """
+    others = [kind for kind in COLUMNS if kind in there]
+    if not others and len(wanted) > 1:
+        what = "no events"
+    else:
+        what = f"no {' or '.join(wanted)}" + (f", only {' and '.join(others)}" if others else "")
+    made = f"{_MADE_BY[wanted[0]]}; " if others else ""
+    hint = hint or f"files lie in {location.rstrip('/')}/{wanted[0]}/dt=YYYY-MM-DD/"
+    return NothingMatchedError(f"{location} has {what}", hint=made + hint)
 
 
 def _list_s3(
@@ -209,10 +236,12 @@ def _list_s3(
                 for one in store.get_file_info(selector)
                 if one.is_file and _is_complete(one.base_name)
             ]
+        selector = fs.FileSelector(prefix, allow_not_found=True)
+        there = [] if found else [one.base_name for one in store.get_file_info(selector)]
     except OSError as error:
         raise RemoteError(f"{location} cannot be listed: {error}") from error
     if not found:
-        raise NothingMatchedError(f"{location} has no events")
+        raise nothing_of(tuple(kinds), location, there)
     return store, found
 
 

@@ -123,6 +123,22 @@ def measured(number: int, value: float, unit: str | None, attrs: dict[str, str])
     )
 
 
+def exposed(number: int, *, unit: str, variant: str) -> Exposure:
+    return Exposure(
+        ts=NOW_US - DAY + number,
+        event_id=f"x{number}",
+        environment="production",
+        experiment="ranking-test",
+        variant=variant,
+        unit_type="targeting_key",
+        unit_id=unit,
+        flag="search-ranking",
+        config_hash="x",
+        reason="SPLIT",
+        sdk="test/1",
+    )
+
+
 def slow(example, *, by: str):
     rng = random.Random(5)
     events: list[object] = []
@@ -130,21 +146,7 @@ def slow(example, *, by: str):
         unit, variant = f"u{index}", "neural" if index % 2 else "classic"
         attrs = {"search-ranking": variant} if by == "attribute" else {}
         if by == "exposure":
-            events.append(
-                Exposure(
-                    ts=NOW_US - DAY + index,
-                    event_id=f"x{index}",
-                    environment="production",
-                    experiment="ranking-test",
-                    variant=variant,
-                    unit_type="targeting_key",
-                    unit_id=unit,
-                    flag="search-ranking",
-                    config_hash="x",
-                    reason="SPLIT",
-                    sdk="test/1",
-                )
-            )
+            events.append(exposed(index, unit=unit, variant=variant))
         else:
             events.append(evaluated("search-ranking", variant, index, unit=unit, nanoseconds=400 + index % 100))
         factor = 1.3 if variant == "neural" else 1.0
@@ -238,6 +240,36 @@ def test_measurements_of_one_variant_have_nothing_to_be_compared_with(example, c
     events = write(example, [measured(i, 5.0, f"u{i}", {"search-ranking": "neural"}) for i in range(20)])
     text = cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout
     assert "measurements are known of neural only: nothing to compare with" in text
+
+
+def test_usage_says_what_a_folder_has_instead_of_counts_and_who_writes_them(example, cli):
+    write(example, [measured(1, 5.0, "u", {}), exposed(1, unit="u", variant="neural")])
+    (Path("events") / "notes").mkdir()
+    (Path("events") / "conversions").mkdir()
+    said = " ".join(cli("usage", "--events", "events", exit_code=3).stderr.split())
+    assert "events has no usage or evaluations, only exposures and measurements" in said
+    assert (
+        "hint: clients count evaluations for sinks that accept usage, and log them with Telemetry(log_rate=...);"
+        in said
+    )
+    assert said.endswith("files lie in events/usage/dt=YYYY-MM-DD/")
+    cli("warehouse", "load", "--database", "kept.duckdb", "--events", "events")
+    said = " ".join(cli("usage", "--events", "kept.duckdb", exit_code=3).stderr.split())
+    assert "kept.duckdb has no usage or evaluations, only exposures and measurements" in said
+    assert said.endswith("flagctl warehouse load")
+    only = write(example / "other", [used("image-cdn", "on", 1)])
+    said = " ".join(cli("experiment", "analyze", "ranking-test", "--events", only, exit_code=3).stderr.split())
+    assert "has no exposures or conversions or measurements, only usage" in said
+
+
+def test_days_without_any_count_are_no_news_of_flags(example, cli):
+    events = write(example, [used("image-cdn", "on", 90)])
+    data = cli.json("usage", "--events", events, "--as-of", "2027-03-01T00:00:00Z", "--days", "7")
+    assert (data["flags"], data["never"]) == ([], [])
+    text = cli("usage", "--events", events, "--as-of", "2027-03-01T00:00:00Z", "--days", "7").stdout
+    assert "Usage from 2027-02-22 to 2027-03-01" in text
+    assert "nothing was counted in these days, so nobody knows what was asked for" in text
+    assert "Nobody asked for" not in text
 
 
 def test_a_folder_without_evaluations_is_said_to_have_none(example):
