@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments import bayes, guardrail, srm, views
 from flagctl.experiments.boundaries import HYBRID_SHARE
+from flagctl.experiments.data import VALUE
 from flagctl.experiments.estimates import Estimate, Reduced, not_enough
 from flagctl.experiments.fixed import welch
 from flagctl.experiments.looks import DAY_MS, DEFAULT_LOOKS, estimate, method_in_force
@@ -19,7 +20,7 @@ from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 from flagctl.experiments.sequential import confidence_sequence, intersected, running
 
 if TYPE_CHECKING:
-    from flagctl.experiments.data import ExperimentData, MetricData
+    from flagctl.experiments.data import ArmMetric, ExperimentData, MetricData
     from flagctl.experiments.guardrail import GuardrailResult
     from flagctl.experiments.srm import SrmResult
     from flagctl.model import Experiment, Metric
@@ -295,20 +296,10 @@ def _posteriors(
     found: MetricData, reduced: dict[str, Reduced], control: str, others: list[str]
 ) -> tuple[bayes.Posterior, ...]:
     arms = {arm.variant: arm for arm in found.arms}
-    base = arms[control]
     result = []
     for variant in others:
-        arm = arms[variant]
-        pure = arm.moments is not None and set(arm.moments.means) == {"value"}
-        counted = arm.conversions is not None and base.conversions is not None and pure
-        if (
-            counted
-            and arm.moments
-            and base.moments
-            and _is_share(arm.conversions, arm.moments.means["value"], arm.moments.n)
-        ):
-            one = (base.conversions or 0, base.moments.n)
-            other = (arm.conversions or 0, arm.moments.n)
+        one, other = _share(arms[control]), _share(arms[variant])
+        if one is not None and other is not None:
             result.append(bayes.beta_binomial(one, other, name=variant))
         else:
             posterior = bayes.normal(reduced[control], reduced[variant], name=variant)
@@ -317,9 +308,16 @@ def _posteriors(
     return tuple(result)
 
 
-def _is_share(conversions: int | None, mean: float, n: int) -> bool:
-    """Return whether a metric is yes or no: its mean is the share of units that converted."""
-    return conversions is not None and abs(mean * n - conversions) < 1e-6 * max(1, n)
+def _share(arm: ArmMetric) -> tuple[int, int] | None:
+    """Return conversions and units if a metric is yes or no: its mean is the share of units that converted; else None."""
+    moments, conversions = arm.moments, arm.conversions
+    if moments is None or conversions is None or moments.n < 2 or set(moments.means) != {VALUE}:
+        return None
+    n, mean = moments.n, moments.mean(VALUE)
+    same = abs(mean * n - conversions) < 1e-6 * n
+    # Sums of money may add up to the number of buyers by accident; then they vary otherwise.
+    spread = abs(moments.covariance(VALUE, VALUE) - mean * (1 - mean) * n / (n - 1)) < 1e-6
+    return (conversions, n) if same and spread else None
 
 
 def _guardrails(data: ExperimentData, stage: Stage) -> list[GuardrailResult]:

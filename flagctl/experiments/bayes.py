@@ -11,6 +11,9 @@ from flagctl.experiments.estimates import standard_error
 if TYPE_CHECKING:
     from flagctl.experiments.estimates import Reduced
 
+_REACH = 8.0
+_STEPS = 2001
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posterior:
@@ -95,17 +98,14 @@ def beta_binomial(
 
     one = stats.beta(prior[0] + control[0], prior[1] + control[1] - control[0])
     other = stats.beta(prior[0] + variant[0], prior[1] + variant[1] - variant[0])
-    # One grid over quantiles of both: dense where either has mass.
-    ranks = np.linspace(0.0, 1.0, 4001)
-    ranks[0], ranks[-1] = 1e-12, 1 - 1e-12
-    grid = np.unique(np.concatenate([one.ppf(ranks), other.ppf(ranks)]))
+    grid = _grid(one, other)
     below_one, below_other = one.cdf(grid), other.cdf(grid)
     # P(other > one): Stieltjes sum over the mass of `other` with the middle of the cell of `one`.
     middle = (below_one[1:] + below_one[:-1]) / 2
-    win = float(np.sum(np.diff(below_other) * middle) + (1 - below_other[-1]))
+    win = float(np.sum(np.diff(below_other) * middle) + other.sf(grid[-1]))
     # E[max(one - other, 0)] = integral of P(other <= x) * P(one > x).
-    loss = float(np.trapezoid(below_other * (1 - below_one), grid))
-    loss_control = float(np.trapezoid(below_one * (1 - below_other), grid))
+    loss = float(np.trapezoid(below_other * one.sf(grid), grid))
+    loss_control = float(np.trapezoid(below_one * other.sf(grid), grid))
     low, high = _difference_interval(one, other, alpha)
     return Posterior(
         variant=name,
@@ -115,6 +115,19 @@ def beta_binomial(
         low=low,
         high=high,
     )
+
+
+def _grid(one: Any, other: Any) -> Any:
+    """Return values between 0 and 1, dense wherever one of two distributions has mass, and in their tails too.
+
+    What a clear winner may still cost comes from the tails alone. So quantiles are taken at levels that are even in standard
+    deviations of a normal distribution; levels that are even in probability leave most of each tail to a single step.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+    from scipy import stats  # noqa: PLC0415 - the same
+
+    levels = stats.norm.sf(np.linspace(0.0, _REACH, _STEPS))
+    return np.unique(np.concatenate([q for each in (one, other) for q in (each.ppf(levels), each.isf(levels))]))
 
 
 def _difference_interval(one: Any, other: Any, alpha: float) -> tuple[float, float]:

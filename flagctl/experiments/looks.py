@@ -140,13 +140,11 @@ def _at_look(control: Reduced, variant: Reduced, name: str, stage: Stage, data: 
     single = welch(control, variant, name=name, alpha=stage.each_alpha)
     units = information(data, past)
     if not past or not units[-1] or single.difference is None:
-        reason = single.reason or "before the first planned look that has units"
-        return replace(single, method="group_sequential", low=None, high=None, p_value=None, reason=reason)
+        return _without_bounds(single, single.reason or "before the first planned look that has units")
     times = [day / planned for day in past]
     bound = spending_bounds(units, stage.each_alpha, times)[-1]
     if math.isinf(bound):
-        reason = "nothing new since the look before"
-        return replace(single, method="group_sequential", low=None, high=None, p_value=None, reason=reason)
+        return _without_bounds(single, "nothing new since the look before")
     z = single.difference / standard_error(control, variant)
     return compared(
         control,
@@ -156,4 +154,18 @@ def _at_look(control: Reduced, variant: Reduced, name: str, stage: Stage, data: 
         half=bound,
         p_value=repeated_p_value(z, units, times, stage.each_alpha),
         alpha=stage.each_alpha,
+    )
+
+
+def _without_bounds(single: Estimate, reason: str) -> Estimate:
+    """Return the difference alone: bounds of a single look may not be read between planned looks."""
+    return replace(
+        single,
+        method="group_sequential",
+        low=None,
+        high=None,
+        relative_low=None,
+        relative_high=None,
+        p_value=None,
+        reason=reason,
     )

@@ -16,15 +16,16 @@ Z = 1.959963984540054
 """Standard errors of the level between the estimate and its neighbours."""
 
 
-def least_units(q: float, z: float = Z) -> int:
+def least_units(q: float, z: float = Z, inflation: float = 1.0) -> int:
     """Return the least number of units for a quantile: with fewer the interval of the level reaches 0 or 1.
 
     Args:
         q: Level, between 0 and 1. For 0.99 the answer is 381.
         z: Standard errors.
+        inflation: As for `levels`.
     """
     tail = min(q, 1 - q)
-    return math.floor(z * z * (1 - tail) / tail) + 1
+    return math.floor(inflation * z * z * (1 - tail) / tail) + 1
 
 
 def levels(q: float, n: int, *, inflation: float = 1.0, z: float = Z) -> tuple[float, float]:
@@ -47,7 +48,8 @@ def levels(q: float, n: int, *, inflation: float = 1.0, z: float = Z) -> tuple[f
         raise NotEnoughDataError("there are no values")
     half = z * math.sqrt(inflation * q * (1 - q) / n)
     if q - half <= 0 or q + half >= 1:
-        raise NotEnoughDataError(f"{n} units are too few for the quantile {q:g}; {least_units(q, z)} are the least")
+        least = least_units(q, z, inflation)
+        raise NotEnoughDataError(f"{n} units are too few for the quantile {q:g}; {least} are the least")
     return q - half, q + half
 
 

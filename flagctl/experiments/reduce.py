@@ -102,6 +102,9 @@ def _cuped(arms: Sequence[Moments]) -> tuple[float, float]:
     """
     if any(COVARIATE not in one.means for one in arms):
         return 0.0, 0.0
+    # A ratio before is unknown, not zero, where nothing was counted below it: such a variant would be moved for nothing.
+    if any(one.means.get(DENOMINATOR_COVARIATE, 1.0) == 0 for one in arms):
+        return 0.0, 0.0
     total = sum(one.n for one in arms)
     above = below = center = 0.0
     for one in arms:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from flagctl.experiments.estimates import Estimate, Reduced
 
+_GREATEST_RISK = 0.9
+
 
 def mixture_scale(alpha: float, planned: float) -> float:
     """Return rho squared, which makes the sequence tightest near `planned` units.
@@ -29,7 +31,8 @@ def mixture_scale(alpha: float, planned: float) -> float:
         alpha: Risk of a false alarm over all looks.
         planned: Number of units, of both variants together.
     """
-    spent = -2 * math.log(alpha)
+    # Where it is tightest is free to choose; at a risk of one the formula has no answer, and near it a useless one.
+    spent = -2 * math.log(min(alpha, _GREATEST_RISK))
     return (spent + math.log(spent + 1)) / planned
 
 

@@ -207,7 +207,7 @@ def _within(one: Estimate, percent: float) -> bool:
 def _effects(estimates: Sequence[Estimate]) -> list[str]:
     lines = []
     for one in estimates:
-        if one.difference is None:
+        if one.difference is None or one.low is None or one.high is None:
             lines.append(f"{one.variant}: {one.reason}")
         elif one.relative is not None and one.relative_low is not None and one.relative_high is not None:
             shown = [f"{value * 100:+.2f} %" for value in (one.relative, one.relative_low, one.relative_high)]

@@ -113,7 +113,12 @@ def parts(
 
 
 def _error(estimate: Estimate) -> float:
-    """Return the standard error that an estimate's interval was made of (normal, which is close for large parts)."""
+    """Return the standard error that an estimate's interval was made of, as if its quantile had been a normal one.
+
+    With few units it is too large by Student's quantile over the normal one. That makes up for variances being estimates,
+    which chi-square and the normal slope know nothing of: with five units on each side of seven parts, 4 of 100 tests of
+    equal parts see a difference that does not exist; with the bare standard error it would be 14.
+    """
     from scipy import stats  # noqa: PLC0415 - slow to import
 
     half = (float(estimate.high or 0) - float(estimate.low or 0)) / 2
@@ -157,7 +162,13 @@ class Trend:
 
 
 def novelty(by_age: Sequence[tuple[int, MetricData]], *, control: str, alpha: float) -> list[Trend]:
-    """Return the trend of the effect over the age of units, for each variant with at least three ages."""
+    """Return the trend of the effect over the age of units, for each variant with at least three ages.
+
+    Weighted least squares with inverse variances as weights, which are taken as known, so that the slope's variance is one
+    over the weighted sum of squares of the ages: Berkey, Hoaglin, Mosteller & Colditz (1995), A Random-Effects Regression
+    Model for Meta-Analysis, Statistics in Medicine 14, the model with fixed effects. Days share units; where a unit's days
+    resemble one another the slope is steadier than its error says.
+    """
     from scipy import stats  # noqa: PLC0415 - slow to import
 
     series: dict[str, list[tuple[int, Estimate]]] = {}
@@ -219,6 +230,50 @@ def post_stratified(strata: Mapping[str, MetricData], *, control: str, alpha: fl
     return result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """The difference of two differences.
+
+    Attributes:
+        value: The effect of the first variant beside the second one, less its effect beside the second control.
+        error: Standard error of `value`, each cell with its own variance.
+        freedom: Degrees of freedom of Student's t.
+        p_value: Of "no difference"; 1 if no unit differs from another one.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    p_value: float
+
+
+def contrast(both: Reduced, second: Reduced, first: Reduced, neither: Reduced) -> Contrast:
+    """Compare four means: does an effect depend on another one?
+
+    t with the degrees of freedom of Satterthwaite (1946), An Approximate Distribution of Estimates of Variance Components,
+    Biometrics Bulletin 2: those of Welch with four groups in the place of two. With three units in each cell 3 of 100 pairs
+    seem to disturb one another where none does, and 9 with the normal quantile. With cells of equal size the square of t is
+    the F of the interaction in the two-way analysis of variance.
+
+    Args:
+        both: Units of the two variants, at least two.
+        second: Of the first control and the second variant.
+        first: Of the first variant and the second control.
+        neither: Of the two controls.
+    """
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
+    four = (both, second, first, neither)
+    value = both.mean - second.mean - first.mean + neither.mean
+    total = sum(cell.squared_error for cell in four)
+    if total == 0:
+        return Contrast(value=value, error=0.0, freedom=math.inf, p_value=1.0)
+    error = math.sqrt(total)
+    freedom = 1 / sum((cell.squared_error / total) ** 2 / (cell.n - 1) for cell in four)
+    p = float(2 * stats.t.sf(abs(value) / error, freedom))
+    return Contrast(value=value, error=error, freedom=freedom, p_value=p)
+
+
 def interaction(cells: Mapping[tuple[str, str], Reduced], *, controls: tuple[str, str]) -> list[tuple[str, str, float]]:
     """Return whether two experiments disturb one another.
 
@@ -230,19 +285,14 @@ def interaction(cells: Mapping[tuple[str, str], Reduced], *, controls: tuple[str
         For each pair of other variants the p-value of "the first effect does not depend on the second variant",
         corrected by Holm.
     """
-    from scipy import stats  # noqa: PLC0415 - slow to import
-
     first, second = controls
     tested = []
     for one in sorted({a for a, _ in cells} - {first}):
         for other in sorted({b for _, b in cells} - {second}):
             four = [cells.get(pair) for pair in ((one, other), (first, other), (one, second), (first, second))]
-            if any(cell is None or cell.n < 2 for cell in four):
-                continue
-            used = [cell for cell in four if cell is not None]
-            value = used[0].mean - used[1].mean - used[2].mean + used[3].mean
-            error = math.sqrt(sum(cell.squared_error for cell in used))
-            tested.append((one, other, 1.0 if error == 0 else float(2 * stats.norm.sf(abs(value) / error))))
+            used = [cell for cell in four if cell is not None and cell.n > 1]
+            if len(used) == len(four):
+                tested.append((one, other, contrast(used[0], used[1], used[2], used[3]).p_value))
     adjusted = corrected([p for _, _, p in tested], "holm")
     return [(one, other, p) for (one, other, _), p in zip(tested, adjusted, strict=True)]
 

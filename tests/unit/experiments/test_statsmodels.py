@@ -210,9 +210,18 @@ def test_an_interaction_is_that_of_a_regression_with_both_variants(seed):
         pair: Reduced(n=len(one), mean=float(one.mean()), variance=float(one.var(ddof=1)))
         for pair, one in values.items()
     }
-    ((_, _, p),) = views.interaction(cells, controls=("a", "a"))
+    found = views.contrast(cells["b", "b"], cells["a", "b"], cells["b", "a"], cells["a", "a"])
     first = np.repeat([pair[0] == "b" for pair in sizes], list(sizes.values())).astype(float)
     second = np.repeat([pair[1] == "b" for pair in sizes], list(sizes.values())).astype(float)
     design = sm.add_constant(np.column_stack([first, second, first * second]))
     fit = sm.OLS(np.concatenate(list(values.values())), design).fit(cov_type="HC2")
-    assert p == pytest.approx(fit.pvalues[3], rel=1e-6, abs=1e-12)
+    assert (found.value, found.error) == pytest.approx((fit.params[3], fit.bse[3]), rel=1e-6)
+    # Each of both effects has Welch's degrees of freedom, by SciPy; Satterthwaite's rule puts them together.
+    welch_tests = [stats.ttest_ind(values["b", x], values["a", x], equal_var=False) for x in "ab"]
+    effects = [values["b", x].mean() - values["a", x].mean() for x in "ab"]
+    squares = [(effect / one.statistic) ** 2 for effect, one in zip(effects, welch_tests, strict=True)]
+    freedom = sum(squares) ** 2 / sum(square**2 / one.df for square, one in zip(squares, welch_tests, strict=True))
+    assert found.freedom == pytest.approx(freedom, rel=1e-6)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(abs(fit.tvalues[3]), freedom), rel=1e-5, abs=1e-300)
+    ((_, _, p),) = views.interaction(cells, controls=("a", "a"))
+    assert p == found.p_value

@@ -1,0 +1,164 @@
+"""Numbers at the edge of what formulas can take: nothing varies, nothing was counted, a risk of one, a look without news."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flagctl.experiments import bayes, quantiles, sequential
+from flagctl.experiments.analysis import compute
+from flagctl.experiments.data import ArmMetric, MetricData, Moments
+from flagctl.experiments.estimates import Reduced
+from flagctl.experiments.guardrail import compare
+from flagctl.experiments.reduce import reduce_arms
+from flagctl.experiments.verdict import Outcome, decide
+from flagctl.model import Decision, Metric
+from tests.unit.experiments.samples import arm, experiment, moments, observed, share, with_days
+
+
+def both(data):
+    results = compute(data)
+    return results, decide(data, results)
+
+
+def counted(name, conversions, each, n=5000):
+    """Units of which some did it, so often each."""
+    values = np.zeros(n)
+    values[:conversions] = each
+    return arm(name, values)
+
+
+def test_how_often_it_happened_is_not_compared_with_who_did_it_by_the_bayesian_rule():
+    # 500 did it twice; 620 did it once, so that theirs could be a share. More did it, but it happened less often.
+    setup = experiment(
+        primary=Metric(kind="count", event="order"), decision=Decision(method="bayesian", planned_days=14)
+    )
+    data = observed(
+        setup, {"order:count": MetricData(key="order:count", arms=(counted("off", 500, 2), counted("on", 620, 1)))}
+    )
+    results, verdict = both(data)
+    assert results.primary.posteriors[0].chance_to_win < 1e-6
+    assert verdict.outcome is Outcome.HALT
+
+
+def test_sums_that_are_by_accident_as_great_as_the_number_of_buyers_are_no_shares():
+    values = np.zeros(4000)
+    values[:200], values[200:400] = 0.5, 1.5
+    setup = experiment(primary=Metric(kind="revenue", event="order"))
+    found = {"order:revenue": MetricData(key="order:revenue", arms=(arm("off", values), arm("on", values)))}
+    (posterior,) = compute(observed(setup, found)).primary.posteriors
+    one = Reduced(n=4000, mean=float(values.mean()), variance=float(values.var(ddof=1)))
+    normal = bayes.normal(one, one, name="on")
+    assert (posterior.expected_loss, posterior.high) == pytest.approx((normal.expected_loss, normal.high), rel=1e-9)
+
+
+def test_a_variant_without_a_ratio_before_moves_no_other():
+    rng = np.random.default_rng(3)
+    above, below, before = rng.normal(5, 1, 200), rng.uniform(1, 2, 200), rng.normal(5, 1, 200)
+    some = np.zeros(200)
+    some[:5] = 1.0
+    arms = (
+        ArmMetric(
+            variant="off",
+            moments=moments(value=above, denominator=below, covariate=before * some, denominator_covariate=some),
+        ),
+        ArmMetric(
+            variant="on",
+            moments=moments(
+                value=above, denominator=below, covariate=np.zeros(200), denominator_covariate=np.zeros(200)
+            ),
+        ),
+    )
+    off, on = reduce_arms(arms)
+    assert off == on
+
+
+@pytest.mark.parametrize("alpha", [0.45, 0.5, 0.9])
+def test_a_risk_of_a_half_has_one_sided_bounds(alpha):
+    width = sequential.one_sided_width(1000, alpha, 1000)
+    assert math.isfinite(width)
+    assert sequential.one_sided_p_value(width, 1000, alpha, 1000) == pytest.approx(alpha)
+
+
+def test_a_guardrail_of_an_experiment_with_a_risk_of_a_half_has_an_answer():
+    guard = Metric(kind="conversion", event="error", direction="decrease", margin=5)
+    setup = experiment(guardrails=(guard,), decision=Decision(alpha=50.0, planned_days=14))
+    metrics = {
+        "order": MetricData(key="order", arms=(share("off", 500, 10_000), share("on", 510, 10_000))),
+        "error": MetricData(key="error", arms=(share("off", 200, 10_000), share("on", 400, 10_000))),
+    }
+    assert both(observed(setup, metrics))[1].outcome is Outcome.HALT
+
+
+def silent_last_look(mean):
+    """An experiment at the end of its planned looks, whose units all came before the look before."""
+    values = np.random.default_rng(5).normal(mean, 1, 1000)
+    setup = experiment(
+        primary=Metric(kind="mean", event="order"),
+        decision=Decision(method="group_sequential", planned_days=10, looks=5, maturity="all"),
+    )
+    found = {"order:mean": MetricData(key="order:mean", arms=(arm("off", values), arm("on", values + 0.01)))}
+    data = with_days(observed(setup, found, days=10), [{"off": 200, "on": 200}] * 5 + [{"off": 0, "on": 0}] * 5)
+    return replace(data, started_ms=1_793_491_200_000, as_of_ms=1_793_491_200_000 + 10 * 86_400_000, freshest_ms=None)
+
+
+@pytest.mark.parametrize("mean", [-5.0, 0.0, 5.0])
+def test_a_last_look_without_new_units_says_so_and_shows_no_bounds_of_a_single_look(mean):
+    results, verdict = both(silent_last_look(mean))
+    (found,) = results.primary.estimates
+    assert found.reason == "nothing new since the look before"
+    bounds = (found.low, found.high, found.relative_low, found.relative_high)
+    assert bounds == (None, None, None, None)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons == ("on: nothing new since the look before",)
+
+
+def test_units_that_are_too_few_for_a_quantile_of_events_are_told_how_many_it_takes():
+    least = quantiles.least_units(0.99, inflation=4.0)
+    quantiles.levels(0.99, least, inflation=4.0)
+    with pytest.raises(quantiles.NotEnoughDataError, match=f"{least - 1} units are too few .* {least} are the least"):
+        quantiles.levels(0.99, least - 1, inflation=4.0)
+
+
+@pytest.mark.parametrize(("harm", "state"), [(0.0, "open"), (0.04, "open"), (0.06, "harmed"), (-1.0, "open")])
+def test_units_that_are_all_alike_show_harm_but_no_margin(harm, state):
+    metric = Metric(kind="mean", event="load", direction="decrease", margin=5)
+    one, other = Reduced(n=500, mean=1.0, variance=0.0), Reduced(n=500, mean=1.0 + harm, variance=0.0)
+    found = compare(metric, one, other, variant="on", alpha=0.05)
+    assert (found.state, found.reason) == (state, "no unit differs from another one")
+
+
+def test_an_error_that_nobody_had_is_within_no_margin_and_without_one_stops_nothing():
+    guard = Metric(kind="conversion", event="error", direction="decrease", margin=5)
+    metrics = {
+        "order": MetricData(key="order", arms=(share("off", 500, 10_000), share("on", 800, 10_000))),
+        "error": MetricData(key="error", arms=(share("off", 0, 10_000), share("on", 0, 10_000))),
+    }
+    found = both(observed(experiment(guardrails=(guard,)), metrics))[1]
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "on is better, but guardrail error: no unit differs from another one" in found.reasons
+    assert both(observed(experiment(guardrails=(replace(guard, margin=0.0),)), metrics))[1].outcome is Outcome.SHIP
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [((0, 10), (0, 10)), ((0, 1000), (30, 1000)), ((500, 10_000), (620, 10_050)), ((49, 100), (51, 100))],
+)
+def test_what_either_choice_costs_differs_by_the_difference_of_the_means(one, other):
+    found = bayes.beta_binomial(one, other, name="b")
+    difference = (1 + other[0]) / (2 + other[1]) - (1 + one[0]) / (2 + one[1])
+    assert found.expected_loss_control - found.expected_loss == pytest.approx(difference, rel=1e-6, abs=1e-9)
+
+
+def test_a_metric_of_one_unit_has_no_moments_and_no_posterior():
+    alone = MetricData(
+        key="order",
+        arms=tuple(
+            ArmMetric(variant=name, moments=Moments(n=1, means={"value": 1.0}, covariances={}), conversions=1)
+            for name in ("off", "on")
+        ),
+    )
+    results, verdict = both(observed(experiment(), {"order": alone}))
+    assert results.primary.posteriors == ()
+    assert verdict.outcome in {Outcome.INCONCLUSIVE, Outcome.KEEP_RUNNING}
