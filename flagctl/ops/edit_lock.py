@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flagctl.errors import ConflictError, UsageError
+from flagctl.ops.file_lock import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ def edit_lock(root: Path, *, patience: float = 60.0, clock: Callable[[], float] 
         raise UsageError(f"{place} cannot be written: {error.strerror or error}") from error
     try:
         until = clock() + patience
-        while not _try_lock(handle):
+        while not try_lock(handle):
             if clock() >= until:
                 raise ConflictError(
                     f"others have been editing this repository for {patience:g} seconds", hint="try again in a moment"
@@ -71,25 +72,3 @@ def _lock_file(root: Path) -> Path:
             if place.is_dir():
                 return place / _NAME
     return root / f".{_NAME}"
-
-
-if os.name == "nt":  # pragma: no cover - Windows
-    import msvcrt
-
-    def _try_lock(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(handle: int) -> bool:
-        """Lock the whole file, or return at once; closing it frees the lock."""
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

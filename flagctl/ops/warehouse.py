@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from flagctl.errors import ConflictError, NothingMatchedError, UsageError
 from flagctl.events import KINDS
 from flagctl.ops.experiment_analyze import need_warehouse
+from flagctl.ops.file_lock import try_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.asking import Answer
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from flagctl.warehouse.keeping import TableChange
 
 DEFAULT_LIMIT = 1000
+_LOCK = ".flagctl-packing.lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +163,6 @@ def load(database: Path, options: EventOptions, now_ms: int) -> LoadResult:
         RemoteError: If the store cannot be read.
     """
     need_warehouse()
-    from flagctl.errors import UsageError
     from flagctl.warehouse.database import load as run
     from flagctl.warehouse.database import opened
 
@@ -182,18 +187,46 @@ def compact(options: EventOptions, before: str, *, keep: bool) -> CompactResult:
     Raises:
         NothingMatchedError: If there are no events.
         UsageError: If packages are missing, or the location is a store.
+        ConflictError: If another process is packing them.
     """
     need_warehouse()
     from flagctl.warehouse.compacting import compact as run
 
-    found = run(
-        _listing(options, tuple(KINDS)),
-        before=before,
-        keep=keep,
-        memory_limit=options.memory_limit,
-        progress=options.progress,
-    )
+    with _packing_alone(options.events):
+        found = run(
+            _listing(options, tuple(KINDS)),
+            before=before,
+            keep=keep,
+            memory_limit=options.memory_limit,
+            progress=options.progress,
+        )
     return CompactResult(source=options.events, days=tuple(found))
+
+
+@contextlib.contextmanager
+def _packing_alone(events: str) -> Iterator[None]:
+    """Hold the lock of a folder of events: two that pack it would remove each other's files.
+
+    Raises:
+        UsageError: If it is no folder, or cannot be written.
+        NothingMatchedError: If there is no such folder.
+        ConflictError: If another process holds the lock.
+    """
+    folder = Path(events.removeprefix("file://"))
+    if urlsplit(events).scheme not in {"", "file"} or folder.is_file():
+        raise UsageError("only folders can be packed", hint="sinks can write Parquet to S3 themselves")
+    if not folder.is_dir():
+        raise NothingMatchedError(f"there is no folder {events}", hint="name the folder that the sinks write to")
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from error
+    try:
+        if not try_lock(handle):
+            raise ConflictError(f"another process is packing {folder}", hint="try again when it is done")
+        yield
+    finally:
+        os.close(handle)
 
 
 def query(database: Path, sql: str, limit: int = DEFAULT_LIMIT) -> QueryResult:
@@ -276,8 +309,6 @@ def _say(options: EventOptions, text: str) -> None:
 
 
 def _without_password(place: str) -> str:
-    from urllib.parse import urlsplit
-
     parts = urlsplit(place)
     if not parts.password:
         return place

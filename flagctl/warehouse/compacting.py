@@ -7,7 +7,9 @@ are the lines removed. It names what it was made of, so that lines which are sti
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import UsageError
 from flagctl.warehouse import memory, usable
 from flagctl.warehouse.duck import DuckEngine
-from flagctl.warehouse.listing import SOURCES
+from flagctl.warehouse.listing import DIGESTS, SOURCES
 from flagctl.warehouse.writing import arrow_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flagctl.warehouse.listing import EventFile, Listing
 
@@ -45,12 +47,12 @@ class Compacted:
 
     kind: str
     day: str
-    path: str | None
-    files: int
-    rows: int
-    duplicates: int
-    bytes_before: int
-    bytes_after: int
+    path: str | None = None
+    files: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
     left: tuple[str, ...] = ()
 
 
@@ -72,10 +74,8 @@ def compact(
         progress: Called with the folder that is packed next.
 
     Raises:
-        UsageError: If the files lie in a store.
+        UsageError: If a file that was written is not what was read; nothing was removed.
     """
-    if listing.filesystem is not None or listing.database:
-        raise UsageError("only folders can be packed", hint="sinks can write Parquet to S3 themselves")
     groups: dict[tuple[str, str, Path], list[EventFile]] = defaultdict(list)
     for file in listing.files:
         if not file.is_parquet and file.day is not None and file.day < before:
@@ -90,60 +90,66 @@ def compact(
 
 
 def _pack(listing: Listing, place: tuple[str, str, Path], keep: bool, memory_limit: str | None) -> Compacted:
-    kind, day, folder = place
-    good: list[EventFile] = []
+    kind, day, _ = place
+    good: list[EventFile] = list(listing.files)
     left: list[EventFile] = []
+    with _reading(kind, listing, memory_limit) as engine:
+        if _is_whole(engine):
+            return _replace_lines(engine, place, good, keep=keep)
+    # Rare, so only now file by file.
     for file in listing.files:
-        (good if _is_whole(kind, replace(listing, files=(file,)), memory_limit) else left).append(file)
-    nothing = Compacted(
-        kind=kind,
-        day=day,
-        path=None,
-        files=0,
-        rows=0,
-        duplicates=0,
-        bytes_before=0,
-        bytes_after=0,
-        left=tuple(one.path for one in left),
-    )
-    if not good:
-        return nothing
-    engine = DuckEngine(memory_limit=memory_limit, columns=usable.WHOLE)
-    try:
-        engine.load(replace(listing, files=tuple(good), unreadable=()), (kind,))
-        total, rows = (
-            engine.connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
-            for name in (f"all_{kind}", kind)
-        )
-        target = _write(engine, kind, folder, good)
-        _verify(engine, kind, target)
-    finally:
-        engine.close()
-    final = target.with_name(target.name.removeprefix(".").removesuffix(".part"))
-    target.rename(final)
-    if not keep:
-        for file in good:
-            if Path(file.path).stat().st_size == file.size:
-                Path(file.path).unlink()
-    return replace(
-        nothing,
-        path=str(final),
-        files=len(good),
-        rows=rows,
-        duplicates=total - rows,
-        bytes_before=sum(one.size for one in good),
-        bytes_after=final.stat().st_size,
-    )
+        with _reading(kind, replace(listing, files=(file,)), memory_limit) as engine:
+            if not _is_whole(engine):
+                good.remove(file)
+                left.append(file)
+    done = Compacted(kind=kind, day=day)
+    if good:
+        with _reading(kind, replace(listing, files=tuple(good)), memory_limit) as engine:
+            done = _replace_lines(engine, place, good, keep=keep)
+    return replace(done, left=tuple(one.path for one in left))
 
 
-def _is_whole(kind: str, listing: Listing, memory_limit: str | None) -> bool:
-    """Return whether every line of a listing's files can be used."""
+@contextlib.contextmanager
+def _reading(kind: str, listing: Listing, memory_limit: str | None) -> Iterator[DuckEngine]:
     engine = DuckEngine(memory_limit=memory_limit, columns=usable.WHOLE)
     try:
         engine.load(replace(listing, unreadable=()), (kind,))
-        return not any(one.code in {"unusable-rows", "unreadable-files"} for one in engine.findings)
+        yield engine
     finally:
         engine.close()
+
+
+def _is_whole(engine: DuckEngine) -> bool:
+    """Return whether every line that was read can be used."""
+    return not any(one.code in {"unusable-rows", "unreadable-files"} for one in engine.findings)
+
+
+def _replace_lines(
+    engine: DuckEngine, place: tuple[str, str, Path], files: list[EventFile], *, keep: bool
+) -> Compacted:
+    kind, day, folder = place
+    total, rows = (
+        engine.connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
+        for name in (f"all_{kind}", kind)
+    )
+    target = _write(engine, kind, folder, files)
+    _verify(engine, kind, target)
+    final = target.with_name(target.name.removeprefix(".").removesuffix(".part"))
+    target.rename(final)
+    if not keep:
+        for file in files:
+            if Path(file.path).stat().st_size == file.size:
+                Path(file.path).unlink()
+    return Compacted(
+        kind=kind,
+        day=day,
+        path=str(final),
+        files=len(files),
+        rows=rows,
+        duplicates=total - rows,
+        bytes_before=sum(one.size for one in files),
+        bytes_after=final.stat().st_size,
+    )
 
 
 def _query(kind: str) -> str:
@@ -157,10 +163,13 @@ def _write(engine: DuckEngine, kind: str, folder: Path, files: list[EventFile]) 
     import pyarrow as pa  # noqa: PLC0415 - slow to import
     from pyarrow import parquet  # noqa: PLC0415 - the same
 
-    sources = {Path(one.path).name: one.size for one in files}
+    made_of = {
+        SOURCES: {Path(one.path).name: one.size for one in files},
+        DIGESTS: [usable.digest_of(one.path, None) for one in files],
+    }
     # What the lines leave out is left out here, too; the columns are those of the sinks.
     fields = [field.with_nullable(True) for field in arrow_schema(kind)]
-    schema = pa.schema(fields, {SOURCES: json.dumps(sources).encode()})
+    schema = pa.schema(fields, {key: json.dumps(told).encode() for key, told in made_of.items()})
     number = 1
     while (folder / f"packed-{number}.parquet").exists():
         number += 1
@@ -170,6 +179,9 @@ def _write(engine: DuckEngine, kind: str, folder: Path, files: list[EventFile]) 
     with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+    with target.open("rb+") as file:
+        # Lines are removed next: a machine that fails then must not lose both.
+        os.fsync(file.fileno())
     return target
 
 

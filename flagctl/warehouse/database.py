@@ -7,12 +7,10 @@ what every load did; and those of `flagctl.warehouse.tables`. Instants are times
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import NothingMatchedError, UsageError
+from flagctl.errors import ConflictError, NothingMatchedError, UsageError
 from flagctl.events import COLUMNS, EVENT_FORMAT_VERSION
 from flagctl.warehouse import memory, usable
 from flagctl.warehouse.listing import nothing_of
@@ -20,11 +18,11 @@ from flagctl.warehouse.tables import TABLES, create_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
 
-_CHUNK = 1 << 20
 _SQL_NAMES = {
     "timestamp": "TIMESTAMP",
     "string": "VARCHAR",
@@ -116,7 +114,7 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
         What was done, by kind; what is wrong with the files is in the engine's findings.
     """
     connection = engine.connection
-    fresh, known = _new_files(connection, listing)
+    fresh, known, again = _new_files(connection, listing)
     found = []
     kinds = tuple(dict.fromkeys(one.kind for one in listing.files))
     engine.load(replace(listing, files=tuple(fresh.values())), kinds)
@@ -124,7 +122,7 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
     connection.execute("BEGIN")
     try:
         for kind in kinds:
-            done = _add(engine, kind, [one for one in fresh.values() if one.kind == kind])
+            done = _add(engine, kind, [one for one in fresh.values() if one.kind == kind], again=kind in again)
             done = replace(done, known=sum(one.kind == kind for one in known))
             found.append(done)
             connection.execute(
@@ -146,29 +144,40 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
     return found
 
 
-def _new_files(connection: Any, listing: Listing) -> tuple[dict[str, EventFile], list[EventFile]]:
+def _new_files(connection: Any, listing: Listing) -> tuple[dict[str, EventFile], list[EventFile], set[str]]:
+    """Tell files that are new from those that were loaded, as they are or as the lines that they were packed from.
+
+    Returns:
+        New files by their digests, the others, and kinds of which a new file was packed from lines that were loaded in part.
+    """
     loaded = {row[0] for row in connection.execute("SELECT digest FROM loaded_files").fetchall()}
     fresh: dict[str, EventFile] = {}
     known = []
+    again = set()
     for file in listing.files:
         digest = f"{file.kind}:{_digest(file.path, listing.filesystem)}"
-        if digest in loaded or digest in fresh:
+        lines = {f"{file.kind}:{one}" for one in file.made_of}
+        if digest in loaded or digest in fresh or (lines and lines <= loaded):
             known.append(file)
-        else:
-            fresh[digest] = file
-    return fresh, known
+            continue
+        fresh[digest] = file
+        if lines & loaded:
+            again.add(file.kind)
+    return fresh, known, again
 
 
 def _digest(path: str, filesystem: Any) -> str:
-    digest = hashlib.sha256()
-    with filesystem.open_input_stream(path, compression=None) if filesystem else Path(path).open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    try:
+        return usable.digest_of(path, filesystem)
+    except FileNotFoundError as error:
+        raise ConflictError(
+            f"{path} went away while events were read", hint="if it is being packed, load again when that is done"
+        ) from error
 
 
 @memory.explained()
-def _add(engine: Any, kind: str, files: list[EventFile]) -> KindLoad:
+def _add(engine: Any, kind: str, files: list[EventFile], *, again: bool) -> KindLoad:
+    """Add events of new files; if some may be there `again`, only as many rows without an id as there are not yet."""
     connection = engine.connection
     if not files:
         return KindLoad(kind=kind, files=0, known=0, rows=0, unusable=0, duplicates=0)
@@ -178,8 +187,12 @@ def _add(engine: Any, kind: str, files: list[EventFile]) -> KindLoad:
     values = ", ".join("make_timestamp(n.ts)" if name == "ts" else f'n."{name}"' for name in names)
     # The view of what was read has the same name as the table; without a catalog it hides it.
     query = f"INSERT INTO {target} SELECT {values} FROM temp.main.{kind} n"  # noqa: S608
+    there = f"SELECT * FROM {target}"  # noqa: S608
     if "event_id" in names:
         query += f" WHERE n.event_id IS NULL OR NOT EXISTS (SELECT 1 FROM {target} o WHERE o.event_id = n.event_id)"  # noqa: S608
+        there += " WHERE event_id IS NULL"
+    if again:
+        query += f" EXCEPT ALL {there}"
     rows = connection.execute(query).fetchone()[0]
     total, good = (
         connection.execute(f"SELECT count(*) FROM temp.main.{name}_{kind}").fetchone()[0]  # noqa: S608

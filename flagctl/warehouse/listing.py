@@ -22,6 +22,8 @@ _PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/")
 
 SOURCES = b"flagctl.sources"
 """Key of a Parquet file's metadata: names of the files of lines beside it that it was made of, with their sizes."""
+DIGESTS = b"flagctl.digests"
+"""Key of the same metadata: the SHA-256 of each of these files."""
 
 READ_COLUMNS = {
     "exposures": ("ts", "event_id", "experiment", "variant", "unit_id"),
@@ -58,6 +60,7 @@ class EventFile:
         counted: Whether instants are integers of microseconds.
         nanoseconds: Whether instants have nanoseconds.
         marked: Whether it is known to begin with a byte order mark.
+        made_of: SHA-256 of each of the files of lines that it was packed from.
     """
 
     kind: str
@@ -70,6 +73,7 @@ class EventFile:
     counted: bool = False
     nanoseconds: bool = False
     marked: bool = False
+    made_of: tuple[str, ...] = ()
 
     @property
     def is_parquet(self) -> bool:
@@ -284,7 +288,8 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
             raise _UnreadableError(f"the column {column.name} is {schema.field(column.name).type}, not {column.type}")
     fields = [one for one in fields if not pa.types.is_null(one.type)]
     folder = file.path.rpartition("/")[0]
-    for name, size in json.loads((schema.metadata or {}).get(SOURCES, b"{}")).items():
+    told = schema.metadata or {}
+    for name, size in json.loads(told.get(SOURCES, b"{}")).items():
         packed[f"{folder}/{name}"] = size
     ts = schema.field("ts").type
     return replace(
@@ -294,6 +299,7 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
         whole=_whole(metadata),
         counted=bool(pa.types.is_integer(ts)),
         nanoseconds=bool(pa.types.is_timestamp(ts)) and ts.unit == "ns",
+        made_of=tuple(json.loads(told.get(DIGESTS, b"[]"))),
     )
 
 

@@ -225,11 +225,11 @@ def without_copies(listing: Listing, kinds: Iterable[str], findings: list[DataFi
     for file in listing.files:
         if file.kind in lacking and file.size:
             sizes.setdefault((file.kind, file.size), []).append(file)
-    seen: dict[tuple[str, bytes], str] = {}
+    seen: dict[tuple[str, str], str] = {}
     copies: list[str] = []
     for (kind, _), files in sizes.items():
         alike = files if len(files) > 1 else []
-        copies += [f.path for f in alike if seen.setdefault((kind, _digest(f, store)), f.path) != f.path]
+        copies += [f.path for f in alike if seen.setdefault((kind, digest_of(f.path, store)), f.path) != f.path]
     if not copies:
         return listing
     findings.append(
@@ -242,12 +242,24 @@ def without_copies(listing: Listing, kinds: Iterable[str], findings: list[DataFi
     return replace(listing, files=tuple(one for one in listing.files if one.path not in copies))
 
 
-def _digest(file: EventFile, store: Any) -> bytes:
+def digest_of(path: str, filesystem: Any) -> str:
+    """Return the SHA-256 of a file's bytes, by which it is known wherever it lies.
+
+    Args:
+        path: Of the file.
+        filesystem: PyArrow's that it is in, None for a disk.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    from pyarrow import fs  # noqa: PLC0415 - slow to import
+
+    store = fs.LocalFileSystem() if filesystem is None else filesystem
     digest = hashlib.sha256()
-    with store.open_input_stream(file.path, compression=None) as source:
+    with store.open_input_stream(path, compression=None) as source:
         while chunk := source.read(1 << 20):
             digest.update(chunk)
-    return digest.digest()
+    return digest.hexdigest()
 
 
 def marked(files: Iterable[EventFile], filesystem: Any) -> set[str]:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from flagctl.events import Evaluation, Exposure, Usage, folder_of, to_json_line
+from flagctl.ops.file_lock import try_lock
 from tests.cli.conftest import git
 from tests.cli.test_experiment_results import obeys
 from tests.simulators import postgres
@@ -186,6 +187,39 @@ def test_lines_are_packed_without_losing_or_doubling_anything(events, cli):
     cli("warehouse", "load", "--events", "events")
     found = rows(cli, "SELECT ts, attrs, is_bot, layer FROM exposures ORDER BY ts LIMIT 1")
     assert found == [["2026-09-21T14:13:20Z", {"plan": "pro"}, False, None]]
+
+
+def test_what_was_loaded_as_lines_is_not_loaded_again_when_it_is_packed(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    cli("warehouse", "compact", "--events", "events")
+    again = cli.json("warehouse", "load", "--events", "events")
+    assert {(one["rows"], one["files"], one["known"]) for one in again["kinds"]} == {(0, 0, 1)}
+    assert rows(cli, "SELECT sum(count) FROM usage") == [[5]]
+
+
+def test_of_lines_packed_with_others_only_those_that_were_not_loaded_are_added(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    write(events, [used(7), used(7), exposure(40)], "late")
+    cli("warehouse", "compact", "--events", "events")
+    again = cli.json("warehouse", "load", "--events", "events")
+    assert {one["kind"]: one["rows"] for one in again["kinds"]} == {"exposures": 1, "evaluations": 0, "usage": 2}
+    assert rows(cli, "SELECT count FROM usage ORDER BY count") == [[5], [7], [7]]
+
+
+def test_two_that_pack_one_folder_do_not_disturb_each_other(events, cli):
+    with (events / ".flagctl-packing.lock").open("w") as lock:
+        assert try_lock(lock.fileno())
+        busy = cli("warehouse", "compact", "--events", "events", exit_code=6)
+        assert "another process is packing events" in busy.stderr
+        assert len(list(events.rglob("*.jsonl"))) == 3
+    assert cli("warehouse", "compact", "--events", "events").stdout.count("2026-09-21") == 3
+
+
+def test_only_folders_are_packed(events, cli):
+    cli("warehouse", "init")
+    for place in ("s3://shop/events", "warehouse.duckdb"):
+        assert "only folders can be packed" in cli("warehouse", "compact", "--events", place, exit_code=2).stderr
+    assert "there is no folder" in cli("warehouse", "compact", "--events", "nowhere", exit_code=3).stderr
 
 
 def test_a_file_with_a_bad_line_is_not_packed_and_named(events, cli):
