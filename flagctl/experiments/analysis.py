@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flagctl.experiments.data import ArmMetric, ExperimentData, MetricData
     from flagctl.experiments.guardrail import GuardrailResult
     from flagctl.experiments.srm import SrmResult
-    from flagctl.model import Experiment, Metric
+    from flagctl.model import Decision, Experiment, Metric
 
 
 SUCCESS_RATES = (0.1, 0.2)
@@ -259,6 +259,18 @@ def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> Me
     )
 
 
+def _enough(found: MetricData, decision: Decision) -> bool:
+    """Return whether there are as many units and conversions as a verdict needs.
+
+    A sequence is asymptotic. Three units that are nearly alike on the first day have an interval that excludes everything, and
+    what was excluded once stays so.
+    """
+    happened = [arm.happened for arm in found.arms if arm.happened is not None]
+    return min(arm.size for arm in found.arms) >= decision.minimum_units and (
+        not happened or min(happened) >= decision.minimum_conversions
+    )
+
+
 def reduced_of(found: MetricData) -> dict[str, Reduced]:
     """Return the mean and the variance of each variant's metric; raises as `reduce_arms`."""
     return dict(zip([arm.variant for arm in found.arms], reduce_arms(found.arms), strict=True))
@@ -284,8 +296,13 @@ def _series(
             continue
         dates.append(day.date)
         for variant in others:
-            one = confidence_sequence(
-                reduced[control], reduced[variant], name=variant, alpha=alpha, planned=stage.pair_units
+            counts = (reduced[control].n, reduced[variant].n)
+            one = (
+                confidence_sequence(
+                    reduced[control], reduced[variant], name=variant, alpha=alpha, planned=stage.pair_units
+                )
+                if _enough(found, data.experiment.decision)
+                else not_enough("confidence_sequence", variant, "too few units", counts, alpha)
             )
             columns[variant].append(one)
     lines = {variant: running(column) for variant, column in columns.items()}
@@ -334,6 +351,7 @@ def _guardrails(data: ExperimentData, stage: Stage) -> list[GuardrailResult]:
             alpha=alpha,
             planned=stage.pair_units,
             least_units=experiment.decision.minimum_units,
+            variants=[arm.variant for arm in experiment.variants.arms],
         )
     return results
 

@@ -90,6 +90,18 @@ class ArmMetric:
     conversions: int | None = None
     capped: int = 0
 
+    @property
+    def size(self) -> int:
+        """Number of units with a value."""
+        if self.quantile is not None:
+            return self.quantile.n
+        return 0 if self.moments is None else self.moments.n
+
+    @property
+    def happened(self) -> int | None:
+        """How often the metric's event happened: units that did it, or of a quantile the values; None if nobody counts."""
+        return self.conversions if self.quantile is None else self.quantile.events
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricData:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+_FURTHEST = math.log(1000)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduced:
@@ -142,7 +144,8 @@ def relative_bounds(control: Reduced, variant: Reduced, half: float) -> tuple[fl
         half: Half width of the interval in standard errors.
 
     Returns:
-        Relative difference, lower and upper bound; None where a mean is not positive.
+        Relative difference, lower and upper bound; None where a mean is not positive. Bounds are None, too, if they are more
+        than a thousandfold away: then a mean is not known to differ from zero, and nothing can be said relative to it.
     """
     if control.mean <= 0:
         return None, None, None
@@ -150,9 +153,7 @@ def relative_bounds(control: Reduced, variant: Reduced, half: float) -> tuple[fl
     if variant.mean <= 0:
         return relative, None, None
     error = math.hypot(math.sqrt(control.squared_error) / control.mean, math.sqrt(variant.squared_error) / variant.mean)
+    if half * error > _FURTHEST:
+        return relative, None, None
     middle = math.log(variant.mean / control.mean)
-    return relative, math.expm1(middle - half * error), _expm1(middle + half * error)
-
-
-def _expm1(value: float) -> float:
-    return math.inf if value > 700 else math.expm1(value)
+    return relative, math.expm1(middle - half * error), math.expm1(middle + half * error)

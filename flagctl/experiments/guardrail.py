@@ -66,6 +66,7 @@ def judge(  # noqa: PLR0913 - all by name
     alpha: float,
     planned: float = DEFAULT_PLANNED,
     least_units: int = 100,
+    variants: Sequence[str] = (),
 ) -> list[GuardrailResult]:
     """Judge one guardrail for every variant but the control.
 
@@ -76,21 +77,24 @@ def judge(  # noqa: PLR0913 - all by name
         alpha: Risk of a false alarm for one guardrail and variant, over all looks.
         planned: Units at which the sequence is tightest.
         least_units: With fewer in a variant nothing is said.
+        variants: Those that must have an answer, also if there are no data of them.
     """
     if data is None:
         return [GuardrailResult(metric=metric.key, variant="", state="no_data", reason="no events came")]
-    others = [arm.variant for arm in data.arms if arm.variant != control]
+    present = [arm.variant for arm in data.arms]
+    others = [one for one in dict.fromkeys((*present, *variants)) if one != control]
     try:
         reduced = dict(zip([arm.variant for arm in data.arms], reduce_arms(data.arms), strict=True))
     except NotEnoughDataError as error:
         return [GuardrailResult(metric=metric.key, variant=v, state="no_data", reason=str(error)) for v in others]
-    if control not in reduced:
-        return [
-            GuardrailResult(metric=metric.key, variant=v, state="no_data", reason=f"{control} has no units")
-            for v in others
-        ]
     return [
-        compare(metric, reduced[control], reduced[v], variant=v, alpha=alpha, planned=planned, least_units=least_units)
+        GuardrailResult(
+            metric=metric.key, variant=v, state="no_data", reason=f"{control if v in reduced else v} has no units"
+        )
+        if control not in reduced or v not in reduced
+        else compare(
+            metric, reduced[control], reduced[v], variant=v, alpha=alpha, planned=planned, least_units=least_units
+        )
         for v in others
     ]
 

@@ -107,8 +107,7 @@ def one_sided_bounds(control: Reduced, variant: Reduced, *, alpha: float, planne
 def running(estimates: Iterable[Estimate]) -> list[Estimate]:
     """Return each estimate with the intersection of all intervals up to it and the smallest p-value so far.
 
-    Both stay valid, because each sequence covers at all looks at once. Should the intersection be empty, the last
-    non-empty one stays.
+    Both stay valid, because each sequence covers at all looks at once.
     """
     result: list[Estimate] = []
     latest: Estimate | None = None
@@ -123,15 +122,17 @@ def running(estimates: Iterable[Estimate]) -> list[Estimate]:
 def intersected(one: Estimate, earlier: Estimate | None) -> Estimate:
     """Return an estimate with the part of its interval that an earlier one of the same sequence leaves.
 
-    Both have to be of the same quantity. The p-value becomes the smaller one. If the intervals do not meet, the earlier one
-    stays.
+    Both have to be of the same quantity. The p-value becomes the smaller one. If the intervals do not meet, one of them is
+    wrong, or the effect has changed: then the interval reaches over both and everything between them, so that a contradiction
+    decides nothing.
     """
     if earlier is None or earlier.low is None or earlier.high is None or one.low is None or one.high is None:
         return one
     p = min(1.0 if one.p_value is None else one.p_value, 1.0 if earlier.p_value is None else earlier.p_value)
     low, high = max(one.low, earlier.low), min(one.high, earlier.high)
     if low > high:
-        low, high = earlier.low, earlier.high
+        low, high = min(one.low, earlier.low), max(one.high, earlier.high)
+        p = 1.0 if low <= 0 <= high else p
     relative = _within((one.relative_low, one.relative_high), (earlier.relative_low, earlier.relative_high))
     return replace(one, low=low, high=high, p_value=p, relative_low=relative[0], relative_high=relative[1])
 
@@ -142,4 +143,4 @@ def _within(
     if one[0] is None or one[1] is None or earlier[0] is None or earlier[1] is None:
         return one
     low, high = max(one[0], earlier[0]), min(one[1], earlier[1])
-    return (low, high) if low <= high else earlier
+    return (low, high) if low <= high else (min(one[0], earlier[0]), max(one[1], earlier[1]))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flagctl.experiments.analysis import Results, Stage
-    from flagctl.experiments.data import ArmMetric, ExperimentData
+    from flagctl.experiments.data import ExperimentData
     from flagctl.experiments.estimates import Estimate
 
 SWITCHER_LIMIT = 0.01
@@ -192,9 +192,10 @@ def _at_the_end(data: ExperimentData, results: Results, say: _Say, open_guards: 
 
 
 def _beyond(one: Estimate, sign: float) -> bool:
-    if one.low is None or one.high is None or one.reason is not None:
+    if one.low is None or one.high is None or one.difference is None or one.reason is not None:
         return False
-    return one.low > 0 if sign > 0 else one.high < 0
+    # An earlier day may have left an interval that the present difference is not in. Nothing is shipped against what is seen now.
+    return (one.low > 0 if sign > 0 else one.high < 0) and sign * one.difference > 0
 
 
 def _within(one: Estimate, percent: float) -> bool:
@@ -259,27 +260,15 @@ def _too_early(data: ExperimentData, results: Results) -> list[str]:
     found = data.metrics.get(primary.key) if primary else None
     arms = found.arms if found else ()
     if arms:
-        variant, units = min(((arm.variant, _size(arm)) for arm in arms), key=lambda one: one[1])
+        variant, units = min(((arm.variant, arm.size) for arm in arms), key=lambda one: one[1])
     if units < decision.minimum_units:
         counted = " that count towards the primary metric" if units < data.units.get(variant, 0) else ""
         reasons.append(f"{variant} has {units} of at least {decision.minimum_units} units{counted}")
-    happened = [_conversions(arm) for arm in arms]
+    happened = [arm.happened for arm in arms]
     known = [one for one in happened if one is not None]
     if known and min(known) < decision.minimum_conversions:
         reasons.append(f"a variant has {min(known)} of at least {decision.minimum_conversions} conversions")
     return reasons
-
-
-def _size(arm: ArmMetric) -> int:
-    """Return the number of units with a value."""
-    if arm.quantile is not None:
-        return arm.quantile.n
-    return 0 if arm.moments is None else arm.moments.n
-
-
-def _conversions(arm: ArmMetric) -> int | None:
-    """Return how often a metric's event happened: units that did it, or of a quantile the values."""
-    return arm.conversions if arm.quantile is None else arm.quantile.events
 
 
 def _warnings(data: ExperimentData, results: Results) -> list[str]:

@@ -102,7 +102,8 @@ def parts(
     ]
     groups: dict[tuple[str, str], list[Estimate]] = {}
     for dimension, _, estimate in found:
-        groups.setdefault((dimension, estimate.variant), []).append(estimate)
+        if _error(estimate) > 0:
+            groups.setdefault((dimension, estimate.variant), []).append(estimate)
     tested = [(key, _cochran(group)) for key, group in groups.items() if len(group) > 1]
     corrected_q = corrected([p for _, p in tested], method)
     differences = [
@@ -174,7 +175,7 @@ def novelty(by_age: Sequence[tuple[int, MetricData]], *, control: str, alpha: fl
     series: dict[str, list[tuple[int, Estimate]]] = {}
     for age, data in by_age:
         for estimate in compare_all(data, control=control, alpha=alpha):
-            if estimate.reason is None:
+            if estimate.reason is None and _error(estimate) > 0:
                 series.setdefault(estimate.variant, []).append((age, estimate))
     result = []
     for variant, points in series.items():

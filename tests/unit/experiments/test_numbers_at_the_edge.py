@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flagctl.experiments import bayes, quantiles, sequential
+from flagctl.experiments import bayes, quantiles, sequential, views
 from flagctl.experiments.analysis import compute
-from flagctl.experiments.data import ArmMetric, MetricData, Moments
-from flagctl.experiments.estimates import Reduced
+from flagctl.experiments.data import ArmMetric, DayData, MetricData, Moments
+from flagctl.experiments.estimates import Reduced, relative_bounds
 from flagctl.experiments.guardrail import compare
 from flagctl.experiments.reduce import reduce_arms
 from flagctl.experiments.verdict import Outcome, decide
@@ -162,3 +162,77 @@ def test_a_metric_of_one_unit_has_no_moments_and_no_posterior():
     results, verdict = both(observed(experiment(), {"order": alone}))
     assert results.primary.posteriors == ()
     assert verdict.outcome in {Outcome.INCONCLUSIVE, Outcome.KEEP_RUNNING}
+
+
+REVENUE = Metric(kind="revenue", event="order")
+AT_ANY_TIME = Decision(method="sequential", maturity="all")
+
+
+def day_by_day(*days):
+    """An experiment that may be decided on any day, with what its two variants had come to on each: mean and units."""
+    found = [
+        MetricData(
+            key="order:revenue",
+            arms=tuple(
+                ArmMetric(
+                    variant=name,
+                    moments=Moments(n=n, means={"value": mean}, covariances={("value", "value"): variance}),
+                )
+                for name, mean in (("off", 10.0), ("on", on))
+            ),
+        )
+        for on, n, variance in days
+    ]
+    series = tuple(
+        DayData(date=f"2026-11-{index + 1:02d}", units={"off": 1, "on": 1}, metrics={"order:revenue": one})
+        for index, one in enumerate(found)
+    )
+    setup = experiment(primary=REVENUE, decision=AT_ANY_TIME)
+    return replace(observed(setup, {"order:revenue": found[-1]}, days=len(days)), days=series)
+
+
+def test_a_few_units_that_are_nearly_alike_on_the_first_day_decide_nothing_later():
+    first, rest = (10.1, 3, 1e-9), [(10.0, 1000 * day, 4.0) for day in range(1, 9)]
+    results, verdict = both(day_by_day(first, *rest))
+    assert verdict.outcome is Outcome.KEEP_RUNNING
+    (found,) = results.primary.estimates
+    assert found.low < 0 < found.high
+    assert results.primary.series[0][1][0].reason == "too few units"
+
+
+def test_an_effect_that_has_turned_round_is_not_shipped_for_what_it_was():
+    good, bad = [(11.0, 1000, 1.0)] * 4, [(9.0, 4000, 1.0)] * 4
+    assert both(day_by_day(*good, *good))[1].outcome is Outcome.SHIP
+    verdict = both(day_by_day(*good, *bad))[1]
+    assert (verdict.outcome, verdict.winner) == (Outcome.HALT, None)
+    slightly = [(9.97, 1000, 1.0)] * 4
+    assert both(day_by_day(*good, *slightly))[1].outcome is Outcome.KEEP_RUNNING
+
+
+def test_nothing_is_said_relative_to_a_mean_that_may_be_zero():
+    vague, sure = Reduced(n=100, mean=0.001, variance=25.0), Reduced(n=100, mean=2.0, variance=1.0)
+    relative, low, high = relative_bounds(vague, sure, 1.96)
+    assert (round(relative), low, high) == (1999, None, None)
+    assert None not in relative_bounds(sure, sure, 1.96)
+
+
+def test_an_effect_that_is_known_better_than_numbers_can_tell_has_no_weight_among_parts_and_days():
+    def exact(name, mean):
+        covariances = {("value", "value"): 1e-60}
+        return ArmMetric(variant=name, moments=Moments(n=100, means={"value": mean}, covariances=covariances))
+
+    data = MetricData(key="m", arms=(exact("a", 1.0), exact("b", 5.0)))
+    listed, differences = views.parts({"p": {"x": data, "y": data}}, control="a", alpha=0.05)
+    assert (len(listed), differences) == (2, [])
+    assert views.novelty([(age, data) for age in range(5)], control="a", alpha=0.05) == []
+
+
+def test_a_guardrail_that_has_no_data_of_a_variant_does_not_let_it_ship():
+    guard = Metric(kind="conversion", event="error", direction="decrease")
+    metrics = {
+        "order": MetricData(key="order", arms=(share("off", 500, 10_000), share("on", 800, 10_000))),
+        "error": MetricData(key="error", arms=(share("off", 200, 10_000),)),
+    }
+    found = both(observed(experiment(guardrails=(guard,)), metrics))[1]
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "on is better, but guardrail error: on has no units" in found.reasons

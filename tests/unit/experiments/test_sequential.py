@@ -88,9 +88,16 @@ def test_looks_without_an_answer_forget_nothing() -> None:
     assert [(one.low, one.high) for one in found] == [(-1, 1), (None, None), (0.5, 1)]
 
 
-def test_intervals_that_do_not_meet_leave_the_earlier_one() -> None:
+def test_intervals_that_do_not_meet_reach_over_both() -> None:
     early = estimate(-1, 1, relative=(-0.1, 0.1))
     apart = intersected(estimate(2, 3, relative=(0.2, 0.3)), early)
-    assert (apart.low, apart.high, apart.relative_low, apart.relative_high) == (-1, 1, -0.1, 0.1)
+    assert (apart.low, apart.high, apart.relative_low, apart.relative_high) == (-1, 3, -0.1, 0.3)
+    assert apart.p_value == 1.0
+    assert intersected(estimate(2, 3), estimate(0.5, 1)).p_value == 0.5
     touching = intersected(estimate(1, 3, relative=(0.1, 0.3)), early)
     assert (touching.low, touching.high, touching.relative_low, touching.relative_high) == (1, 1, 0.1, 0.1)
+
+
+def test_a_contradiction_decides_nothing_and_what_comes_after_it_does() -> None:
+    found = running([estimate(1, 2), estimate(-2, -1), estimate(-2, -0.5)])
+    assert [(one.low, one.high) for one in found] == [(1, 2), (-2, 2), (-2, -0.5)]
