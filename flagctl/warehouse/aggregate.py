@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.data import DayData, ExperimentData
-from flagctl.warehouse import series
+from flagctl.warehouse import folding, series
 from flagctl.warehouse.counting import count_units
 from flagctl.warehouse.distribution import distributions
 from flagctl.warehouse.moments import all_metrics, caps_of, check_events, check_numbers, check_values, pooled_means
@@ -44,7 +44,7 @@ def aggregate(
     run = Run(engine, experiment, options)
     seen = first_seen(run)
     counts = count_units(run, seen)
-    joined, units = summed_up(run, seen, details=options.details and _is_followed(experiment))
+    joined, units, story = summed_up(run, seen, details=options.details and _is_followed(experiment))
     found = [*findings, *counts.findings, *check_values(run, units), *check_numbers(run, joined)]
     caps = caps_of(run, units)
     metrics, immature = all_metrics(run, units, caps)
@@ -61,10 +61,13 @@ def aggregate(
         run.say("following the primary metric day by day")
         lived = series.lives(run, units, primary)
         shift = pooled_means(metrics[primary.key])
-        if series.is_in_sums(primary):
+        cut = caps.get(0, (None, None))
+        if story is not None:
+            changed = folding.changes(run, story, cut, shift)
+        elif series.is_in_sums(primary):
             changed = series.first_changes(lived, shift)
         else:
-            changed = series.changes(run, joined, caps.get(0, (None, None)), shift)
+            changed = series.changes(run, joined, cut, shift)
         series_by_day = series.cumulative(run, changed, lived.born, shift)
         ages = {primary.key: series.by_age(run, lived, changed)}
         parts = parts_of(run, units, caps)

@@ -16,7 +16,7 @@ from flagctl.warehouse.database import attach
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
@@ -26,6 +26,8 @@ _SORTED_AT_ONCE = 80_000_000
 """Rows whose hashes, eight bytes each, are sorted in memory; more are compared by DuckDB, which spills."""
 _BATCH = 1_000_000
 """Rows that are taken over at once."""
+_PIECE = 122_880
+"""Rows of one of DuckDB's own groups."""
 
 
 class DuckEngine:
@@ -83,6 +85,16 @@ class DuckEngine:
         """Close the database."""
         self.backend.disconnect()
 
+    @property
+    def nearby(self) -> DuckEngine:
+        """It is in this process."""
+        return self
+
+    def room(self) -> int:
+        """Return how many bytes arrays may take beside what DuckDB takes."""
+        (limit,) = self.connection.execute("SELECT current_setting('memory_limit')").fetchone()
+        return int(memory.bytes_of(limit) * memory.BESIDE)
+
     def table(self, name: str) -> Any:
         """Return a table as an Ibis expression."""
         return self.backend.table(name)
@@ -116,6 +128,27 @@ class DuckEngine:
         """Return the columns of a result that may be long, each as an array of numbers."""
         table = expression.to_pyarrow()
         return {name: table.column(name).to_numpy() for name in table.column_names}
+
+    def batches(self, expression: Any, size: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a long result, some `size` at once: each column as an array of its numbers, none of them null."""
+        with memory.explained():
+            yield from self._batches(self.backend.compile(expression), size)
+
+    def _batches(self, query: str, size: int) -> Iterator[dict[str, Any]]:
+        result = self.connection.execute(query)
+        # DuckDB 1.4 has the same by another name. Batches are never there twice.
+        read = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
+        for batch in read(size):
+            yield {name: _array(batch.column(index)) for index, name in enumerate(batch.schema.names)}
+
+    def given(self, name: str, arrays: dict[str, Any]) -> Any:
+        """Return a table of columns that are there as arrays of numbers."""
+        import pyarrow as pa  # noqa: PLC0415 - slow to import
+
+        # In pieces, because each is read by one thread.
+        pieces = pa.table(arrays).to_batches(max_chunksize=_PIECE)
+        self.connection.register(name, pa.Table.from_batches(pieces) if pieces else pa.table(arrays))
+        return self.backend.table(name)
 
     @memory.explained()
     def load(self, listing: Listing, kinds: tuple[str, ...] = EXPERIMENT_KINDS) -> None:
@@ -225,7 +258,11 @@ class DuckEngine:
             self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS {found}")
             return bool(self.connection.execute(f"SELECT count(*) FROM repeats_{kind}").fetchone()[0])  # noqa: S608
         # Sorting numbers takes a third of the time of a table of what was seen.
-        seen = self._numbers(hashes, count)
+        seen, filled = np.empty(count, np.uint64), 0
+        for batch in self._batches(hashes, _BATCH):
+            seen[filled : filled + len(batch["h"])] = batch["h"]
+            filled += len(batch["h"])
+        seen = seen[:filled]
         seen.sort()
         repeated = np.unique(seen[1:][seen[1:] == seen[:-1]])
         if not len(repeated):
@@ -234,24 +271,6 @@ class DuckEngine:
         self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS SELECT h FROM repeated")  # noqa: S608
         self.connection.unregister("repeated")
         return True
-
-    def _numbers(self, query: str, most: int) -> Any:
-        """Return a column of unsigned numbers as an array."""
-        import numpy as np  # noqa: PLC0415 - slow to import
-
-        found = np.empty(most, np.uint64)
-        filled = 0
-        result = self.connection.execute(query)
-        # DuckDB 1.4 has the same by another name. Batches are never there twice.
-        batches = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
-        for batch in batches(_BATCH):
-            column = batch.column(0)
-            # Arrow's own way to an array imports pandas, too.
-            found[filled : filled + len(column)] = np.frombuffer(
-                column.buffers()[1], np.uint64, len(column), 8 * column.offset
-            )
-            filled += len(column)
-        return found[:filled]
 
     def _drop_duplicates(self, kind: str, count: int) -> None:
         """Keep one row of each event id. Rows without an id cannot be told apart and stay.
@@ -308,6 +327,15 @@ def _text_of_map(column: str) -> str:
     """Return the SQL of a map as text, with the lengths of its parts, so that nothing in them reads like another entry."""
     entry = "length(_e.key) || ':' || _e.key || coalesce(length(_e.value) || ':' || _e.value, '-')"
     return f"array_to_string(list_sort(list_transform(map_entries({column}), lambda _e: {entry})), ',')"
+
+
+def _array(column: Any) -> Any:
+    """Return the numbers of a column of Arrow. Its own way to an array imports pandas."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    # The type that is there: DuckDB's may be wider than the one that Ibis thinks it has.
+    kind = np.dtype(column.type.to_pandas_dtype())
+    return np.frombuffer(column.buffers()[1], kind, len(column), kind.itemsize * column.offset)
 
 
 def _strip(_cls: type, path: Any) -> Any:

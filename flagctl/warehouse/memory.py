@@ -25,6 +25,8 @@ OWN_SHARE: Final = 0.8
 """Of the memory that it sees, in a container the container's, DuckDB takes this much by itself."""
 SHARE: Final = 0.5
 """Of the same memory, what is taken unless told otherwise: other programs need some."""
+BESIDE: Final = 1 / 3
+"""Of the limit, how much arrays of numbers may take besides."""
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B", re.IGNORECASE)
 

@@ -26,10 +26,31 @@ LARGEST = 1e100
 COLUMN_SEPARATOR = "_"
 
 
+class Nearby(Protocol):
+    """What an engine can do whose rows are in the memory of this process."""
+
+    def room(self) -> int:
+        """Return how many bytes arrays may take beside what the engine takes."""
+        ...
+
+    def batches(self, expression: Any, size: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a long result, some `size` at once: each column as an array of its numbers, none of them null."""
+        ...
+
+    def given(self, name: str, arrays: dict[str, Any]) -> Any:
+        """Return a table of columns that are there as arrays of numbers."""
+        ...
+
+
 class Engine(Protocol):
     """What computes expressions: DuckDB or Spark."""
 
     name: str
+
+    @property
+    def nearby(self) -> Nearby | None:
+        """What it can do because it is in this process; None if it is not."""
+        ...
 
     def table(self, name: str) -> Any:
         """Return the table ``exposures`` or ``events``."""
@@ -196,16 +217,17 @@ def source_of(metric: Metric, part: str) -> tuple[str, str | None]:
     return _sources(metric)[1 if part.startswith("denominator") else 0]
 
 
-def join_units(events: Any, kept: Any, experiment: Experiment) -> Any:
-    """Return what units did, with numbers only; a unit that did nothing has one row without an event.
+def join_units(events: Any, kept: Any, experiment: Experiment, *, idle: bool = True) -> Any:
+    """Return what units did, with numbers only; a unit that did nothing has one row without an event, or none if not `idle`.
 
     ``event`` is the position in `event_names`, ``since`` how long after the first exposure it was, ``x0`` and so on are numbers.
     """
     numbers = {column: _number_of(events, source) for source, column in number_columns(experiment).items()}
     event = position_of(events.event, event_names(experiment))
     chosen = events.select("unit_id", "ts", event=event, **numbers)
-    parts = [name for name in kept.columns if name.startswith("b") and name != "bot"]
-    joined = kept.select("unit", "unit_id", "arm", "first_ts", *parts).left_join(chosen, "unit_id")
+    parts = [name for name in kept.columns if _is_part(name)]
+    left = kept.select("unit", "unit_id", "arm", "first_ts", *parts)
+    joined = left.join(chosen, "unit_id", how="left" if idle else "inner")
     return joined.select("unit", "arm", "first_ts", *parts, "event", *numbers, since=joined.ts - joined.first_ts)
 
 
@@ -252,43 +274,75 @@ def yes_or_no(condition: Any) -> Any:
     return condition.cast("int64").cast("float64")
 
 
-def unit_table(engine: Engine, joined: Any, experiment: Experiment, more: dict[str, Any]) -> Any:
-    """Return one row for each unit: sums of each metric's parts, and how often its event happened.
+class Sums(NamedTuple):
+    """What is summed up for each unit, so that metrics can be made of it. What several metrics ask for is there once.
 
-    Sums that several metrics ask for are computed once; a conversion is yes or no. The sums are computed here, what metrics
-    make of them wherever the table is read.
-
-    Args:
-        engine: Computes.
-        joined: Of `join_units`.
-        experiment: Whose metrics.
-        more: Other aggregates that are wanted.
+    Attributes:
+        wanted: Names to the condition under which an event counts, and the column of its number; None where events are counted.
+        columns: Names of the columns of the unit table to the sum, and whether only its being there counts.
     """
-    sums: dict[tuple[Any, ...], str] = {}
-    wanted: dict[str, Any] = {}
+
+    wanted: dict[str, tuple[Any, str | None]]
+    columns: dict[str, tuple[str, bool]]
+
+
+def sums_of(joined: Any, experiment: Experiment) -> Sums:
+    """Return what is to be summed up of the rows of `join_units`; a conversion is yes or no."""
+    names: dict[tuple[Any, ...], str] = {}
+    wanted: dict[str, tuple[Any, str | None]] = {}
     columns: dict[str, tuple[str, bool]] = {}
 
-    def column_of(metric: Metric, part: str, event: str, source: str | None) -> str:
+    def sum_of(metric: Metric, part: str, event: str, source: str | None) -> str:
         covariate = part.endswith("covariate")
         key = (covariate, metric.cuped_ms if covariate else metric.window_ms, event, source)
-        if key not in sums:
-            sums[key] = f"s{len(sums)}"
+        if key not in names:
+            names[key] = f"s{len(names)}"
             kept = (before if covariate else within)(joined, metric) & is_event(joined, experiment, event)
-            wanted[sums[key]] = _sum(joined, kept, source and number_columns(experiment)[source])
-        return sums[key]
+            wanted[names[key]] = (kept, source and number_columns(experiment)[source])
+        return names[key]
 
     for position, metric in unit_metrics(experiment):
         for part, column in metric_columns(metric, position).items():
-            yes = metric.kind == "conversion"
-            columns[column] = (column_of(metric, part, *source_of(metric, part)), yes)
-        columns[f"m{position}_n"] = (column_of(metric, "value", metric.events[0], None), False)
-    keys = [name for name in joined.columns if name in {"unit", "arm", "first_ts"} or name.startswith("b")]
-    table = engine.materialise("unit_sums", joined.group_by(keys).aggregate(**wanted, **more))
+            columns[column] = (sum_of(metric, part, *source_of(metric, part)), metric.kind == "conversion")
+        columns[f"m{position}_n"] = (sum_of(metric, "value", metric.events[0], None), False)
+    return Sums(wanted, columns)
+
+
+def summed(joined: Any, sums: Sums, more: dict[str, Any]) -> Any:
+    """Return one row for each unit, with its sums.
+
+    Args:
+        joined: Of `join_units`.
+        sums: Which.
+        more: Other aggregates that are wanted.
+    """
+    wanted = {name: _sum(joined, *one) for name, one in sums.wanted.items()}
+    return joined.group_by(unit_columns(joined)).aggregate(**wanted, **more)
+
+
+def unit_columns(table: Any) -> list[str]:
+    """Return the columns that are the unit's own."""
+    return [name for name in table.columns if name in {"unit", "arm", "first_ts"} or _is_part(name)]
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith("b") and name != "bot"
+
+
+def unit_table(table: Any, sums: Sums) -> Any:
+    """Return one row for each unit, with the columns of `metric_columns` and how often the metric's event happened.
+
+    The sums are computed before, what metrics make of them wherever the table is read.
+
+    Args:
+        table: Of `summed`, computed.
+        sums: The same.
+    """
     chosen = {
         column: yes_or_no(table[name] > 0) if yes else table[name].cast("float64")
-        for column, (name, yes) in columns.items()
+        for column, (name, yes) in sums.columns.items()
     }
-    return table.select(*keys, *more, **chosen)
+    return table.select(*(name for name in table.columns if name not in sums.wanted), **chosen)
 
 
 def _sum(joined: Any, kept: Any, column: str | None) -> Any:

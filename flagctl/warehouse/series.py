@@ -27,8 +27,8 @@ class Lives(NamedTuple):
 
     Attributes:
         born: Day to variant to units.
-        done: For a conversion: day, variant and age in days to units that converted at this age, and to those of them that did
-            not before; else nothing.
+        done: For a conversion that is told in sums: day, variant and age in days to units that converted at this age, and to
+            those of them that did not before; else nothing.
     """
 
     born: dict[int, dict[str, int]]
@@ -73,7 +73,7 @@ def _bit_or() -> Any:
 def lives(run: Run, units: Any, metric: Metric) -> Lives:
     """Return how many units there are by the day of their first exposure, and at which age they converted."""
     table = units.mutate(day=units.first_ts // DAY_US)
-    ages = range(_ages(metric)) if is_in_sums(metric) else range(0)
+    ages = range(_ages(metric)) if "done_ages" in units.columns else range(0)
     if ages:
         # The lowest bit that is set.
         table = table.mutate(first=table.done_ages & -table.done_ages)
@@ -161,29 +161,32 @@ def changes(
             "x": (table.v_new * table.d_new - table.v_old * table.d_old).sum(),
         }
     else:
-        # What each event adds, times the day's sum: together its square.
-        sums |= {"a": table.v.sum(), "aq": (table.v * table.whole_day).sum()}
+        # What each event adds, times the day's sum: together its square. A day with several conversions is one.
+        day = yes_or_no(table.whole_day > 0) if metric.kind == "conversion" else table.whole_day
+        part = table.v / table.whole_day if metric.kind == "conversion" else table.v
+        sums |= {"a": part.sum(), "aq": (part * day).sum()}
     rows = run.engine.rows(table.group_by("place").aggregate(**sums))
     return [{**row, **_read_place(int(row["place"]), run.variants)} for row in rows]
 
 
-_DAYS = 1 << 20
+DAYS = 1 << 20
 """More than there are days in two thousand years."""
-_ARMS = 1 << 10
+ARMS = 1 << 10
+"""More than an experiment has variants."""
 
 
-def _place_of(events: Any) -> Any:
+def place_of(events: Any) -> Any:
     """Return one number for variant, day of the first exposure and day: to sort and group by three takes much longer.
 
     For one unit it grows from day to day.
     """
     born = (events.first_ts // DAY_US).cast("int64")
-    return (born * _DAYS + day_of(events)) * _ARMS + events.arm
+    return (born * DAYS + day_of(events)) * ARMS + events.arm
 
 
 def _read_place(place: int, variants: tuple[str, ...]) -> dict[str, Any]:
-    days, arm = divmod(place, _ARMS)
-    born, day = divmod(days, _DAYS)
+    days, arm = divmod(place, ARMS)
+    born, day = divmod(days, DAYS)
     return {"variant": variants[arm], "born": born, "day": day}
 
 
@@ -201,7 +204,7 @@ def _numbers(joined: Any, experiment: Experiment, metric: Metric) -> Any:
         if source is not None:
             number = events[number_columns(experiment)[source]].fill_null(0.0)
         chosen[column] = ibis.cases((happened, number), else_=ibis.literal(0.0, "float64"))
-    return events.select("unit", place=_place_of(events), **chosen)
+    return events.select("unit", place=place_of(events), **chosen)
 
 
 _SUMS = ("active", "s", "q", "sd", "qd", "x")
@@ -273,7 +276,7 @@ def by_age(run: Run, lived: Lives, changed: list[dict[str, Any]]) -> tuple[tuple
     # Whole UTC days: age 0 is the day of the first exposure, which is shorter than the others for everybody alike.
     today = run.until // DAY_US
     sums: dict[tuple[str, int], tuple[float, float]] = {}
-    if is_in_sums(metric):
+    if lived.done:
         for (born, variant, age), (count, _) in lived.done.items():
             if born + age < today:
                 done = sums.get((variant, age), (0.0, 0.0))[0] + count

@@ -51,6 +51,8 @@ class SparkEngine:
     """
 
     name = "spark"
+    nearby = None
+    """Its rows are elsewhere."""
 
     def __init__(self, master: str | None = None, *, memory_limit: str | None = None) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flagctl.warehouse import pipeline, series
+from flagctl.warehouse import folding, pipeline, series
 from flagctl.warehouse.moments import arm_of, caps_of, wanted_moments
 from flagctl.warehouse.pipeline import DAY_US
 
@@ -73,32 +73,56 @@ def _busy_units(run: Run, exposures: Any, events: Any) -> Any:
     return run.engine.materialise("busy_units", pipeline.busy_units(exposures, events, limit))
 
 
-def summed_up(run: Run, seen: Seen, *, details: bool = False) -> tuple[Any, Any]:
-    """Return the events of the units that have one variant and are no bots, and one row for each of these units.
+class Summed(NamedTuple):
+    """What units did.
+
+    Attributes:
+        joined: The events of the units that have one variant and are no bots.
+        units: One row for each of these units.
+        story: The events of the primary metric in arrays, if it is followed that way.
+    """
+
+    joined: Any
+    units: Any
+    story: folding.Story | None
+
+
+def summed_up(run: Run, seen: Seen, *, details: bool = False) -> Summed:
+    """Sum up what units did.
 
     Args:
         run: What is aggregated.
         seen: Who was exposed.
         details: Whether the primary metric is followed over time, too.
     """
+    experiment, engine = run.experiment, run.engine
     kept = pipeline.steady(seen.first, seen.kinds, run.variants)
     if seen.busy is not None:
         kept = kept.anti_join(seen.busy, "unit_id")
     run.say("summing up units")
-    joined = pipeline.join_units(seen.events, kept, run.experiment)
-    followed = run.experiment.primary if details else None
+    followed = experiment.primary if details else None
+    number = int(engine.rows(seen.first.aggregate(n=seen.first.count()))[0]["n"])
+    size = (number, sum(count for count, _ in seen.event_days.values()))
+    nearby = engine.nearby if engine.nearby and folding.fits(engine.nearby, size, 4 * len(experiment.metrics)) else None
+    joined = pipeline.join_units(seen.events, kept, experiment, idle=nearby is None)
     in_sums = followed is not None and series.is_in_sums(followed)
-    by_event = any(one.kind == "quantile" and one.level == "event" for one in run.experiment.metrics)
-    if (followed is not None and not in_sums) or by_event or pipeline.attribute_numbers(run.experiment):
-        # Somebody reads the events again.
-        joined = run.engine.materialise("unit_events", joined)
-    more = series.days_and_ages(joined, run.experiment, followed) if followed is not None and in_sums else {}
-    return joined, pipeline.unit_table(run.engine, joined, run.experiment, more)
+    by_event = any(one.kind == "quantile" and one.level == "event" for one in experiment.metrics)
+    is_read_again = followed is not None and not in_sums and nearby is None
+    if is_read_again or by_event or pipeline.attribute_numbers(experiment):
+        joined = engine.materialise("unit_events", joined)
+    sums = pipeline.sums_of(joined, experiment)
+    if nearby is None:
+        more = series.days_and_ages(joined, experiment, followed) if followed is not None and in_sums else {}
+        table, story = pipeline.summed(joined, sums, more), None
+    else:
+        story_of = (experiment, followed) if followed else None
+        table, story = folding.summed(nearby, (kept, joined), sums, number, story_of)
+    return Summed(joined, pipeline.unit_table(engine.materialise("unit_sums", table), sums), story)
 
 
 def unit_table(run: Run) -> Any:
     """Return one row for each unit of an experiment that has one variant and is no bot, with its values and its id."""
-    units = summed_up(run, first_seen(run))[1]
+    units = summed_up(run, first_seen(run)).units
     return units.inner_join(run.engine.table("first_exposures").select("unit", "unit_id"), "unit")
 
 

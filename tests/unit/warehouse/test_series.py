@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from flagctl.model import Decision, Metric, RatioSide
+from flagctl.warehouse import folding
+from flagctl.warehouse.duck import DuckEngine
 from tests.unit.experiments.samples import DAY, START, experiment
 from tests.unit.warehouse.reference import MINUTE, units_of
 from tests.unit.warehouse.test_aggregation import US, read, story, write_lines
@@ -15,7 +17,8 @@ from tests.unit.warehouse.test_aggregation import US, read, story, write_lines
 DAY_US = DAY * US
 UNTIL = START + 14 * DAY
 METRICS = {
-    "conversion": Metric(kind="conversion", event="order", window_ms=70 * DAY),
+    "conversion": Metric(kind="conversion", event="order", window_ms=5 * DAY),
+    "conversion, late": Metric(kind="conversion", event="order", window_ms=70 * DAY),
     "count": Metric(kind="count", event="order", window_ms=5 * DAY),
     "revenue": Metric(kind="revenue", event="order", window_ms=6 * DAY),
     "capped": Metric(kind="revenue", event="order", window_ms=6 * DAY, winsorize_lower=20.0, winsorize_upper=80.0),
@@ -55,14 +58,19 @@ def lives_of(setup, metric, exposures, conversions):
     return found
 
 
+WAYS = {"arrays": None, "tables": "100MB"}
+"""Ways to add up and the memory limits with which they are chosen: arrays have to have room beside the engine."""
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, name, seed):
+def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, name, seed, way):
     metric = METRICS[name]
     exposures, conversions = story(seed)
     write_lines(tmp_path, [*exposures, *conversions])
     setup = experiment(primary=metric, decision=Decision(maturity="all"))
-    data = read(tmp_path, setup, UNTIL)
+    data = read(tmp_path, setup, UNTIL, WAYS[way])
     lived = lives_of(setup, metric, exposures, conversions)
     low, high = data.metrics[metric.key].caps
     born = min(day for _, day, _ in lived.values())
@@ -91,13 +99,14 @@ def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, nam
     assert compared > 20
 
 
-@pytest.mark.parametrize("name", ["count", "revenue", "capped", "conversion"])
-def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, name):
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["count", "revenue", "capped", "conversion", "conversion, late"])
+def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, name, way):
     metric = METRICS[name]
     exposures, conversions = story(3)
     write_lines(tmp_path, [*exposures, *conversions])
     setup = experiment(primary=metric, decision=Decision(maturity="all"))
-    data = read(tmp_path, setup, UNTIL)
+    data = read(tmp_path, setup, UNTIL, WAYS[way])
     lived = lives_of(setup, metric, exposures, conversions)
     today = UNTIL * US // DAY_US
     (ages,) = data.by_age.values()
@@ -109,8 +118,19 @@ def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, name):
                 for variant, day, days in lived.values()
                 if variant == arm.variant and day + age < today
             ]
+            did = [float(one > 0) for one in did] if metric.kind == "conversion" else did
             assert arm.moments.n == len(did)
             if len(did) > 1:
                 assert arm.moments.means["value"] == pytest.approx(np.mean(did), rel=1e-9)
                 pair = ("value", "value")
                 assert arm.moments.covariances[pair] == pytest.approx(np.var(did, ddof=1), rel=1e-9)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_ways_are_chosen_by_the_room_there_is(way):
+    engine = DuckEngine(memory_limit=WAYS[way])
+    try:
+        assert folding.fits(engine.nearby, (400, 2000), 12) == (way == "arrays")
+        assert not folding.fits(engine.nearby, (24_000_000, 72_000_000), 12)
+    finally:
+        engine.close()

@@ -1,0 +1,223 @@
+"""Sums by unit in arrays of this process, where they fit: a unit's sum lies where the unit's number says.
+
+An engine finds each event's unit in a table of groups, and sorts events by units to follow them; both cost more than all else of
+an analysis together. What an event adds, and when it counts, is still what `flagctl.warehouse.pipeline` says in expressions: only
+the adding is done here. Where arrays do not fit, or the engine is elsewhere, `pipeline.summed` and `flagctl.warehouse.series` do the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flagctl.warehouse.pipeline import DAY_US, day_of, is_event, unit_columns, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flagctl.model import Experiment, Metric
+    from flagctl.warehouse.pipeline import Nearby, Sums
+    from flagctl.warehouse.run import Run
+
+_BATCH = 1_000_000
+"""Rows that are taken over at once, or as many as there are units: each time all sums are gone through."""
+_NUMBER = 8
+"""Bytes."""
+_NOBODY = -1
+
+
+class Story(NamedTuple):
+    """The events of the metric that is followed, a number for each of them, and their units, a number for each of those.
+
+    Attributes:
+        unit: Whose it is.
+        age: Day of the event, counted from that of the first exposure; -1 for an event that does not count.
+        value: What it adds to the metric's value.
+        denominator: What it adds to a ratio's denominator, else None.
+        arm: Of each unit; -1 for those that are left out.
+        born: Day of each unit's first exposure.
+    """
+
+    unit: Any
+    age: Any
+    value: Any
+    denominator: Any
+    arm: Any
+    born: Any
+
+
+def fits(nearby: Nearby, size: tuple[int, int], sums: int) -> bool:
+    """Return whether arrays may be made.
+
+    Args:
+        nearby: Where.
+        size: Number of units and of events.
+        sums: How many there are for each unit.
+    """
+    units, events = size
+    # While one sum is added to, there is a second array of its size; to follow a metric takes some more.
+    by_unit, by_event = (sums + 8) * _NUMBER, 5 * _NUMBER
+    return units * by_unit + events * by_event + max(_BATCH, units) * (sums + 2) * _NUMBER <= nearby.room()
+
+
+def summed(
+    nearby: Nearby, tables: tuple[Any, Any], sums: Sums, units: int, followed: tuple[Experiment, Metric] | None
+) -> tuple[Any, Story | None]:
+    """Return the same as `flagctl.warehouse.pipeline.summed`, and the events of a metric.
+
+    Args:
+        nearby: Computes what each event adds.
+        tables: Units that count, and what they did (of `flagctl.warehouse.pipeline.join_units`).
+        sums: Which.
+        units: Number of all units; each is less.
+        followed: The first metric, if its events are kept, and its experiment.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    kept, joined = tables
+    arm, first = np.full(units, _NOBODY, np.int16), np.zeros(units, np.int64)
+    for rows in nearby.batches(kept.select("unit", "first_ts", "arm"), _BATCH):
+        arm[rows["unit"]] = rows["arm"]
+        first[rows["unit"]] = rows["first_ts"]
+    totals, events = _add_up(nearby, _additions(joined, sums, followed), sums, units)
+    there = np.flatnonzero(arm != _NOBODY)
+    columns = {"arm": arm, "first_ts": first, **totals}
+    columns = {"unit": there.astype(np.uint32), **{name: column[there] for name, column in columns.items()}}
+    table = nearby.given("unit_totals", columns)
+    parts = [name for name in unit_columns(kept) if name not in columns]
+    if parts:
+        table = table.inner_join(kept.select("unit", *parts), "unit")
+    if followed is None:
+        return table, None
+    sides = [sums.columns[name][0] for name in ("m0_value", "m0_denominator") if name in sums.columns]
+    numbers = [events[name].astype(float, copy=False) for name in sides]
+    return table, Story(events["unit"], events["age"], numbers[0], (*numbers, None)[1], arm, first // DAY_US)
+
+
+def _additions(joined: Any, sums: Sums, followed: tuple[Experiment, Metric] | None) -> Any:
+    """Return a row of numbers for each event: its unit, what it adds to each sum, and its age if it is followed, else -1."""
+    import ibis  # noqa: PLC0415 - slow to import
+
+    chosen = {}
+    for name, (kept, column) in sums.wanted.items():
+        if column is None:
+            chosen[name] = kept.fill_null(False).cast("int8")
+        else:
+            nothing = ibis.literal(0.0, "float64")
+            chosen[name] = ibis.cases((kept, joined[column].fill_null(nothing)), else_=nothing)
+    if followed is not None:
+        experiment, metric = followed
+        kept = within(joined, metric) & is_event(joined, experiment, *metric.events)
+        age = day_of(joined) - joined.first_ts // DAY_US
+        chosen["age"] = ibis.cases((kept, age), else_=ibis.literal(-1, "int64"))
+    return joined.select("unit", **chosen)
+
+
+def _add_up(nearby: Nearby, additions: Any, sums: Sums, units: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return each sum of each unit, and the columns of the rows with an age."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    totals = {name: np.zeros(units) for name in sums.wanted}
+    told: dict[str, list[Any]] = {name: [] for name in additions.columns}
+    for rows in nearby.batches(additions, max(_BATCH, units)):
+        unit = rows["unit"]
+        for name, (_, column) in sums.wanted.items():
+            if column is None:
+                totals[name] += np.bincount(unit[rows[name].view(bool)], minlength=units)
+            else:
+                totals[name] += np.bincount(unit, rows[name], units)
+        if "age" in rows:
+            chosen = np.flatnonzero(rows["age"] >= 0)
+            for name, column in rows.items():
+                told[name].append(column[chosen])
+    return totals, {name: np.concatenate(pieces or [np.zeros(0)]) for name, pieces in told.items()}
+
+
+def changes(
+    run: Run, story: Story, caps: tuple[float | None, float | None], shift: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """Return the same as `flagctl.warehouse.series.changes`: each unit's value is followed from age to age.
+
+    Args:
+        run: What is aggregated.
+        story: Of the primary metric.
+        caps: Of the primary metric.
+        shift: Pooled means.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    metric, units, arms = run.experiment.metrics[0], len(story.arm), len(run.variants)
+    was = np.zeros(units, bool)
+    sides = [(story.value, np.zeros(units), shift[0], _shown(metric, caps))]
+    if story.denominator is not None:
+        sides.append((story.denominator, np.zeros(units), shift[1], lambda total: total))
+    found: list[dict[str, Any]] = []
+    first = int(story.born[story.arm != _NOBODY].min(initial=2**31))
+    for age, chosen in _by_age(story.age):
+        touched, index = _touched(story.unit[chosen], units)
+        before, after, did = [], [], []
+        for numbers, total, start, shown in sides:
+            day = np.bincount(index, numbers[chosen], len(touched))
+            old = total[touched]
+            total[touched] = old + day
+            # A unit without an event is not in the sums; with its first one it comes in whole. So nothing large cancels.
+            before.append(np.where(was[touched], shown(old) - start, 0.0))
+            after.append(shown(old + day) - start)
+            did.append(day)
+        sums = {"active": ~was[touched]}
+        was[touched] = True
+        for name, old, new in zip(("", "d"), before, after, strict=False):
+            sums |= {f"s{name}": new - old, f"q{name}": (new - old) * (new + old)}
+        if metric.kind == "ratio":
+            sums["x"] = after[0] * after[1] - before[0] * before[1]
+        else:
+            day = (did[0] > 0).astype(float) if metric.kind == "conversion" else did[0]
+            sums |= {"a": day, "aq": day * day}
+        place = (story.born[touched] - first) * arms + story.arm[touched]
+        there = np.flatnonzero(np.bincount(place))
+        by_place = {name: np.bincount(place, one)[there].tolist() for name, one in sums.items()}
+        for position, one in enumerate(there.tolist()):
+            born, arm = divmod(one, arms)
+            row = {name: column[position] for name, column in by_place.items()}
+            found.append({"variant": run.variants[arm], "born": first + born, "day": first + born + age, **row})
+    return found
+
+
+def _shown(metric: Metric, caps: tuple[float | None, float | None]) -> Any:
+    """Return what makes values of sums: yes or no, or with their extremes cut."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    if metric.kind == "conversion":
+        return lambda total: (total > 0).astype(float)
+    return (lambda total: total) if caps == (None, None) else (lambda total: np.clip(total, *caps))
+
+
+def _by_age(age: Any) -> Iterator[tuple[int, Any]]:
+    """Yield each age, and the rows that have it."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    # Numbers of 16 bits are sorted by counting them.
+    order = np.argsort(age.astype(np.int16), kind="stable")
+    counts = np.bincount(age) if len(age) else np.zeros(0, int)
+    begin = 0
+    for day, count in enumerate(counts.tolist()):
+        if count:
+            yield day, order[begin : begin + count]
+        begin += count
+
+
+_MANY = 16
+"""If one unit of so many is there, marking them in an array of all is faster than sorting them."""
+
+
+def _touched(unit: Any, units: int) -> tuple[Any, Any]:
+    """Return the units that are there, each once, and where among them each one of `unit` is."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    if len(unit) * _MANY < units:
+        return np.unique(unit, return_inverse=True)
+    marks = np.zeros(units, bool)
+    marks[unit] = True
+    touched = np.flatnonzero(marks)
+    index = np.empty(units, np.int64)
+    index[touched] = np.arange(len(touched))
+    return touched, index[unit]
