@@ -45,9 +45,11 @@ def lives(paths: Iterable[str], commits: Iterable[LoggedCommit]) -> dict[str, Li
     open_: set[str] = set()
     for commit in commits:
         gone = {_stem(one.path): one.path for one in commit.changes if one.after is None}
+        # Where files of this commit were before: that they are gone from there is the same move, and ends nothing.
+        origins: set[str] = set()
         for change in commit.changes:
             path = today.get(change.path)
-            if path is None:
+            if path is None or change.path in origins:
                 continue
             if change.after is None:
                 # Here an earlier life of the path ended.
@@ -68,6 +70,7 @@ def lives(paths: Iterable[str], commits: Iterable[LoggedCommit]) -> dict[str, Li
                 if moved is not None and moved != change.path:
                     del today[change.path]
                     today[moved] = path
+                    origins.add(moved)
                     gone.pop(_stem(change.path))
     return found
 

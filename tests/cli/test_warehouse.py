@@ -308,6 +308,15 @@ def test_flags_have_who_made_and_who_changed_them_and_stay_in_step(flags, cli):
     assert cli.json("warehouse", "sync", "--revision", "HEAD")["tables"][0]["written"] == 1
 
 
+def test_a_flag_keeps_its_history_wherever_it_moves(flags, cli):
+    for number, place in enumerate(("apps", "zones", "mobile")):
+        (flags / "flags" / place).mkdir()
+        git(flags, "mv", next((flags / "flags").rglob("new-page.yaml")).relative_to(flags).as_posix(), f"flags/{place}")
+        git(flags, "commit", "-qm", "Move", "--author", f"Mover {number} <mover@example.com>")
+        cli("warehouse", "sync")
+        assert rows(cli, SQL) == [["new-page", True, "true", "Ann <ann@example.com>", "Cy <cy@example.com>"]]
+
+
 def test_a_real_postgresql_holds_the_same_tables(flags, cli):
     write(flags / "events", [evaluation(i) for i in range(4)])
     with postgres.running() as url:
