@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -272,7 +273,7 @@ def sync(options: SyncOptions) -> SyncResult:
         if options.events is not None:
             change, findings = _evaluations(tables, options.events)
             changes.append(change)
-    return SyncResult(to=_without_password(options.to), tables=tuple(changes), findings=findings)
+    return SyncResult(to=without_password(options.to), tables=tuple(changes), findings=findings)
 
 
 def _evaluations(tables: Any, options: EventOptions) -> tuple[TableChange, tuple[str, ...]]:
@@ -308,8 +309,8 @@ def _say(options: EventOptions, text: str) -> None:
         options.progress(text)
 
 
-def _without_password(place: str) -> str:
-    parts = urlsplit(place)
-    if not parts.password:
-        return place
-    return place.replace(f":{parts.password}@", ":***@", 1)
+def without_password(place: str) -> str:
+    """Return where tables are kept as it may be shown."""
+    shown = re.sub(r"(?<=[?&]password=)[^&#]*", "***", place)
+    password = urlsplit(place).password
+    return shown.replace(f":{password}@", ":***@", 1) if password else shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from flagctl.warehouse.duck import DuckEngine
 
 _BATCH = 20_000
+_PATIENCE = 10
+"""Seconds that PostgreSQL has to accept a connection, unless the URL or the environment says otherwise."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,9 +55,20 @@ class Keeper:
         self._cursor: Any = backend.con.cursor()
 
     def prepare(self) -> None:
-        """Make the tables that are not there yet."""
+        """Make the tables that are not there yet, one process at a time.
+
+        Raises:
+            UsageError: If a table of one of the names is somebody else's.
+        """
+        if self._dialect == "postgres":
+            self._cursor.execute("SELECT pg_advisory_xact_lock(hashtext('flagctl_warehouse'))")
         for table in TABLES:
             self._cursor.execute(create_statement(table, self._dialect))
+            self._cursor.execute(f"SELECT * FROM {table.name} LIMIT 0")  # noqa: S608
+            if [column[0] for column in self._cursor.description] != list(table.columns):
+                raise UsageError(
+                    f"the database has a table {table.name} with other columns", hint="give another database or schema"
+                )
 
     def replace(self, table: Table, rows: Sequence[dict[str, Any]]) -> TableChange:
         """Let a table have these rows and no others."""
@@ -134,7 +148,7 @@ def keeper(place: str | Path) -> Iterator[Keeper]:
         place: The file of a warehouse, or ``postgresql://user:password@host/database``.
 
     Raises:
-        UsageError: If it cannot be opened, or a package is missing.
+        UsageError: If it cannot be opened, is of another kind, has other tables of the same names, or a package is missing.
     """
     if str(place).startswith(("postgresql://", "postgres://")):
         with _postgres(str(place)) as backend, backend.con.transaction():
@@ -142,6 +156,12 @@ def keeper(place: str | Path) -> Iterator[Keeper]:
             made.prepare()
             yield made
         return
+    scheme, separator, _ = str(place).partition("://")
+    if separator:
+        raise UsageError(
+            f"tables are kept in a warehouse's file or in postgresql://…, not in {scheme}://",
+            hint="--to warehouse.duckdb or --to postgresql://user@host/database",
+        )
     from flagctl.warehouse.database import opened  # noqa: PLC0415 - the same
 
     with opened(Path(place)) as engine:
@@ -176,8 +196,10 @@ def _postgres(url: str) -> Iterator[Any]:
         raise UsageError(
             f"PostgreSQL needs {error.name}, which is not installed", hint='pip install "flagctl[postgres]"'
         ) from error
+    # Without a limit, a server that does not answer is waited for without an end.
+    limit = {} if "connect_timeout=" in url or os.environ.get("PGCONNECT_TIMEOUT") else {"connect_timeout": _PATIENCE}
     try:
-        backend = ibis.connect(url.replace("postgresql://", "postgres://", 1))
+        backend = ibis.connect(url.replace("postgresql://", "postgres://", 1), **limit)
     except (psycopg.Error, ValueError) as error:
         raise UsageError(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from error
     try:

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import socket
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ import pytest
 
 from flagctl.events import Evaluation, Exposure, Usage, folder_of, to_json_line
 from flagctl.ops.file_lock import try_lock
+from flagctl.ops.warehouse import without_password
 from tests.cli.conftest import git
 from tests.cli.test_experiment_results import obeys
 from tests.simulators import postgres
@@ -341,8 +343,42 @@ def test_a_real_postgresql_holds_the_same_tables(flags, cli):
             connection.execute("DROP TABLE feature_flags")
             connection.execute("CREATE TABLE feature_flags (id TEXT PRIMARY KEY)")
         done = cli("warehouse", "sync", "--to", url, exit_code=2)
-        assert "PostgreSQL refused" in done.stderr
+        assert "has a table feature_flags with other columns" in done.stderr
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE reader LOGIN")
+        reader = url.replace("tester@", "reader:geheim@") + "?password=geheim"
+        assert "PostgreSQL refused: permission denied" in cli("warehouse", "sync", "--to", reader, exit_code=2).stderr
     assert "cannot be reached" in cli("warehouse", "sync", "--to", url, exit_code=2).stderr
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_without_an_end(flags, cli):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://flags@127.0.0.1:{silent.getsockname()[1]}/shop?connect_timeout=2"
+        assert "timeout expired" in cli("warehouse", "sync", "--to", url, exit_code=2).stderr
+
+
+def test_a_database_of_another_kind_is_named_as_such(flags, cli):
+    done = cli("warehouse", "sync", "--to", "mysql://flags@db/shop", exit_code=2)
+    assert "a warehouse's file or in postgresql://…, not in mysql://" in done.stderr
+    assert not Path("mysql:").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("postgresql://me:p%40ss@db/shop", "postgresql://me:***@db/shop"),
+        (
+            "postgresql://me@db/shop?password=p%40ss&sslmode=require",
+            "postgresql://me@db/shop?password=***&sslmode=require",
+        ),
+        ("postgresql://me@db/shop", "postgresql://me@db/shop"),
+        ("warehouse.duckdb", "warehouse.duckdb"),
+    ],
+)
+def test_no_password_is_shown(place, shown):
+    assert without_password(place) == shown
 
 
 def test_both_databases_agree_about_every_flag_of_the_example(example, cli):
