@@ -11,6 +11,9 @@ from flagctl.experiments.estimates import standard_error
 if TYPE_CHECKING:
     from flagctl.experiments.estimates import Reduced
 
+_FAR = 1e6
+"""Standard errors beyond which a chance is 0 or 1 in any case, and squares stay numbers."""
+
 _REACH = 8.0
 _STEPS = 2001
 
@@ -60,7 +63,7 @@ def normal(control: Reduced, variant: Reduced, *, name: str, alpha: float = 0.05
     error = standard_error(control, variant)
     if error == 0 or not math.isfinite(error):
         return None
-    z = difference / error
+    z = min(_FAR, max(-_FAR, difference / error))
     density = error * float(stats.norm.pdf(z))
     half = float(stats.norm.ppf(1 - alpha / 2)) * error
     return Posterior(

@@ -14,7 +14,7 @@ from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flagctl.experiments.data import MetricData
+    from flagctl.experiments.data import ArmMetric, MetricData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +275,18 @@ def contrast(both: Reduced, second: Reduced, first: Reduced, neither: Reduced) -
     return Contrast(value=value, error=error, freedom=freedom, p_value=p)
 
 
+def reduced_cells(arms: Mapping[tuple[str, str], ArmMetric]) -> dict[tuple[str, str], Reduced]:
+    """Return what the units in two experiments come down to, by their variants in both.
+
+    Cells with fewer than two units are left out; they must not take the others with them. Empty if the data cannot answer.
+    """
+    kept = {pair: arm for pair, arm in arms.items() if arm.size > 1}
+    try:
+        return dict(zip(kept, reduce_arms(tuple(kept.values())), strict=True))
+    except NotEnoughDataError:
+        return {}
+
+
 def interaction(cells: Mapping[tuple[str, str], Reduced], *, controls: tuple[str, str]) -> list[tuple[str, str, float]]:
     """Return whether two experiments disturb one another.
 
@@ -305,11 +317,13 @@ def independence(cells: Mapping[tuple[str, str], int]) -> float | None:
         cells: (variant in the first, variant in the second) to units.
 
     Returns:
-        Pearson's chi-square test; None if a cell is expected to have fewer than five units.
+        Pearson's chi-square test; None if a cell is expected to have fewer than five units. Variants without units say
+        nothing and are left out.
     """
     from scipy import stats  # noqa: PLC0415 - slow to import
 
-    first, second = sorted({one for one, _ in cells}), sorted({other for _, other in cells})
+    filled = [pair for pair, units in cells.items() if units]
+    first, second = sorted({one for one, _ in filled}), sorted({other for _, other in filled})
     if len(first) < 2 or len(second) < 2:
         return None
     table = [[cells.get((one, other), 0) for other in second] for one in first]

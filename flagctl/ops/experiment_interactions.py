@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flagctl.experiments.data import ArmMetric
-    from flagctl.experiments.estimates import Reduced
     from flagctl.model import Experiment, Repository
     from flagctl.ops.experiment_analyze import AnalyzeOptions
 
@@ -156,10 +155,10 @@ def _crossing(
     experiment: Experiment, other: Experiment, arms: Mapping[tuple[str, str], ArmMetric], tested: int
 ) -> Crossing:
     from flagctl.experiments.analysis import control_of
-    from flagctl.experiments.views import independence, interaction
+    from flagctl.experiments.views import independence, interaction, reduced_cells
 
     sizes = {pair: arm.moments.n if arm.moments else 0 for pair, arm in arms.items()}
-    reduced = _reduced(arms)
+    reduced = reduced_cells(arms)
     pairs = interaction(reduced, controls=(control_of(experiment), control_of(other)))
     return Crossing(
         other=other.key,
@@ -167,19 +166,13 @@ def _crossing(
         assignment_p_value=independence(sizes),
         cells=tuple(
             Cell(
-                variant=one, other_variant=two, units=sizes[one, two], mean=reduced[one, two].mean if reduced else None
+                variant=one,
+                other_variant=two,
+                units=sizes[one, two],
+                mean=reduced[one, two].mean if (one, two) in reduced else None,
             )
             for one, two in sorted(arms)
         ),
         # Corrected within the other experiment already; Bonferroni over experiments.
         pairs=tuple((one, two, min(1.0, p * tested)) for one, two, p in pairs),
     )
-
-
-def _reduced(arms: Mapping[tuple[str, str], ArmMetric]) -> dict[tuple[str, str], Reduced]:
-    from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
-
-    try:
-        return dict(zip(arms, reduce_arms(tuple(arms.values())), strict=True))
-    except NotEnoughDataError:
-        return {}

@@ -236,3 +236,19 @@ def test_a_guardrail_that_has_no_data_of_a_variant_does_not_let_it_ship():
     found = both(observed(experiment(guardrails=(guard,)), metrics))[1]
     assert found.outcome is Outcome.INCONCLUSIVE
     assert "on is better, but guardrail error: on has no units" in found.reasons
+
+
+def test_a_pair_of_variants_that_one_unit_has_takes_no_other_pair_with_it():
+    rng = np.random.default_rng(9)
+    arms = {(x, y): arm(x, rng.normal(0, 1, 40)) for x in "abc" for y in "xy"}
+    arms["c", "y"] = ArmMetric(variant="c", moments=Moments(n=1, means={"value": 3.0}, covariances={}))
+    cells = views.reduced_cells(arms)
+    assert ("c", "y") not in cells
+    assert [pair[:2] for pair in views.interaction(cells, controls=("a", "x"))] == [("b", "y")]
+    assert views.reduced_cells({("a", "x"): arms["c", "y"]}) == {}
+
+
+def test_variants_that_no_unit_has_say_nothing_about_those_of_another_experiment():
+    even = {(x, y): 100 for x in "ab" for y in "xy"}
+    assert views.independence(even | {("c", "x"): 0, ("c", "y"): 0}) == views.independence(even) == 1.0
+    assert views.independence({("a", "x"): 0, ("b", "y"): 50}) is None
