@@ -50,6 +50,11 @@ class BaselineEngine:
         self._exposures: Any = None
         self.name = engine.name
 
+    @property
+    def nearby(self) -> None:
+        """Past events are added up by the engine: that is done once, before anything is planned."""
+        return
+
     def table(self, name: str) -> Any:
         """Return ``events`` as they are, and ``exposures`` as if every unit had been exposed when it was first seen.
 
