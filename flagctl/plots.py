@@ -54,19 +54,22 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(index * step, 12) + 0.0 for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def forest(title: str, rows: Sequence[Interval], show: Callable[[float], str]) -> str:
+def forest(
+    title: str, rows: Sequence[Interval], show: Callable[[float], str], tick_text: Callable[[float], str] | None = None
+) -> str:
     """Return intervals under one another on one axis, with a line at zero.
 
     Args:
         title: What is shown.
         rows: From top to bottom.
         show: Writes a number.
+        tick_text: Writes the round numbers of the axis; None is as all others.
     """
     if not rows:
         return ""
     finite = [v for row in rows for v in (row.low, row.high, row.middle) if math.isfinite(v)]
     low, high = _padded(min([0.0, *finite]), max([0.0, *finite]))
-    left, right = 210, 130
+    left, right = 246, 110
     height = 26 * len(rows) + 40
 
     def x(value: float) -> float:
@@ -77,13 +80,13 @@ def forest(title: str, rows: Sequence[Interval], show: Callable[[float], str]) -
     for tick in ticks(low, high):
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="4" y2="{height - 28}"/>')
         parts.append(
-            f'<text class="axis" x="{x(tick):.1f}" y="{height - 12}" text-anchor="middle">{escape(show(tick))}</text>'
+            f'<text class="axis" x="{x(tick):.1f}" y="{height - 12}" text-anchor="middle">{escape((tick_text or show)(tick))}</text>'
         )
     parts.append(f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="4" y2="{height - 28}"/>')
     for index, row in enumerate(rows):
         y = 18 + 26 * index
         parts.append(
-            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(row.label, 23))}'
+            f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(row.label, 28))}'
             f"<title>{escape(row.label)}</title></text>"
         )
         parts.append(f'<line class="line {row.tone}" x1="{x(row.low):.1f}" x2="{x(row.high):.1f}" y1="{y}" y2="{y}"/>')

@@ -142,7 +142,7 @@ def compare(  # noqa: PLR0913 - all by name
         margin=margin,
         p_value=one_sided_p_value((harm - margin) / error, units, alpha, planned),
         units=units,
-        reason=_reason(state, metric),
+        reason=_reason(state, metric) + _reach(state, margin + beyond[0], margin + beyond[1], control.mean),
     )
 
 
@@ -151,6 +151,16 @@ def _reason(state: str, metric: Metric) -> str:
     if state == "harmed":
         return f"worse than allowed ({allowed})"
     return f"shown to be within the margin ({allowed})" if state == "safe" else f"nothing is shown yet ({allowed})"
+
+
+def _reach(state: str, low: float, high: float, control: float) -> str:
+    """Return how much worse it is at least, at most, or between what; nothing without a value to compare with."""
+    if not control:
+        return ""
+    least, most = (f"{abs(one / control) * 100:.3g} % {'worse' if one > 0 else 'better'}" for one in (low, high))
+    if state == "harmed":
+        return f": it is at least {least}"
+    return f": it is at most {most}" if state == "safe" and high > 0 else f": from {least} to {most}"
 
 
 def overall(results: Sequence[GuardrailResult]) -> str:

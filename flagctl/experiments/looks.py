@@ -68,7 +68,10 @@ def deciding_instant(
         return limit
     if decision.planned_days is None:
         reached = _day_of(days, decision.planned_units)
-        return limit if reached is None else min(limit, reached)
+        if reached is None:
+            return limit
+        # Before the least number of days nothing is decided, so a look before it would be none.
+        return min(limit, max(reached, started + decision.minimum_days * DAY_MS))
     if method != "group_sequential":
         return min(limit, started + decision.planned_days * DAY_MS)
     # A look after an experiment was stopped is none of those that were planned.

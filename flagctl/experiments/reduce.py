@@ -53,7 +53,8 @@ def _sane(one: Reduced, variant: str) -> Reduced:
 def _checked(arm: ArmMetric) -> Moments:
     moments = arm.moments
     if moments is None or moments.n < 2:
-        raise NotEnoughDataError(f"{arm.variant} has {moments.n if moments else 0} units; two are the least")
+        number = moments.n if moments else 0
+        raise NotEnoughDataError(f"{arm.variant} has {number} {'unit' if number == 1 else 'units'}; two are the least")
     if VALUE not in moments.means:
         raise NotEnoughDataError(f"{arm.variant} has too few values")
     numbers = (*moments.means.values(), *moments.covariances.values())

@@ -18,7 +18,7 @@ from flagctl.model import ExperimentStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flagctl.experiments.analysis import Results, Stage
+    from flagctl.experiments.analysis import MetricResult, Results, Stage
     from flagctl.experiments.data import ExperimentData
     from flagctl.experiments.estimates import Estimate
 
@@ -109,7 +109,7 @@ def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict
     may_decide = stage.method not in {"fixed", "bayesian"} or stage.ended or not planned
     if worse and may_decide and not better and len(worse) == len(primary.estimates) and not early:
         names = ", ".join(one.variant for one in worse)
-        return say(Outcome.HALT, f"Stop: {names} is worse on {primary.metric.key}.", *_effects(worse))
+        return say(Outcome.HALT, f"Stop: {names} is worse on {primary.metric.key}.", *_effects(primary, worse))
     if stage.method == "bayesian" and not early:
         better = _bayesian_winners(results, sign) if may_decide else []
     unsafe = {one.variant: _unproven(data, results, one.variant) for one in better}
@@ -119,12 +119,13 @@ def decide(data: ExperimentData, results: Results, *, later: int = 0) -> Verdict
         return say(
             Outcome.SHIP,
             f"Ship {best.variant}: it is better on {primary.metric.key}, and no guardrail is broken.",
-            *_effects(proven),
+            *_effects(primary, proven),
             winner=best.variant,
         )
     open_guards = [reason for one in better if may_decide for reason in unsafe[one.variant]]
-    if stage.ended and not early:
-        return _at_the_end(data, results, say, open_guards)
+    # What came up to the planned end never becomes more, however long one waits.
+    if stage.ended and (not early or (stage.method != "sequential" and not _waits_for_days(data, stage))):
+        return _at_the_end(data, results, say, early, open_guards)
     reasons = [*early, *missing, *open_guards]
     stopped = data.experiment.status is ExperimentStatus.COMPLETED
     # How long it takes to see an effect is of no use to a variant that waits for something else.
@@ -172,23 +173,30 @@ def _unproven(data: ExperimentData, results: Results, variant: str) -> list[str]
     ]
 
 
-def _at_the_end(data: ExperimentData, results: Results, say: _Say, open_guards: Sequence[str]) -> Verdict:
+def _waits_for_days(data: ExperimentData, stage: Stage) -> bool:
+    """Return whether the planned units came so fast that the least number of days is not over; the look is at its end then."""
+    return stage.planned_days is None and stage.days < data.experiment.decision.minimum_days
+
+
+def _at_the_end(
+    data: ExperimentData, results: Results, say: _Say, early: Sequence[str], open_guards: Sequence[str]
+) -> Verdict:
     primary = results.primary
     worth = primary.metric.minimum_effect if primary else None
     estimates = primary.estimates if primary else ()
+    control = control_of(data.experiment)
+    if early:
+        headline = f"The planned end is reached with too little to decide on; {control} stays."
+        return say(Outcome.INCONCLUSIVE, headline, *early)
     if worth is not None and estimates and all(_within(one, worth) for one in estimates):
         return say(
             Outcome.NO_EFFECT,
             f"No effect worth having: it is smaller than {worth:g} % either way.",
-            *_effects(estimates),
+            *_effects(primary),
         )
-    control = control_of(data.experiment)
-    return say(
-        Outcome.INCONCLUSIVE,
-        f"The planned end is reached without a decision; {control} stays.",
-        *open_guards,
-        *_effects(estimates),
-    )
+    missing = "with a better variant that its guardrails hold back" if open_guards else "without a decision"
+    headline = f"The planned end is reached {missing}; {control} stays."
+    return say(Outcome.INCONCLUSIVE, headline, *open_guards, *_effects(primary))
 
 
 def _beyond(one: Estimate, sign: float) -> bool:
@@ -205,17 +213,27 @@ def _within(one: Estimate, percent: float) -> bool:
     return -limit < one.low and one.high < limit
 
 
-def _effects(estimates: Sequence[Estimate]) -> list[str]:
+def _effects(primary: MetricResult | None, chosen: Sequence[Estimate] | None = None) -> list[str]:
+    """Return the relative effects on the primary metric, and between which values they lie; of some variants, or of all."""
+    if primary is None:
+        return []
     lines = []
-    for one in estimates:
+    for one in primary.estimates if chosen is None else chosen:
         if one.difference is None or one.low is None or one.high is None:
             lines.append(f"{one.variant}: {one.reason}")
         elif one.relative is not None and one.relative_low is not None and one.relative_high is not None:
             shown = [f"{value * 100:+.2f} %" for value in (one.relative, one.relative_low, one.relative_high)]
-            lines.append(f"{one.variant}: {shown[0]} ({shown[1]} to {shown[2]})")
+            values = f"{_level(primary, one.mean)} instead of {_level(primary, one.control)}"
+            lines.append(f"{one.variant}: {shown[0]} ({shown[1]} to {shown[2]}), {values}")
         else:
             lines.append(f"{one.variant}: {one.difference:+.4g} ({one.low:+.4g} to {one.high:+.4g})")
     return lines
+
+
+def _level(primary: MetricResult, value: float | None) -> str:
+    if value is None:
+        return "nothing"
+    return f"{value * 100:.4g} %" if primary.metric.kind == "conversion" else f"{value:,.4g}"
 
 
 def _bayesian_winners(results: Results, sign: float) -> list[Estimate]:
@@ -279,8 +297,9 @@ def _warnings(data: ExperimentData, results: Results) -> list[str]:
         found.append("nothing was registered at the start, so nobody can tell whether metrics were chosen afterwards")
     agreed = experiment.decision.effective_method
     if agreed != results.stage.method:
-        why = "the planned end no longer counts after the change" if experiment.amendments else "no end is planned"
-        found.append(f"{why}; the result is read by the sequential rule instead of {agreed}")
+        why = "since it was changed while it ran" if experiment.amendments else "no end is planned"
+        rule = agreed.replace("_", " ")
+        found.append(f"{why}, the result is read by the sequential rule instead of the {rule} one")
     if agreed == "bayesian":
         found.append("the Bayesian rule does not limit how often a difference is found where there is none")
     if results.stage.days % 7 and results.stage.ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flagctl import plots
@@ -39,7 +40,8 @@ def effects_svg(results: Results, show: Callable[[float], str]) -> str:
                     tone=_tone(metric, one.relative_low, one.relative_high),
                 )
             )
-    return plots.forest("Relative effect on each metric, with its interval", rows, show)
+    title = "Relative effect on each metric, with its interval"
+    return plots.forest(title, rows, show, lambda value: f"{value * 100:{'+' if value else ''}g} %")
 
 
 def _tone(metric: MetricResult, low: float, high: float) -> str:
@@ -49,12 +51,13 @@ def _tone(metric: MetricResult, low: float, high: float) -> str:
     return ("bad" if up else "good") if high < 0 else ""
 
 
-def over_time_svg(results: Results, started_ms: int | None) -> str:
+def over_time_svg(results: Results, started_ms: int | None, show: Callable[[str, float], str]) -> str:
     """Return the difference in the primary metric by day, with the planned end; empty if no day is known.
 
     Args:
         results: Of the analysis.
         started_ms: When the experiment began, milliseconds since the epoch.
+        show: Writes a difference in a metric of some kind.
     """
     primary = results.primary
     if primary is None or not primary.series:
@@ -83,7 +86,7 @@ def over_time_svg(results: Results, started_ms: int | None) -> str:
     return plots.lines(
         f"Difference in {primary.metric.key} from the control: running confidence sequence",
         series,
-        lambda value: f"{value:.3g}",
+        partial(show, primary.metric.kind),
         label,
         vertical=_planned_end(dates[0], results.stage.planned_days, started_ms),
     )

@@ -36,7 +36,7 @@ def render_analysis(result: AnalyzeResult, style: Style) -> str:
         lines += ["", _table(result, style)]
     note = words.method_note(result.results)
     if note:
-        lines.append(style.paint(wrap(note, style.width, "", ""), "dim"))
+        lines.append(style.paint(wrap(f"* Primary metric. {note}", style.width, "", ""), "dim"))
     lines += _guardrails(result, style)
     lines += _parts(result, style)
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,11 @@ from flagctl.report import experiment_words as words
 from flagctl.report.values import show_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
-_BEFORE_PERCENT = re.compile(r"(?<=\d) (?=%)")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|pp\b)")
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fff;--card:#f6f7f9;--rule:#d7dce2;
 --red:#b42318;--green:#147a3d;--blue:#1f5fbf;--yellow:#8a5a00;--cyan:#0b6e7f;
@@ -59,17 +60,22 @@ def render_html(result: AnalyzeResult) -> str:
     name = result.experiment.name or result.experiment.key
     body = [
         f'<p><span class="badge {color}">{title}</span></p><h1>{escape(name)}</h1>',
-        f'<p class="dim">{escape(result.experiment.key)}</p><p class="lead">{escape(result.verdict.headline)}</p>',
+        "" if name == result.experiment.key else f'<p class="dim">{escape(result.experiment.key)}</p>',
+        f'<p class="lead">{escape(result.verdict.headline)}</p>',
         _list(result.verdict.reasons),
         _warnings(result),
         "<dl>" + "".join(f"<dt>{escape(n)}</dt><dd>{escape(v)}</dd>" for n, v in words.facts(result)) + "</dl>",
         _section("Results", _results(result), f'<p class="dim">{escape(words.method_note(result.results))}</p>'),
         _section(
             "Effects",
-            _picture(effects_svg(result.results, words.share), "Relative to the control, each with its interval."),
+            _picture(
+                effects_svg(result.results, words.share),
+                "Relative to the control, each with its interval. Green is better and red is worse, by the interval alone.",
+            ),
         ),
         _section("The primary metric over time", _over_time(result)),
         _section("Guardrails", _guardrails(result)),
+        _section("What is measured", _measured(result)),
         _section("Units per day", _units(result)),
         _section("Shares of units", _srm(result)),
         _section("Distributions", _distributions(result)),
@@ -78,7 +84,7 @@ def render_html(result: AnalyzeResult) -> str:
         _section("By day since the first exposure", _trends(result)),
         _footer(result),
     ]
-    inner = _BEFORE_PERCENT.sub("&nbsp;", "".join(body))
+    inner = _BEFORE_UNIT.sub("&nbsp;", "".join(body))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -116,7 +122,7 @@ def _wide(inner: str) -> str:
 
 
 def _results(result: AnalyzeResult) -> str:
-    head = _heads("Metric", "Variant", "Control", "Mean", "Effect", "Interval", "p", "")
+    head = _heads("Metric", "Variant", "Control", "Mean", "Effect, relative", "Interval", "p", "")
     lines = []
     for row in words.rows(result.results):
         tone = {"better": "green", "worse": "red"}.get(row.verdict, "dim")
@@ -137,25 +143,36 @@ def _picture(svg: str, note: str = "") -> str:
 
 def _over_time(result: AnalyzeResult) -> str:
     primary = result.results.primary
+    if primary is None:
+        return ""
+    unit = "percentage points (pp)" if primary.metric.kind == "conversion" else "units of the metric"
     note = (
-        f"How far {primary.metric.key if primary else ''} is from the control, of all units up to a day."
+        f"How far {primary.metric.key} is from the control in {unit}, of all units up to a day."
         " The band holds at every day at once: a difference whose band leaves zero may be believed whenever it does."
     )
-    return _picture(over_time_svg(result.results, result.data.started_ms), note)
+    return _picture(over_time_svg(result.results, result.data.started_ms, words.gap), note)
 
 
 def _guardrails(result: AnalyzeResult) -> str:
     tones = {"harmed": "red", "safe": "green", "no_data": "yellow", "open": "dim"}
+    kinds = {metric.key: metric.kind for metric in result.experiment.guardrails}
     lines = "".join(
-        f"<tr><td>{escape(one.metric)}</td><td>{escape(one.variant or 'all')}</td><td>{words.number(one.harm)}</td>"
-        f"<td>{words.number(one.harm_low)} to {words.number(one.harm_high)}</td><td>{words.number(one.margin)}</td>"
+        f"<tr><td>{escape(one.metric)}</td><td>{escape(one.variant or 'all')}</td>"
+        f"<td>{words.gap(kinds[one.metric], one.harm)}</td>"
+        f"<td>{words.gap_range(kinds[one.metric], one.harm_low, one.harm_high)}</td>"
+        f"<td>{words.gap(kinds[one.metric], one.margin)}</td>"
         f'<td class="{tones[one.state]}">{escape(one.state.replace("_", " "))}: {escape(one.reason)}</td></tr>'
         for one in result.results.guardrails
     )
     if not lines:
         return ""
     head = _heads("Metric", "Variant", "Harm", "Bounds", "Margin", "")
-    return _table_of(head, lines)
+    note = "Harm is how much worse than the control it is, below zero it is better. The bounds hold at any time."
+    return f'{_table_of(head, lines)}<p class="dim">{note}</p>'
+
+
+def _measured(result: AnalyzeResult) -> str:
+    return _list(f"{role}: {key}: {what}" for role, key, what in words.measured(result))
 
 
 def _units(result: AnalyzeResult) -> str:
@@ -191,9 +208,9 @@ def _distributions(result: AnalyzeResult) -> str:
         picture = plots.lines(title, series, lambda v: f"{v * 100:.0f} %", lambda v: f"{v:,.4g}", zero=False)
         if picture:
             zeros = ", ".join(f"{one.variant} {one.zeros * 100:.0f} %" for one in found)
-            left_out = (
-                f"<p class=dim>Zeros are left out: {escape(zeros)}.</p>" if any(one.zeros for one in found) else ""
-            )
+            note = "Upwards the share of values that are at most so large."
+            if any(one.zeros >= 0.005 for one in found):
+                note += f" Zeros are left out: {zeros}."
             names = "".join(
                 f"<tr><td>{escape(one.variant)}</td><td></td>"
                 + "".join(f"<td>{words.number(dict(one.quantiles)[level])}</td>" for level in (0.5, 0.9, 0.95, 0.99))
@@ -202,7 +219,7 @@ def _distributions(result: AnalyzeResult) -> str:
             )
             head = _heads("Variant", "", "median", "90 %", "95 %", "99 %", "")
             table = _table_of(head, names)
-            parts.append(f"<h3>{escape(key)}</h3>{_picture(picture)}{table}{left_out}")
+            parts.append(f"<h3>{escape(key)}</h3>{_picture(picture, note)}{table}")
     return "".join(parts)
 
 
@@ -213,7 +230,7 @@ def _bayes(result: AnalyzeResult) -> str:
             chance, loss = words.gains(metric, one)
             lines.append(
                 f"<tr><td>{escape(metric.metric.key)}</td><td>{escape(one.variant)}</td><td>{escape(chance)}</td>"
-                f"<td>{loss}</td><td>{words.number(one.low)} to {words.number(one.high)}</td><td></td></tr>"
+                f"<td>{escape(loss)}</td><td>{words.gap_range(metric.metric.kind, one.low, one.high)}</td><td></td></tr>"
             )
     if not lines:
         return ""
@@ -237,7 +254,7 @@ def _parts(result: AnalyzeResult) -> str:
         for part in result.results.parts
         if part.estimate.difference is not None
     ]
-    picture = plots.forest("Difference in the primary metric in parts of the units", rows[:40], lambda v: f"{v:+.3g}")
+    picture = plots.forest("Difference in the primary metric in parts of the units", rows[:40], _gap_of_primary(result))
     notes = [
         f"{one.variant} by {one.dimension}: effects {'differ' if one.corrected_p_value < 0.05 else 'do not differ clearly'}"
         f" (p = {words.p_text(one.corrected_p_value)}, corrected)"
@@ -261,7 +278,13 @@ def _trends(result: AnalyzeResult) -> str:
     ]
     title = "Difference by day since the first exposure"
     note = "What each day after a unit's first exposure adds to the difference; an effect of novelty fades."
-    return _picture(plots.lines(title, series, lambda v: f"{v:.3g}", lambda d: f"day {d:.0f}"), note)
+    return _picture(plots.lines(title, series, _gap_of_primary(result), lambda d: f"day {d:.0f}"), note)
+
+
+def _gap_of_primary(result: AnalyzeResult) -> Callable[[float], str]:
+    """Return what writes differences in the primary metric."""
+    primary = result.results.primary
+    return partial(words.gap, "" if primary is None else primary.metric.kind)
 
 
 def _footer(result: AnalyzeResult) -> str:

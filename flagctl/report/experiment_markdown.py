@@ -26,7 +26,7 @@ def render_markdown(result: AnalyzeResult) -> str:
         lines += [f"- {_text(warning)}" for warning in result.verdict.warnings]
     lines += ["", "| | |", "|---|---|"]
     lines += [f"| {_text(name)} | {_text(value)} |" for name, value in words.facts(result)]
-    lines += ["", "## Results", "", "| metric | variant | control | mean | effect | interval | p | |"]
+    lines += ["", "## Results", "", "| metric | variant | control | mean | effect, relative | interval | p | |"]
     lines.append("|---|---|--:|--:|--:|--:|--:|---|")
     for row in words.rows(result.results):
         name = f"**{_text(row.metric)}**" if row.role == "primary" else _text(row.metric)
@@ -39,6 +39,8 @@ def render_markdown(result: AnalyzeResult) -> str:
             f"- {_text(one.metric)}, {_text(one.variant or 'all')}: **{one.state.replace('_', ' ')}**: {_text(one.reason)}"
             for one in result.results.guardrails
         ]
+    lines += ["", "## What is measured", ""]
+    lines += [f"- {role}: **{_text(key)}**: {_text(what)}" for role, key, what in words.measured(result)]
     agreed = result.experiment.registration or "nothing registered"
     lines += ["", f"Events up to {show_instant(result.data.as_of_ms)}; agreed on: `{agreed}`"]
     lines += [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flagctl.ops.experiment_list import metric_words
 from flagctl.report.values import count, show_instant
 
 if TYPE_CHECKING:
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from flagctl.experiments.bayes import Posterior
     from flagctl.experiments.estimates import Estimate
     from flagctl.ops.experiment_analyze import AnalyzeResult
+
+RULES = {
+    "hybrid": "may stop early, decides at the planned end",
+    "sequential": "may stop at any time",
+    "fixed": "decides at the planned end only",
+    "group_sequential": "decides at planned looks",
+    "bayesian": "weighs chances and losses",
+}
+"""What each rule does."""
 
 METHODS = {
     "confidence_sequence": "confidence sequence, valid at any time",
@@ -38,8 +48,8 @@ class Row:
         metric: Its key.
         role: ``primary``, ``secondary`` or ``guardrail``.
         variant: Compared variant.
-        control: Control's mean.
-        mean: Variant's mean.
+        control: Control's mean; of a conversion the share of units.
+        mean: Variant's mean, likewise.
         effect: Relative difference, or absolute where there is none.
         interval: Of the effect.
         p_value: Always-valid where the method is; corrected for secondary metrics.
@@ -77,6 +87,48 @@ def share(value: float | None) -> str:
     return "" if value is None else f"{value * 100:+.2f} %"
 
 
+def level(kind: str, value: float | None) -> str:
+    """Return a value of a metric: of a conversion the share of units in percent.
+
+    >>> level("conversion", 0.2184), level("mean", 3.7712), level("mean", None)
+    ('21.84 %', '3.771', '')
+    """
+    return f"{number(value * 100)} %" if kind == "conversion" and value is not None else number(value)
+
+
+def gap(kind: str, value: float | None) -> str:
+    """Return a difference between values of a metric, with its sign: of conversions in percentage points.
+
+    >>> gap("conversion", -0.0123), gap("mean", 12.5), gap("conversion", 0.0), gap("mean", None)
+    ('-1.23 pp', '+12.5', '0 pp', '')
+    """
+    if value is None:
+        return ""
+    shown = value * 100 if kind == "conversion" else value
+    sign = "+" if shown > 0 else ""
+    return f"{sign}{number(round(shown, 12))}" + (" pp" if kind == "conversion" else "")
+
+
+def gap_range(kind: str, low: float | None, high: float | None) -> str:
+    """Return both ends of a difference; empty if one is unknown.
+
+    >>> gap_range("conversion", -0.01, 0.025)
+    '-1 pp to +2.5 pp'
+    """
+    return "" if low is None or high is None else f"{gap(kind, low)} to {gap(kind, high)}"
+
+
+def loss(kind: str, value: float) -> str:
+    """Return an expected loss; what is next to none is not written with ten digits.
+
+    >>> loss("conversion", 0.0012), loss("conversion", 2.5e-8), loss("mean", 1.8e-5)
+    ('0.12 pp', '<0.001 pp', '<0.001')
+    """
+    shown = value * 100 if kind == "conversion" else value
+    text = "<0.001" if 0 < shown < 0.001 else number(shown)
+    return text + (" pp" if kind == "conversion" else "")
+
+
 def p_text(value: float | None) -> str:
     """Return a p-value.
 
@@ -103,26 +155,23 @@ def rows(results: Results) -> list[Row]:
 
 def _row(metric: MetricResult, estimate: Estimate, p: float | None, alpha: float) -> Row:
     relative = estimate.relative is not None and estimate.relative_low is not None
-    effect = share(estimate.relative) if relative else _signed(estimate.difference)
+    kind = metric.metric.kind
+    effect = share(estimate.relative) if relative else gap(kind, estimate.difference)
     if relative:
         interval = f"{share(estimate.relative_low)} to {share(estimate.relative_high)}"
     else:
-        interval = f"{_signed(estimate.low)} to {_signed(estimate.high)}" if estimate.low is not None else ""
+        interval = gap_range(kind, estimate.low, estimate.high)
     return Row(
         metric=metric.metric.key,
         role=metric.role,
         variant=estimate.variant,
-        control=number(estimate.control),
-        mean=number(estimate.mean),
+        control=level(kind, estimate.control),
+        mean=level(kind, estimate.mean),
         effect=effect,
         interval=interval,
         p_value=p_text(p),
         verdict=_verdict(metric, estimate, p, alpha),
     )
-
-
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.4g}"
 
 
 def _verdict(metric: MetricResult, estimate: Estimate, p: float | None, alpha: float) -> str:
@@ -138,6 +187,11 @@ def _verdict(metric: MetricResult, estimate: Estimate, p: float | None, alpha: f
     return "unclear"
 
 
+def measured(result: AnalyzeResult) -> list[tuple[str, str, str]]:
+    """Return what each metric measures: its role, its key, and how one unit's number comes about."""
+    return [(one.role, one.metric.key, metric_words(one.metric)) for one in result.results.metrics]
+
+
 def facts(result: AnalyzeResult) -> list[tuple[str, str]]:
     """Return what stands above the numbers: names and values."""
     data, stage = result.data, result.results.stage
@@ -151,7 +205,10 @@ def facts(result: AnalyzeResult) -> list[tuple[str, str]]:
         ),
         ("units", f"{data.total_units:,} ({units})"),
         ("control", result.experiment.control or result.experiment.variants.arms[0].variant),
-        ("rule", f"{stage.method.replace('_', ' ')}, {result.experiment.decision.alpha:g} % risk of a false alarm"),
+        (
+            "rule",
+            f"{stage.method.replace('_', ' ')} ({RULES[stage.method]}), {result.experiment.decision.alpha:g} % risk of a false alarm",
+        ),
         ("shares", shares(result)),
     ]
     if data.immature:
@@ -186,9 +243,10 @@ def chance(value: float) -> str:
 
 def gains(metric: MetricResult, one: Posterior) -> tuple[str, str]:
     """Return the chance that a variant is better, and the loss to expect of it, where less may be better."""
+    kind = metric.metric.kind
     if metric.metric.direction == "decrease":
-        return chance(1 - one.chance_to_win), number(one.expected_loss_control)
-    return chance(one.chance_to_win), number(one.expected_loss)
+        return chance(1 - one.chance_to_win), loss(kind, one.expected_loss_control)
+    return chance(one.chance_to_win), loss(kind, one.expected_loss)
 
 
 def posteriors(metric: MetricResult) -> list[str]:
@@ -196,7 +254,8 @@ def posteriors(metric: MetricResult) -> list[str]:
     found = []
     for one in metric.posteriors:
         wins, loss = gains(metric, one)
-        between = f"the difference is between {_signed(one.low)} and {_signed(one.high)} with a chance of 95 %"
+        low, high = (gap(metric.metric.kind, end) for end in (one.low, one.high))
+        between = f"the difference is between {low} and {high} with a chance of 95 %"
         found.append(f"{one.variant} is better with a chance of {wins}; expected loss {loss}; {between}.")
     return found
 
@@ -208,7 +267,8 @@ def method_note(results: Results) -> str:
     if primary is None or not known:
         return ""
     name, alpha = known[0].method, known[0].alpha
-    sentences = [f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."]
+    shown = f"Intervals: {(1 - alpha) * 100:g} %, {METHODS.get(name, name)}."
+    sentences = ["Effects are relative to the control.", shown]
     if results.stage.method == "bayesian":
         sentences += posteriors(primary)
     if any(

@@ -233,7 +233,7 @@ def test_a_variant_without_units_and_units_without_a_variant_are_no_verdict(anal
     assert (outcome, found["empty-variants"]) == ("invalid", (1, False))
     shutil.rmtree("events/exposures")
     outcome, found, data = analyze()
-    assert (outcome, found["empty-variants"]) == ("keep_running", (2, False))
+    assert (outcome, found["empty-variants"]) == ("inconclusive", (2, False))
     assert "classic has 0 of at least 100 units" in data["verdict"]["reasons"]
 
 
@@ -244,7 +244,7 @@ def test_one_unit_only_is_no_verdict(analyze):
         else:
             pq.write_table(pq.read_table(file).slice(0, 1), file)
     outcome, found, data = analyze()
-    assert (outcome, found["empty-variants"], sum(data["units"].values())) == ("keep_running", (1, False), 1)
+    assert (outcome, found["empty-variants"], sum(data["units"].values())) == ("inconclusive", (1, False), 1)
 
 
 def test_an_event_that_nobody_did_may_have_another_name(analyze):
@@ -253,7 +253,7 @@ def test_an_event_that_nobody_did_may_have_another_name(analyze):
     (one,) = data["metrics"][0]["estimates"]
     # Those whose window is over.
     units = one["n_control"] + one["n_variant"]
-    assert (outcome, found) == ("keep_running", {"missing-events": (units, False)})
+    assert (outcome, found) == ("inconclusive", {"missing-events": (units, False)})
     assert "no 'order'" in data["findings"][0]["message"]
 
 

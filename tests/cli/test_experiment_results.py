@@ -72,6 +72,7 @@ def test_a_large_effect_ships_and_every_report_says_so(shop, cli, events):
     page = Path("out.html").read_text(encoding="utf-8")
     assert not re.search(r"(?:src|href)=|https?://(?!www\.w3\.org)|<script", page)
     assert page.count("<svg") >= 4
+    assert "How far order is from the control in percentage points (pp)" in page
 
 
 def test_a_page_is_well_formed_and_escapes_what_files_say(shop, cli, events):
@@ -141,7 +142,7 @@ def test_what_was_agreed_to_be_harmless_has_to_be_shown_before_a_variant_ships(s
     data = cli.json("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END)
     assert data["verdict"]["outcome"] == "keep_running"
     assert data["verdict"]["reasons"] == [
-        "neural is better, but guardrail search-error:count: nothing is shown yet (1 % worse is allowed)"
+        "neural is better, but guardrail search-error:count: nothing is shown yet (1 % worse is allowed): from 18.8 % better to 26.1 % worse"
     ]
 
 

@@ -66,7 +66,7 @@ def test_a_broken_guardrail_halts_even_a_success():
     metrics["error"] = MetricData(key="error", arms=(share("off", 200, 10_000), share("on", 400, 10_000)))
     found = verdict(observed(setup, metrics))
     assert found.outcome is Outcome.HALT
-    assert "guardrail error, on: worse than allowed (5 % worse is allowed)" in found.reasons
+    assert "guardrail error, on: worse than allowed (5 % worse is allowed): it is at least 66 % worse" in found.reasons
 
 
 def test_a_worse_primary_metric_halts():
@@ -146,7 +146,9 @@ def test_a_guardrail_with_a_margin_must_be_shown_to_be_within_it_before_a_varian
     metrics["error"] = MetricData(key="error", arms=(share("off", 200, 10_000), share("on", 200, 10_000)))
     found = verdict(observed(experiment(guardrails=(guard,)), metrics))
     assert found.outcome is Outcome.INCONCLUSIVE
-    assert "on is better, but guardrail error: nothing is shown yet (5 % worse is allowed)" in found.reasons
+    assert found.reasons[0] == (
+        "on is better, but guardrail error: nothing is shown yet (5 % worse is allowed): from 28.2 % better to 28.2 % worse"
+    )
     assert verdict(observed(experiment(guardrails=(replace(guard, margin=0),)), metrics)).outcome is Outcome.SHIP
     assert verdict(observed(experiment(guardrails=(replace(guard, margin=90),)), metrics)).outcome is Outcome.SHIP
 
@@ -215,7 +217,9 @@ def test_planned_looks_are_instants():
     assert until(20, method="sequential", planned_days=14) == 20
     assert until(8, method="group_sequential", planned_days=14) == 6
     assert until(2, method="group_sequential", planned_days=14) == 2
-    assert until(20, method="fixed", planned_units=900) == 5
+    assert until(20, method="fixed", planned_units=900, minimum_days=1) == 5
+    # Nothing is decided before the least number of days, so the look is at its end.
+    assert until(20, method="fixed", planned_units=900) == 7
     assert until(20, method="fixed", planned_units=9000) == 20
 
 
@@ -275,3 +279,38 @@ def test_looks_after_a_stop_are_none_of_those_that_were_planned():
     assert deciding_instant(setup, START + 60 * DAY) == START + 7 * DAY
     assert deciding_instant(replace(setup, ended_at_ms=START + 11 * DAY), START + 60 * DAY) == START + 11 * DAY
     assert deciding_instant(replace(setup, ended_at_ms=START + 2 * DAY), START + 60 * DAY) == START + 2 * DAY
+
+
+@pytest.mark.parametrize("method", ["hybrid", "fixed", "bayesian"])
+def test_an_end_with_too_little_to_decide_on_is_an_end(method):
+    setup = experiment(decision=Decision(method=method, planned_days=14))
+    found = verdict(observed(setup, conversions((5, 60), (9, 61))))
+    assert (found.outcome, found.headline) == (
+        Outcome.INCONCLUSIVE,
+        "The planned end is reached with too little to decide on; off stays.",
+    )
+    assert found.reasons == ("off has 60 of at least 100 units", "a variant has 5 of at least 25 conversions")
+
+
+def test_planned_units_that_come_at_once_wait_for_the_least_days():
+    setup = replace(experiment(decision=Decision(method="hybrid", planned_units=20_000)), started_at_ms=START)
+    early = observed(setup, conversions((500, 10_000), (800, 10_050)), days=3)
+    found = verdict(early)
+    assert (found.outcome, found.reasons) == (Outcome.KEEP_RUNNING, ("3 of at least 7 full days are over",))
+    came = [DayData(date=f"2026-11-{16 + day}", units={"off": 5000, "on": 5000}) for day in range(3)]
+    start = 1_794_787_200_000
+    assert deciding_instant(setup, start + 3 * DAY, started_ms=start, days=came) == start + 3 * DAY
+    assert deciding_instant(setup, start + 30 * DAY, started_ms=start, days=came) == start + 7 * DAY
+    assert verdict(observed(setup, conversions((500, 10_000), (800, 10_050)), days=7)).outcome is Outcome.SHIP
+
+
+def test_a_better_variant_that_guardrails_hold_back_is_said_at_the_end():
+    guard = Metric(kind="conversion", event="error", direction="decrease", margin=1.0)
+    errors = {"error": MetricData(key="error", arms=(share("off", 400, 10_000), share("on", 401, 10_050)))}
+    data = observed(experiment(guardrails=(guard,)), conversions((500, 10_000), (620, 10_050)) | errors)
+    found = verdict(data)
+    assert (
+        found.headline == "The planned end is reached with a better variant that its guardrails hold back; off stays."
+    )
+    assert found.reasons[0].startswith("on is better, but guardrail error: nothing is shown yet (1 % worse is allowed)")
+    assert found.reasons[-1].endswith("6.169 % instead of 5 %")

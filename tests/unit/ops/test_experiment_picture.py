@@ -21,7 +21,7 @@ def picture(started_ms, days, planned=4):
     metrics = {ORDER.key: MetricData(key=ORDER.key, arms=(share("off", 100, 2000), share("on", 120, 2000)))}
     data = observed(experiment(primary=ORDER, decision=Decision(planned_days=planned)), metrics)
     lived = [DayData(date=f"2026-11-{day:02d}", units={"off": 200, "on": 200}, metrics=metrics) for day in days]
-    svg = over_time_svg(compute(replace(data, days=tuple(lived))), started_ms)
+    svg = over_time_svg(compute(replace(data, days=tuple(lived))), started_ms, lambda _kind, value: f"{value:.3g}")
     line = re.search(r'<polyline[^>]*points="([^"]*)"', svg)[1]
     mark = re.search(r'<line class="zero" x1="([0-9.]+)" x2="\1"', svg)[1]
     return [float(point.split(",")[0]) for point in line.split()], float(mark), re.findall(r">([^<>]+)</text>", svg)

@@ -1,5 +1,6 @@
 """The sentences of reports about experiments, in a terminal, in Markdown and on a page."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_nothing_registered_is_a_warning_and_amendments_are_in_every_report():
     amendment = Amendment(at_ms=1_760_000_000_000, reason="a *smaller* effect", registration="sha256:" + "1" * 64)
     result = result_of(conversions(ORDER, 1000, 1010), setup={"amendments": (amendment,)})
     assert "  ! what was agreed on was changed while it ran: a *smaller* effect" in text_of(result)
-    assert "read by the sequential rule instead of hybrid" in text_of(result)
+    assert "read by the sequential rule instead of the hybrid one" in text_of(result)
     assert f"- amended 2025-10-09T08:53:20Z: a \\*smaller\\* effect (`sha256:{'1' * 64}`)" in render_markdown(result)
     assert "<li>2025-10-09T08:53:20Z: a *smaller* effect</li>" in render_html(result)
     listed = result.to_dict()["amendments"]
@@ -162,7 +163,7 @@ def test_a_metric_without_enough_data_says_why_in_its_row():
     result = result_of(metrics, units={"off": 500, "on": 1})
     (row,) = words.rows(result.results)
     assert (row.control, row.effect, row.interval, row.p_value) == ("", "", "", "")
-    assert row.verdict == "on has 1 units; two are the least"
+    assert row.verdict == "on has 1 unit; two are the least"
     assert words.method_note(result.results) == ""
 
 
@@ -242,11 +243,55 @@ def test_a_number_stays_with_its_percent_sign_and_guardrails_use_the_whole_width
 def test_the_method_of_a_rule_is_named_in_words():
     decision = Decision(method="group_sequential", planned_days=14, looks=5)
     result = result_of(conversions(ORDER, 1000, 1300), decision=decision)
-    assert "rule        group sequential, 5 % risk of a false alarm" in text_of(result)
+    assert "rule        group sequential (decides at planned looks), 5 % risk of a false alarm" in text_of(result)
     assert "at the last planned look" in words.method_note(result.results)
     result = result_of(conversions(ORDER, 1000, 1300), decision=Decision(method="sequential"))
     assert "confidence sequence, valid at any time" in words.method_note(result.results)
     assert "control     off" in text_of(result)
+
+
+def test_conversions_are_shares_and_their_differences_percentage_points():
+    metrics = conversions(ORDER, 1000, 1300) | conversions(ERRORS, 400, 404)
+    result = result_of(metrics, guardrails=(ERRORS,))
+    assert result.verdict.reasons[-1].endswith("%), 6.5 % instead of 5 %")
+    row = words.rows(result.results)[0]
+    assert (row.control, row.mean) == ("5 %", "6.5 %")
+    page = render_html(result)
+    assert "<td>+0.02&nbsp;pp</td><td>-0.4" in page
+    assert "Effects are relative to the control." in text_of(result)
+    assert "* Primary metric." in text_of(result)
+
+
+def test_a_guardrail_says_how_much_worse_it_may_be():
+    (state,) = result_of(
+        conversions(ERRORS, 400, 404) | conversions(ORDER, 9, 9), guardrails=(ERRORS,)
+    ).results.guardrails
+    assert re.fullmatch(
+        r"nothing is shown yet \(20 % worse is allowed\): from [\d.]+ % better to [\d.]+ % worse", state.reason
+    )
+    (state,) = result_of(
+        conversions(ERRORS, 400, 800) | conversions(ORDER, 9, 9), guardrails=(ERRORS,)
+    ).results.guardrails
+    assert re.fullmatch(r"worse than allowed \(20 % worse is allowed\): it is at least [\d.]+ % worse", state.reason)
+    calm = conversions(ERRORS, 40_000, 40_004, 200_000) | conversions(ORDER, 9, 9)
+    (state,) = result_of(calm, guardrails=(ERRORS,)).results.guardrails
+    assert re.fullmatch(
+        r"shown to be within the margin \(20 % worse is allowed\): it is at most [\d.]+ % worse", state.reason
+    )
+
+
+def test_what_each_metric_measures_stands_in_every_file():
+    result = result_of(conversions(ORDER, 1000, 1300) | conversions(ERRORS, 400, 404), guardrails=(ERRORS,))
+    assert "- primary: **order**: conversion of order, within 7 days, worth having from 5 %" in render_markdown(result)
+    assert (
+        "<li>guardrail: error: conversion of error, within 7 days, less is better, up to 20&nbsp;% worse"
+        in render_html(result)
+    )
+
+
+def test_a_page_names_an_experiment_once_if_it_has_no_other_name():
+    page = render_html(result_of(conversions(ORDER, 1000, 1300)))
+    assert '<h1>hero-test</h1><p class="lead">' in page
 
 
 def test_strata_stand_below_the_table_with_their_interval():
@@ -326,7 +371,7 @@ def test_a_bayesian_rule_says_chances_and_losses_wherever_its_result_is_read():
     decision = Decision(method="bayesian", planned_days=14)
     result = result_of(conversions(ORDER, 1000, 1060), decision=decision)
     (found,) = result.results.primary.posteriors
-    said = f"on is better with a chance of {words.chance(found.chance_to_win)}; expected loss {words.number(found.expected_loss)}; "
+    said = f"on is better with a chance of {words.chance(found.chance_to_win)}; expected loss {words.loss('conversion', found.expected_loss)}; "
     assert said in text_of(result)
     assert said in render_markdown(result)
     assert "The chances of the primary metric decide: stopping when" in render_html(result)
@@ -335,6 +380,6 @@ def test_a_bayesian_rule_says_chances_and_losses_wherever_its_result_is_read():
     (turned,) = words.posteriors(
         result_of(conversions(less, 1000, 1060), primary=less, decision=decision).results.primary
     )
-    chance, loss = words.chance(1 - found.chance_to_win), words.number(found.expected_loss_control)
+    chance, loss = words.chance(1 - found.chance_to_win), words.loss("conversion", found.expected_loss_control)
     assert turned.startswith(f"on is better with a chance of {chance}; expected loss {loss}; ")
     assert "is better with a chance" not in text_of(result_of(conversions(ORDER, 1000, 1060)))

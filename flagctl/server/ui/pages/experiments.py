@@ -77,14 +77,14 @@ def results(ask: Ask) -> Response:
         rows=rows,
         percent=percent,
         forest=Markup(effects_svg(result.results, percent)),  # noqa: S704 - plots escape their texts
-        over_time=Markup(over_time_svg(result.results, result.data.started_ms)),  # noqa: S704 - the same
+        over_time=Markup(over_time_svg(result.results, result.data.started_ms, _gap)),  # noqa: S704 - the same
     )
 
 
 def report(ask: Ask) -> Response:
-    """Show the report that `flagctl experiment report` writes."""
+    """Show the report that `flagctl experiment analyze --report` writes."""
     if ask.options.experiment_report is None:
-        raise UsageError("reports are written by flagctl experiment report")
+        raise UsageError("reports are written by flagctl experiment analyze --report")
     html = ask.options.experiment_report(_analysis(ask))
     return HTMLResponse(html, headers={"Content-Security-Policy": _REPORT_POLICY})
 
@@ -136,6 +136,11 @@ def events_of(ask: Ask) -> str:
             "nothing says where events were recorded", hint="start the UI with --events FOLDER or s3://bucket/prefix"
         )
     return ask.options.events
+
+
+def _gap(kind: str, value: float) -> str:
+    """Return a difference, of conversions in percentage points."""
+    return f"{value * 100:.3g} pp" if kind == "conversion" else f"{value:.3g}"
 
 
 def percent(value: float | None) -> str:
