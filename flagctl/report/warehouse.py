@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
-from flagctl.report.style import plain, wrap
-from flagctl.report.table import Column, render_table
+from flagctl.report.style import cell_width, plain, wrap
+from flagctl.report.table import Column, render_fields, render_table
 
 if TYPE_CHECKING:
     from flagctl.ops.warehouse import CompactResult, InitResult, LoadResult, QueryResult, SyncResult
     from flagctl.report.style import Style
+
+_NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)|NUMBER")
+"""Types of columns with numbers, as DuckDB calls them."""
 
 
 def render_init(result: InitResult, style: Style) -> str:
@@ -66,18 +70,21 @@ def render_compact(result: CompactResult, style: Style) -> str:
 
 
 def render_query(result: QueryResult, style: Style) -> str:
-    """Return the rows of a query as a table."""
+    """Return the rows of a query as a table; one below the other, column by column, where the terminal is too narrow for it."""
     answer = result.answer
     if not answer.columns:
         return "the query has no result"
-    numbers = [kind in {"NUMBER", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT"} for kind in answer.types]
     columns = [
-        Column(title=name, right=number, flexible=not number)
-        for name, number in zip(answer.columns, numbers, strict=True)
+        Column(title=name, right=bool(_NUMBER.fullmatch(kind)))
+        for name, kind in zip(answer.columns, answer.types, strict=True)
     ]
-    if not answer.rows:
-        return render_table(columns, [], style) + "\nno rows"
-    return render_table(columns, [[_cell(value) for value in row] for row in answer.rows], style)
+    rows = [[_cell(value) for value in row] for row in answer.rows]
+    table = render_table(columns, rows, style)
+    if not rows:
+        return f"{table}\nno rows"
+    if style.width is None or all(cell_width(line) <= style.width for line in table.splitlines()):
+        return table
+    return "\n\n".join(render_fields(list(zip(answer.columns, row, strict=True)), style) for row in rows)
 
 
 def render_csv(result: QueryResult) -> str:

@@ -53,6 +53,7 @@ def ask(path: Path, sql: str, limit: int) -> Answer:
         connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
         memory.bound(connection, None)
         connection.execute("SET lock_configuration = true")
+        _check_alone(connection.extract_statements(sql))
         with memory.explained():
             found = connection.execute(sql)
             described = found.description or []
@@ -70,6 +71,17 @@ def ask(path: Path, sql: str, limit: int) -> Answer:
         rows=tuple(tuple(plain(value) for value in row) for row in rows[:limit]),
         more=len(rows) > limit,
     )
+
+
+def _check_alone(statements: list[Any]) -> None:
+    """Refuse nothing at all, and several queries, of which only the last one would be answered."""
+    import duckdb  # noqa: PLC0415 - slow to import
+
+    # PIVOT becomes two: a type is created before.
+    if sum(one.type != duckdb.StatementType.CREATE for one in statements) > 1:
+        raise UsageError("one query is asked at a time, not several")
+    if not statements:
+        raise UsageError("the query is empty", hint='flagctl warehouse query "SELECT count(*) FROM usage"')
 
 
 def plain(value: Any) -> Any:

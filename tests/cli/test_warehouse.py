@@ -14,7 +14,10 @@ import pytest
 
 from flagctl.events import Evaluation, Exposure, Usage, folder_of, to_json_line
 from flagctl.ops.file_lock import try_lock
-from flagctl.ops.warehouse import without_password
+from flagctl.ops.warehouse import QueryResult, without_password
+from flagctl.report.style import Style
+from flagctl.report.warehouse import render_query
+from flagctl.warehouse.asking import Answer
 from tests.cli.conftest import git
 from tests.cli.test_experiment_results import obeys
 from tests.simulators import postgres
@@ -268,6 +271,37 @@ def test_a_query_can_change_and_read_nothing_else(events, cli, sql):
     assert "the query cannot be run" in cli("warehouse", "query", sql, exit_code=2).stderr
     assert not Path("out.csv").exists()
     assert not Path("new.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [("", "is empty"), (" -- nothing", "is empty"), ("SELECT 1; SELECT 2", "one query is asked at a time")],
+)
+def test_nothing_and_several_queries_are_refused(events, cli, sql, said):
+    cli("warehouse", "init")
+    assert said in cli("warehouse", "query", sql, exit_code=2).stderr
+
+
+def test_a_query_may_turn_rows_into_columns(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    assert rows(cli, "PIVOT usage ON variant USING sum(count) GROUP BY flag;") == [["search-ranking", 5]]
+
+
+def test_rows_that_are_too_wide_are_shown_one_below_the_other():
+    answer = Answer(
+        columns=("flag", "count"),
+        types=("VARCHAR", "DECIMAL(9,2)"),
+        rows=(("image-cdn", 5), ("log-level", 12)),
+        more=False,
+    )
+    assert render_query(QueryResult(answer=answer), Style(width=20)).splitlines() == [
+        "flag       count",
+        "image-cdn      5",
+        "log-level     12",
+    ]
+    assert render_query(QueryResult(answer=answer), Style(width=15)).splitlines() == [
+        *("flag   image-cdn", "count  5", "", "flag   log-level", "count  12")
+    ]
 
 
 def test_without_a_warehouse_the_error_says_how_to_make_one(example, cli):
