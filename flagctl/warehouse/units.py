@@ -102,9 +102,10 @@ def summed_up(run: Run, seen: Seen, *, details: bool = False) -> Summed:
     run.say("summing up units")
     followed = experiment.primary if details else None
     number = int(engine.rows(seen.first.aggregate(n=seen.first.count()))[0]["n"])
-    size = (number, sum(count for count, _ in seen.event_days.values()))
-    nearby = engine.nearby if engine.nearby and folding.fits(engine.nearby, size, 4 * len(experiment.metrics)) else None
-    joined = pipeline.join_units(seen.events, kept, experiment, idle=nearby is None)
+    joined = pipeline.join_units(seen.events, kept, experiment, idle=False)
+    nearby = _nearby(run, seen, number, len(pipeline.sums_of(joined, experiment).wanted))
+    if nearby is None:
+        joined = pipeline.join_units(seen.events, kept, experiment)
     in_sums = followed is not None and series.is_in_sums(followed)
     by_event = any(one.kind == "quantile" and one.level == "event" for one in experiment.metrics)
     is_read_again = followed is not None and not in_sums and nearby is None
@@ -118,6 +119,13 @@ def summed_up(run: Run, seen: Seen, *, details: bool = False) -> Summed:
         story_of = (experiment, followed) if followed else None
         table, story = folding.summed(nearby, (kept, joined), sums, number, story_of)
     return Summed(joined, pipeline.unit_table(engine.materialise("unit_sums", table), sums), story)
+
+
+def _nearby(run: Run, seen: Seen, units: int, sums: int) -> pipeline.Nearby | None:
+    """Return where to add up in arrays, or None where that is not possible."""
+    nearby = run.engine.nearby
+    events = sum(count for count, _ in seen.event_days.values())
+    return nearby if nearby is not None and folding.fits(nearby, (units, events), sums) else None
 
 
 def unit_table(run: Run) -> Any:
