@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -65,8 +66,10 @@ def power(
     from flagctl.ops.experiment_power import power as plan
     from flagctl.report.experiment_plan import render_power
 
-    if effect is not None and effect <= 0:
+    if effect is not None and not 0 < effect < math.inf:
         raise UsageError("--effect is a percentage above 0", hint="--effect 5")
+    if per_day is not None and not per_day < math.inf:
+        raise UsageError("--per-day is a number of units", hint="--per-day 4000")
     session = session_of(context)
     result = plan(
         PowerOptions(

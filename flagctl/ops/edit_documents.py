@@ -117,7 +117,9 @@ class DocumentEdits(RuleEdits):
         data = readable_data("the template", text)
         kind, key = str(data.get("kind")), str(data.get("key"))
         if kind in KINDS and self.has(key, kind):
-            raise UsageError(f"there is a {kind} '{key}' already: {self.find(key, kind)}")
+            raise UsageError(
+                f"there is {'an' if kind == 'experiment' else 'a'} {kind} '{key}' already: {self.find(key, kind)}"
+            )
         place = folder if kind == "flag" or folder.startswith(f"{kind}s") else f"{kind}s"
         path = posixpath.normpath(posixpath.join(place, f"{key}.yaml"))
         if self.content(path) is not None:

@@ -139,7 +139,8 @@ def plan_experiment(experiment: Experiment, options: PowerOptions) -> PowerResul
         raise UsageError("the baseline does not vary, so nothing can be planned on it")
     if baseline.mean == 0:
         raise UsageError("the baseline's mean is 0, so a relative effect means nothing")
-    relative = options.effect or (metric.minimum_effect or DEFAULT_EFFECT) / 100
+    relative = options.effect or (metric.minimum_effect or metric.margin or DEFAULT_EFFECT) / 100
+    _check_effect(metric, baseline.mean, relative)
     design = _design_for(experiment, metric)
     per_day = options.per_day if options.per_day is not None or past is None else past.per_day
     effect = relative * abs(baseline.mean)
@@ -252,6 +253,15 @@ class _Past(NamedTuple):
     findings: tuple[DataFinding, ...]
 
 
+def _check_effect(metric: Metric, baseline: float, relative: float) -> None:
+    """Refuse an effect that cannot be: of a conversion nobody can do more than all."""
+    if not 0 < relative < math.inf:
+        raise UsageError("--effect is a percentage above 0", hint="--effect 5")
+    if metric.kind == "conversion" and baseline * (1 + relative) > 1:
+        said = f"{metric.key} is {baseline * 100:.4g} % today and cannot rise by {relative * 100:.4g} % of that"
+        raise UsageError(said, hint=f"--effect is relative, here below {(1 / baseline - 1) * 100:.4g}")
+
+
 def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> _Past:
     """Measure one unit's mean and variance on all units that were seen lately, as if each had been exposed when first seen."""
     from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
@@ -269,12 +279,14 @@ def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> 
         endpoint_url=options.endpoint_url,
         region=options.region,
     )
+    pretended = baseline_experiment(experiment, metric)
     duck = DuckEngine(memory_limit=options.memory_limit)
     wanted = AggregateOptions(as_of_ms=options.now_ms, environment=options.environment, details=False)
     try:
         duck.load(listing)
-        engine = BaselineEngine(duck, experiment, options.now_ms * 1000, lookback * 1000, options.environment)
-        data = aggregate(engine, baseline_experiment(experiment, metric), wanted, duck.findings)
+        window = ((options.now_ms - lookback) * 1000, options.now_ms * 1000)
+        engine = BaselineEngine(duck, pretended, window, options.environment)
+        data = aggregate(engine, pretended, wanted, duck.findings)
     finally:
         duck.close()
     try:
@@ -284,15 +296,25 @@ def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> 
         raise UsageError(
             f"the past events do not suffice: {said}", hint="give the baseline: --rate or --mean"
         ) from error
-    share = sum(end - start for start, end in experiment.allocation_slots) / 100_000
+    # Not all units have a value of some event; who is planned for are all that are exposed.
+    complete = max(reduced.n, data.total_units - data.immature)
+    baseline = replace(reduced, n=complete, variance=reduced.variance * complete / reduced.n)
+    taken_in = sum(end - start for start, end in experiment.allocation_slots) / 100_000
     days = max(1, len([day for day in data.days if any(day.units.values())]))
-    return _Past(reduced, data.total_units / days * share, tuple(_about_past(data)))
+    # Those who were exposed have been taken in already.
+    per_day = data.total_units / days * (1.0 if engine.exposed else taken_in)
+    return _Past(baseline, per_day, tuple(_about_past(data, exposed=engine.exposed)))
 
 
-def _about_past(data: ExperimentData) -> Iterator[DataFinding]:
+def _about_past(data: ExperimentData, *, exposed: bool) -> Iterator[DataFinding]:
     """Yield what is wrong with past events; that nobody was exposed on some day says nothing of units that were seen before."""
     from flagctl.experiments.data import DataFinding
 
+    if not exposed:
+        message = (
+            "nobody was exposed so far: units count from what they were first seen by, which is not always a visit"
+        )
+        yield DataFinding(code="not-exposed", message=message, count=0)
     yield from (one for one in data.findings if one.code not in {"exposure-gaps", "empty-variants"})
     for reason, count in data.excluded.items():
         if count:

@@ -120,9 +120,9 @@ def _facts(summary: ExperimentSummary) -> list[tuple[str, str]]:
 def render_power(result: PowerResult, style: Style) -> str:
     """Return the plan, the other rules beside it, and which effect how many units show."""
     plan = result.plan
-    effect = words.share(plan.relative) or f"{plan.effect:.4g}"
-    days = "" if plan.days is None else f", {plan.days} days at {result.per_day:,.0f} units a day"
-    needed = f"{plan.units:,} units to see {effect.lstrip('+')} of {plain(result.metric)}{days}"
+    effect = f"{plan.effect:.4g}" if plan.relative is None else _percent(plan.relative)
+    days = "" if plan.days is None else f", {count(plan.days, 'day')} at {result.per_day:,.0f} units a day"
+    needed = f"{plan.units:,} units to see {effect} of {plain(result.metric)}{days}"
     rule = plan.method.replace("_", " ")
     under = f"{_baseline(result)}; {plan.power * 100:g} % power, {plan.alpha * 100:g} % risk, {rule}"
     lines = [style.paint(wrap(needed, style.width), "bold"), wrap(under, style.width)]
@@ -139,17 +139,31 @@ def render_power(result: PowerResult, style: Style) -> str:
             one.method.replace("_", " "),
             f"{one.units:,}",
             f"{one.expected_units:,}",
-            "" if one.days is None else one.days,
+            "" if one.days is None else f"{one.days:,}",
         )
         for one in (plan, *result.others)
     ]
     lines += [render_table(columns, rows, style), "", *_at_the_end(result, style)]
-    lines.append("Smallest effect that so many units show:")
-    largest = max((relative or 0.0) for _, relative in result.curve)
-    for units, relative in result.curve:
-        bar = "█" * max(1, round((relative or 0.0) / largest * _BAR))
-        lines.append(f"  {units:>12,}  {words.share(relative).lstrip('+'):>9}  {style.paint(bar, 'cyan')}")
+    lines += ["Smallest effect that so many units show:", *_curve(result, style)]
     return "\n".join(lines)
+
+
+def _curve(result: PowerResult, style: Style) -> list[str]:
+    effects = [relative or 0.0 for _, relative in result.curve]
+    units, seen = [f"{number:,}" for number, _ in result.curve], [_percent(one) for one in effects]
+    bars = ["█" * max(1, round(one / max(effects) * _BAR)) for one in effects]
+    left, right = (max(map(len, texts)) for texts in (units, seen))
+    rows = zip(units, seen, bars, strict=True)
+    return [f"  {number:>{left}}  {share:>{right}}  {style.paint(bar, 'cyan')}" for number, share, bar in rows]
+
+
+def _percent(relative: float) -> str:
+    """Return a relative effect, however small.
+
+    >>> _percent(0.05), _percent(0.18844), _percent(0.00001)
+    ('5 %', '18.8 %', '0.001 %')
+    """
+    return f"{relative * 100:.3g} %"
 
 
 def _baseline(result: PowerResult) -> str:
@@ -167,5 +181,5 @@ def _at_the_end(result: PowerResult, style: Style) -> list[str]:
         return []
     days, units, relative = result.planned
     end = f"{count(days, 'day')}, {count(units, 'unit')}" if days else count(units, "unit")
-    seen = words.share(relative).lstrip("+")
+    seen = _percent(relative)
     return [wrap(f"At the planned end ({end}) effects from {seen} on are seen.", style.width), ""]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flagctl.model import Decision, Rollout, RolloutArm
+from flagctl.warehouse.pipeline import SKEW_US
 
 if TYPE_CHECKING:
     from flagctl.model import Experiment, Metric
@@ -30,23 +31,30 @@ def baseline_experiment(experiment: Experiment, metric: Metric) -> Experiment:
 
 
 class BaselineEngine:
-    """An engine whose exposures are made of everything that was seen of units.
+    """An engine whose exposures are those of an experiment that ran already or, without one, made of what was seen of units.
 
     Args:
         engine: With the real events.
         experiment: Whose units they are.
-        until: Instant in microseconds up to which events count.
-        lookback: How long before it units are looked for, in microseconds.
+        window: First and last instant in microseconds between which units are looked for.
         environment: Only what was seen in this one; None for all.
+
+    Attributes:
+        exposed: Whether there were exposures of the experiment, some of them so old that their units' values are complete.
     """
 
     def __init__(
-        self, engine: Engine, experiment: Experiment, until: int, lookback: int, environment: str | None = None
+        self, engine: Engine, experiment: Experiment, window: tuple[int, int], environment: str | None = None
     ) -> None:
         self._engine = engine
         self._experiment = experiment
-        self._window = (until - lookback, until)
+        self._window = window
         self._environment = environment
+        exposures = self._of_units(engine.table("exposures"))
+        own = exposures.filter(exposures.experiment == experiment.key)
+        waits = max((metric.window_ms for metric in experiment.metrics), default=0) * 1000
+        self.exposed = bool(engine.rows(own.filter(own.ts <= window[1] - waits).select("unit_id").limit(1)))
+        self._seen = own if self.exposed else exposures
         self._exposures: Any = None
         self.name = engine.name
 
@@ -58,7 +66,8 @@ class BaselineEngine:
     def table(self, name: str) -> Any:
         """Return ``events`` as they are, and ``exposures`` as if every unit had been exposed when it was first seen.
 
-        Whoever was marked as a bot in an exposure is one.
+        Whoever was marked as a bot in an exposure is one. The event by which a unit was seen happened before: otherwise
+        everybody who is known by an order alone would have ordered.
         """
         if name != "exposures":
             return self._engine.table(name)
@@ -66,27 +75,28 @@ class BaselineEngine:
             self._exposures = self._engine.materialise("first_seen", self._first_seen())
         return self._exposures
 
+    def _of_units(self, table: Any) -> Any:
+        """Return the rows of the experiment's kind of units, in the window and the environment."""
+        kept = [table.ts >= self._window[0], table.ts < self._window[1]]
+        kept.append(table.unit_type.isnull() | (table.unit_type == ".".join(self._experiment.bucket_by)))
+        if self._environment is not None:
+            kept.append(table.environment.isnull() | (table.environment == self._environment))
+        return table.filter(kept)
+
     def _first_seen(self) -> Any:
         import ibis  # noqa: PLC0415 - slow to import
 
-        columns = ("unit_id", "unit_type", "ts", "environment")
-        exposures, events = self._engine.table("exposures"), self._engine.table("events")
-        marked = exposures.is_bot.fill_null(False).cast("int64")
-        seen = exposures.select(*columns, bot=marked).union(events.select(*columns, bot=ibis.literal(0).cast("int64")))
-        if self._environment is not None:
-            seen = seen.filter(seen.environment.isnull() | (seen.environment == self._environment))
-        unit_type = ".".join(self._experiment.bucket_by)
-        seen = seen.filter(
-            seen.ts >= self._window[0],
-            seen.ts < self._window[1],
-            seen.unit_type.isnull() | (seen.unit_type == unit_type),
-        )
+        shown = self._seen
+        seen = shown.select("unit_id", "ts", bot=shown.is_bot.fill_null(False).cast("int64"))
+        if not self.exposed:
+            events = self._of_units(self._engine.table("events"))
+            seen = seen.union(events.select("unit_id", ts=events.ts + SKEW_US + 1, bot=ibis.literal(0).cast("int64")))
         first = seen.group_by("unit_id").aggregate(ts=seen.ts.min(), bot=seen.bot.max())
         return first.mutate(
             event_id=ibis.null("string"),
             experiment=ibis.literal(self._experiment.key),
             variant=ibis.literal(_ALL),
-            unit_type=ibis.literal(unit_type),
+            unit_type=ibis.literal(".".join(self._experiment.bucket_by)),
             sdk=ibis.null("string"),
             attrs=ibis.null("map<string, string>"),
             environment=ibis.literal(self._environment, type="string"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,7 @@ def test_what_is_wrong_with_past_events_is_said_beside_the_plan_that_rests_on_th
     (orders / "a.parquet").write_bytes(b"garbage")
     (orders / "b.jsonl").write_bytes(b"no line\n" * 40)
     event = {"ts": "2026-11-25T00:00:00Z", "event": "order", "value": 1.0, "unit_type": "targeting_key"}
-    shown = {"experiment": "other", "variant": "a", "environment": "simulated", "is_bot": True}
+    shown = {"experiment": "ranking-test", "variant": "classic", "environment": "simulated", "is_bot": True}
     robots = [{**event, "event_id": f"r{i}", "unit_id": f"robot-{i}", "environment": "simulated"} for i in range(30)]
     (orders / "c.jsonl").write_text("\n".join(map(json.dumps, [*robots, robots[0]])), encoding="utf-8")
     marked = [{**one, **shown, "event_id": f"x{one['event_id']}"} for one in robots]
@@ -164,6 +165,56 @@ def test_what_is_wrong_with_past_events_is_said_beside_the_plan_that_rests_on_th
     text = " ".join(cli(*words).stdout.split())
     assert "! events/conversions/dt=2026-11-25/a.parquet: not a readable Parquet file" in text
     assert "! units were left out: marked as bots (30)" in text
+
+
+def test_before_anybody_was_exposed_the_event_that_a_unit_is_known_by_is_none_of_its_values(shop, cli):
+    day = Path("events/conversions/dt=2026-11-10")
+    day.mkdir(parents=True)
+    event = {"event": "order", "value": 1.0, "unit_type": "targeting_key", "environment": "production"}
+    orders = [
+        {**event, "ts": f"2026-11-10T0{again}:00:00Z", "event_id": f"o{i}-{again}", "unit_id": f"u{i}"}
+        for i in range(1000)
+        for again in range(2 if i % 4 == 0 else 1)
+    ]
+    (day / "a.jsonl").write_text("\n".join(map(json.dumps, orders)), encoding="utf-8")
+    data = cli.json("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-11-22T00:00:00Z")
+    assert (data["baseline"], data["measured"]) == (0.25, 1000)
+    assert [one["code"] for one in data["findings"]] == ["not-exposed"]
+    # A fifth of the units is taken in.
+    assert data["per_day"] == 200
+
+
+def test_units_are_planned_that_are_exposed_not_those_with_a_value(shop, cli):
+    cli("experiment", "simulate-events", "ranking-test", "--out", "events", "--units", "5000", "--effect", "0")
+    words = ("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-12-05T00:00:00Z")
+    before = cli.json(*words, "--metric", "search-milliseconds:quantile:p95", "--effect", "5")
+    assert before["measured"] == cli.json(*words)["measured"]
+    # Units that are exposed were taken in already.
+    assert before["per_day"] == pytest.approx(5000 / 14, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--rate", "20", "--effect", "nan"), "--effect is a percentage above 0"),
+        (("--rate", "20", "--effect", "inf"), "--effect is a percentage above 0"),
+        (("--rate", "20", "--effect", "900"), "order is 20 % today and cannot rise by 900 % of that"),
+        (("--rate", "20", "--effect", "900"), "hint: --effect is relative, here below 400"),
+        (("--rate", "20", "--per-day", "inf"), "--per-day is a number of units"),
+        (("--rate", "20", "--per-day", "nan"), "--per-day is a number of units"),
+    ],
+)
+def test_effects_that_cannot_be_are_refused(shop, cli, words, message):
+    assert message in cli("experiment", "power", "ranking-test", *words, exit_code=2).stderr
+
+
+def test_large_numbers_and_small_effects_are_written_so_that_they_can_be_read(shop, cli):
+    text = cli("experiment", "power", "ranking-test", "--rate", "20", "--effect", "0.01", "--per-day", "4000").stdout
+    assert " to see 0.01 % of order, " in text
+    days = text.splitlines()[4].split()[-1]
+    assert re.fullmatch(r"\d+(,\d{3})+", days)
+    lines = text[text.index("Smallest effect") :].splitlines()[1:]
+    assert len({line.index("%") for line in lines}) == 1
 
 
 def test_a_baseline_can_be_measured_in_one_environment(shop, cli):
