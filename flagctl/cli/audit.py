@@ -38,12 +38,14 @@ def audit(
     from flagctl.cli.exit_codes import ExitCode
     from flagctl.ops.audit import AuditOptions
     from flagctl.ops.audit import audit as run
-    from flagctl.ops.audit_export import export, lines_of
+    from flagctl.ops.audit_export import check_destination, export, lines_of
     from flagctl.ops.contexts import parse_instant_option
     from flagctl.report.audit import render_audit
 
     session = session_of(context)
     shape = session.format("text", "json", "jsonl")
+    if to is not None:
+        check_destination(to)
     with Stage(session) as stage:
         result = run(
             AuditOptions(

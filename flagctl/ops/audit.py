@@ -2,7 +2,8 @@
 
 Three records are put together: git (changes and who agreed to them), the log of manifests at each remote, and the copies
 of kill lists there. The last two count only if their signatures hold. Every published bundle is compiled again from the
-commit that its manifest names: the bytes must be the same.
+commit that its manifest names: the bytes must be the same. Manifests and kill lists name the one before, so that it shows
+if one is gone.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from flagctl.bundle.accept import read_manifest
+from flagctl.bundle.accept_kills import read_kill_list
 from flagctl.bundle.envelope import MAX_POINTER, parse_envelope
-from flagctl.bundle.names import kills_prefix
+from flagctl.bundle.names import kill_key, kills_prefix, manifest_key
 from flagctl.errors import FlagctlError, UntrustedError
-from flagctl.ops.manifest_log import verified_entries
+from flagctl.ops.manifest_log import Logged, verified_entries
 from flagctl.ops.target import with_newest_root
 from flagctl.storage.remote import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from flagctl.bundle.kill import KillList
-    from flagctl.ops.manifest_log import Logged
+    from flagctl.bundle.kill import Kill, KillList
+    from flagctl.bundle.manifest import Manifest
     from flagctl.ops.target import Target
     from flagctl.vcs import GitRepository
 
@@ -133,7 +136,8 @@ def audit(options: AuditOptions, targets: Mapping[str, Callable[[], Target]]) ->
         _say(options, f"reading {environment}")
         try:
             newest = with_newest_root(open_target())
-            published = list(_publications(newest, vcs, options))
+            logged = _logged(newest)
+            published = list(_publications(newest, logged, vcs, options))
             entries += [one for one in published if options.key is None]
             problems += [
                 f"{environment}: manifest {one.seq} was published from commit {(one.commit or '?')[:12]},"
@@ -141,7 +145,12 @@ def audit(options: AuditOptions, targets: Mapping[str, Callable[[], Target]]) ->
                 for one in published
                 if one.rebuilt == "differs"
             ]
-            entries += [one for one in kills(newest) if options.key is None or options.key in one.keys]
+            lists = _kill_lists(newest, {})
+            forced = _forced(environment, lists)
+            entries += [one for one in forced if options.key is None or options.key in one.keys]
+            manifests = [one.manifest for one in logged]
+            gaps = [*_gaps("manifest", manifests), *_gaps("kill list", lists), *_lost_floor(manifests, lists)]
+            problems += [f"{environment}: {one}" for one in gaps]
         except FlagctlError as error:
             problems.append(f"{environment}: {error.message}")
     kept = [one for one in entries if one.time_ms >= options.since_ms]
@@ -204,9 +213,41 @@ def approvals(vcs: GitRepository, revision: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _publications(target: Target, vcs: GitRepository, options: AuditOptions) -> Iterator[AuditEntry]:
-    """Yield the publications of an environment, with what each was."""
+def _logged(target: Target) -> list[Logged]:
+    """Return the verified manifests of an environment, newest first: of the log, and the current one, which may not be there yet."""
     logged = list(verified_entries(target))
+    fetched = target.remote.get(manifest_key(target.environment), max_bytes=MAX_POINTER)
+    if not isinstance(fetched, Fetched):
+        return logged
+    try:
+        current = Logged(read_manifest(target.reader(), fetched.data), fetched.data)
+    except UntrustedError:
+        return logged  # applications refuse it, too; `flagctl status` says why
+    if all(one.manifest.digest != current.manifest.digest for one in logged):
+        logged.append(current)
+        logged.sort(key=lambda one: -one.manifest.seq)
+    return logged
+
+
+def _gaps(what: str, links: Sequence[Manifest | KillList]) -> Iterator[str]:
+    """Yield what is missing from a log whose entries name the digest of the one before; numbers alone may leave one out."""
+    known = {one.digest for one in links}
+    for one in links:
+        if one.seq > 1 and one.previous is not None and one.previous not in known:
+            yield f"the {what} before number {one.seq} was removed from the log, or changed there"
+
+
+def _lost_floor(manifests: Sequence[Manifest], lists: Sequence[KillList]) -> Iterator[str]:
+    """Yield that the newest kill list that a manifest pins is not among those there are."""
+    pinned = max((one.kill_floor.seq for one in manifests if one.kill_floor is not None), default=0)
+    if pinned > max((one.seq for one in lists), default=0):
+        yield f"kill list {pinned}, which a manifest pins, was removed, or changed"
+
+
+def _publications(
+    target: Target, logged: Sequence[Logged], vcs: GitRepository, options: AuditOptions
+) -> Iterator[AuditEntry]:
+    """Yield what each verified manifest of an environment did, the oldest first."""
     seen: set[str] = set()
     built: dict[str, Rebuilt] = {}
     previous: Logged | None = None
@@ -222,7 +263,7 @@ def _publications(target: Target, vcs: GitRepository, options: AuditOptions) -> 
         result = AuditEntry(
             time_ms=manifest.issued * 1000,
             action=action,
-            actor=", ".join(signature.keyid[:12] for signature in parse_envelope(entry.data).signatures),
+            actor=_signers(entry.data),
             environment=target.environment,
             keys=(),
             summary=f"manifest {manifest.seq}: bundle {manifest.bundle.sha256[:12]}, {commit}",
@@ -270,29 +311,31 @@ def kills(target: Target, known: dict[str, KillList] | None = None) -> Iterator[
     Raises:
         RemoteError: If the remote cannot be reached.
     """
-    lists = sorted(_kill_lists(target, {} if known is None else known), key=lambda one: (one.epoch, one.seq))
-    before: dict[str, Any] = {}
+    yield from _forced(target.environment, _kill_lists(target, {} if known is None else known))
+
+
+def _forced(environment: str, lists: Sequence[KillList]) -> Iterator[AuditEntry]:
+    before: dict[str, Kill] = {}
     for one in lists:
         after = {kill.flag: kill for kill in one.kills}
         for flag, kill in after.items():
-            known = before.get(flag)
-            if known is None or known.time != kill.time:
+            if flag not in before or before[flag].time != kill.time:
                 yield AuditEntry(
                     time_ms=kill.time * 1000,
                     action="kill",
                     actor=kill.actor,
-                    environment=target.environment,
+                    environment=environment,
                     keys=(flag,),
                     summary=f"{flag} is forced off: {kill.reason}",
                     details=(kill.reason,),
                     seq=one.seq,
                 )
-        for flag in before.keys() - after.keys():
+        for flag in sorted(before.keys() - after.keys()):
             yield AuditEntry(
                 time_ms=one.issued * 1000,
                 action="unkill",
-                actor=", ".join(signature.keyid[:12] for signature in parse_envelope(one.data).signatures),
-                environment=target.environment,
+                actor=_signers(one.data),
+                environment=environment,
                 keys=(flag,),
                 summary=f"{flag} is no longer forced off",
                 seq=one.seq,
@@ -300,16 +343,32 @@ def kills(target: Target, known: dict[str, KillList] | None = None) -> Iterator[
         before = after
 
 
-def _kill_lists(target: Target, known: dict[str, KillList]) -> Iterator[KillList]:
-    from flagctl.bundle.accept_kills import read_kill_list
+def _signers(data: bytes) -> str:
+    return ", ".join(signature.keyid[:12] for signature in parse_envelope(data).signatures)
 
+
+def _kill_lists(target: Target, known: dict[str, KillList]) -> list[KillList]:
+    """Return the verified kill lists of an environment, oldest first: the copies, and the current one, which may have none yet."""
+    lists: dict[str, KillList] = {}
     for key in target.remote.list(kills_prefix(target.environment))[:_MOST_COPIES]:
         if key not in known:
-            fetched = target.remote.get(key, max_bytes=MAX_POINTER)
-            if not isinstance(fetched, Fetched):
+            read = _read_kill_list(target, key)
+            if read is None:
                 continue
-            try:
-                known[key] = read_kill_list(target.reader(), fetched.data)
-            except UntrustedError:
-                continue  # a name is only a claim; what is not signed does not count
-        yield known[key]
+            known[key] = read
+        lists[known[key].digest] = known[key]
+    current = _read_kill_list(target, kill_key(target.environment))
+    if current is not None:
+        lists[current.digest] = current
+    return sorted(lists.values(), key=lambda one: (one.epoch, one.seq))
+
+
+def _read_kill_list(target: Target, key: str) -> KillList | None:
+    """Return a kill list; None if there is none or it is not signed as it should be: a name is only a claim."""
+    fetched = target.remote.get(key, max_bytes=MAX_POINTER)
+    if not isinstance(fetched, Fetched):
+        return None
+    try:
+        return read_kill_list(target.reader(), fetched.data)
+    except UntrustedError:
+        return None

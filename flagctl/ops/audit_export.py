@@ -8,7 +8,7 @@ import json
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from flagctl.errors import RemoteError, UsageError
 
@@ -50,29 +50,37 @@ def export(
         UsageError: If the location is of another kind, or nobody has said where OpenTelemetry goes.
         RemoteError: If the webhook does not take them.
     """
+    check_destination(to)
     if to.startswith("otel:"):
         _to_opentelemetry(entries, pause)
-    elif to.startswith(("https://", "http://")):
-        _check_plain(to)
+    else:
         for batch in _batches(entries):
             body = lines_of(batch).encode()
             _post(to, body, _signed(body), pause)
-    else:
-        raise UsageError(f"audit entries go to https://… or otel:, not to {to}")
     return len(entries)
+
+
+def check_destination(to: str) -> None:
+    """Check where entries shall go, before the work of finding them.
+
+    Raises:
+        UsageError: If the location is of another kind, or nobody has said where OpenTelemetry goes.
+    """
+    if to.startswith("otel:"):
+        if _provider() is None:
+            _collector()
+        return
+    parts = urlsplit(to)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise UsageError(f"audit entries go to https://… or otel:, not to {to}")
+    if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise UsageError("an audit log goes over https", hint=f"https{to.removeprefix('http')}")
 
 
 def _batches(entries: Sequence[AuditEntry]) -> Iterator[Sequence[AuditEntry]]:
     """Yield the oldest entries first; each batch has its newest one first, as all of them together."""
     for end in range(len(entries), 0, -_BATCH):
         yield entries[max(0, end - _BATCH) : end]
-
-
-def _check_plain(to: str) -> None:
-    from urllib.parse import urlsplit
-
-    if to.startswith("http://") and urlsplit(to).hostname not in {"localhost", "127.0.0.1", "::1"}:
-        raise UsageError("an audit log goes over https", hint=f"https{to.removeprefix('http')}")
 
 
 def _signed(body: bytes) -> dict[str, str]:
@@ -87,25 +95,37 @@ def _signed(body: bytes) -> dict[str, str]:
 def _post(url: str, body: bytes, headers: dict[str, str], pause: Callable[[float], None]) -> None:
     """Send a batch, again if it may help."""
     from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+    class _Stay(HTTPRedirectHandler):
+        """Follows to no other place: urllib would ask there without the entries, and take any answer for theirs."""
+
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    opener = build_opener(_Stay)
     problem = ""
+    moved = None
     for attempt in range(_ATTEMPTS):
         if attempt:
             pause(2.0**attempt / 4)
         request = Request(url, data=body, headers=headers, method="POST")  # noqa: S310 - checked by `export`
         try:
-            with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - the same
+            with opener.open(request, timeout=_TIMEOUT) as answer:
                 answer.read(1024)
                 return
         except HTTPError as error:
             error.close()
             problem = f"it answered {error.code}"
+            moved = error.headers.get("Location") if 300 <= error.code < 400 else None
             if error.code < 500 and error.code != 429:
                 break
         except (URLError, OSError) as error:
             problem = str(getattr(error, "reason", error))
-    raise RemoteError(f"the audit service at {url} did not take the entries: {problem}")
+    raise RemoteError(
+        f"the audit service at {url} did not take the entries: {problem}",
+        hint=f"it wants them at {moved}" if moved else None,
+    )
 
 
 def _to_opentelemetry(entries: Sequence[AuditEntry], pause: Callable[[float], None]) -> None:
@@ -143,13 +163,7 @@ def _provider() -> Any:
 
 def _to_collector(entries: Sequence[AuditEntry], pause: Callable[[float], None]) -> None:
     """Send log records as OTLP over HTTP, in its JSON form: https://opentelemetry.io/docs/specs/otlp/#otlphttp."""
-    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/")
-    url = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") or (f"{base}/v1/logs" if base else "")
-    if not url.startswith(("https://", "http://")):
-        raise UsageError(
-            "nobody has said where OpenTelemetry's logs go",
-            hint="OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318, the address of a collector",
-        )
+    url = _collector()
     given = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_HEADERS") or os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")
     headers = {"Content-Type": "application/json"}
     headers |= {
@@ -162,6 +176,18 @@ def _to_collector(entries: Sequence[AuditEntry], pause: Callable[[float], None])
         logs = {"scope": {"name": "flagctl"}, "logRecords": [_record(one) for one in reversed(batch)]}
         body = {"resourceLogs": [{"resource": resource, "scopeLogs": [logs]}]}
         _post(url, json.dumps(body, ensure_ascii=False).encode(), headers, pause)
+
+
+def _collector() -> str:
+    """Return the address of the collector that OpenTelemetry's environment variables name."""
+    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/")
+    url = os.environ.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") or (f"{base}/v1/logs" if base else "")
+    if not url.startswith(("https://", "http://")):
+        raise UsageError(
+            "nobody has said where OpenTelemetry's logs go",
+            hint="OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318, the address of a collector",
+        )
+    return url
 
 
 def _record(one: AuditEntry) -> dict[str, Any]:

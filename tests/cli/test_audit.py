@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -72,6 +73,40 @@ def test_what_cannot_be_read_is_a_problem_and_the_rest_is_shown(shop, cli):
     assert "root of trust" in data["problems"][0]
 
 
+@pytest.mark.parametrize(
+    ("folder", "number", "said"),
+    [("log", 2, "the manifest before number 3"), ("kills", 1, "the kill list before number 2")],
+)
+@pytest.mark.parametrize("change", ["removed", "garbled"])
+def test_a_record_that_is_gone_or_was_changed_is_missed(shop, cli, folder, number, said, change):
+    for path in (shop / ".flagctl" / "remote" / "development" / folder).glob("[!.]*.json"):
+        envelope = json.loads(path.read_text(encoding="utf-8"))
+        if json.loads(base64.b64decode(envelope["payload"]))["seq"] != number:
+            continue
+        if change == "removed":
+            path.unlink()
+        else:
+            path.write_text(json.dumps(envelope | {"signatures": []}), encoding="utf-8")
+    data = cli.json("audit", "--env", "development", exit_code=1)
+    assert data["problems"] == [f"development: {said} was removed from the log, or changed there"]
+
+
+def test_kill_lists_that_are_all_gone_are_missed_if_a_manifest_pins_one(shop, cli):
+    cli("publish", "development", "--heartbeat")
+    folder = shop / ".flagctl" / "remote" / "development"
+    for path in [folder / "kill.json", *(folder / "kills").iterdir()]:
+        path.unlink()
+    data = cli.json("audit", "--env", "development", exit_code=1)
+    assert data["problems"] == ["development: kill list 2, which a manifest pins, was removed, or changed"]
+
+
+def test_a_publication_whose_publisher_died_before_the_log_is_there(shop, cli):
+    before = cli.json("audit", "--env", "development")
+    log = shop / ".flagctl" / "remote" / "development" / "log"
+    max(log.glob("[!.]*.json"), key=lambda path: path.name).unlink()
+    assert cli.json("audit", "--env", "development") == before
+
+
 def test_lines_are_one_entry_each_oldest_first(shop, cli):
     lines = cli("audit", "--env", "development", "--output-format", "jsonl").stdout.splitlines()
     entries = [json.loads(line) for line in lines]
@@ -114,6 +149,43 @@ def test_entries_go_to_an_audit_service_signed_and_again_after_a_failure(shop, c
     expected = hmac.new(b"very secret", body, hashlib.sha256).hexdigest()
     assert headers["X-Flagctl-Signature"] == f"sha256={expected}"
     assert len(body.splitlines()) == 7
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Sends everybody to another page, which says that all is well."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(302)
+        self.send_header("Location", "/login")
+        self.end_headers()
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_entries_do_not_count_as_sent_when_a_service_points_elsewhere(shop, cli):
+    server = HTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/audit"
+        done = cli("audit", "--env", "development", "--to", url, exit_code=4)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "did not take the entries: it answered 302" in done.stderr
+    assert "it wants them at /login" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["ftp://audit.example.com/", "audit.log", "https://"])
+def test_what_is_no_audit_service_is_refused_before_anything_is_read(shop, cli, place):
+    done = cli("audit", "--env", "development", "--to", place, exit_code=2)
+    assert "audit entries go to https://… or otel:" in done.stderr
+    assert not done.stdout
 
 
 def test_an_audit_log_does_not_go_over_plain_http(shop, cli):
