@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments import bayes, guardrail, srm, views
 from flagctl.experiments.boundaries import HYBRID_SHARE
-from flagctl.experiments.data import VALUE
 from flagctl.experiments.estimates import Estimate, Reduced, not_enough
-from flagctl.experiments.fixed import welch
+from flagctl.experiments.fixed import single_look
 from flagctl.experiments.looks import DAY_MS, DEFAULT_LOOKS, estimate, method_in_force
 from flagctl.experiments.multiplicity import corrected
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 from flagctl.experiments.sequential import confidence_sequence, intersected, running
 
 if TYPE_CHECKING:
-    from flagctl.experiments.data import ArmMetric, ExperimentData, MetricData
+    from flagctl.experiments.data import ExperimentData, MetricData
     from flagctl.experiments.guardrail import GuardrailResult
     from flagctl.experiments.srm import SrmResult
     from flagctl.model import Decision, Experiment, Metric
@@ -251,7 +250,7 @@ def _metric(data: ExperimentData, stage: Stage, metric: Metric, role: str) -> Me
         metric=metric,
         role=role,
         estimates=estimates,
-        single_look=tuple(welch(reduced[control], reduced[v], name=v, alpha=alpha) for v in known),
+        single_look=tuple(single_look(found, reduced, (control, v), alpha=alpha) for v in known),
         posteriors=_posteriors(found, reduced, control, known),
         series=series,
         capped=sum(arm.capped for arm in found.arms),
@@ -315,26 +314,15 @@ def _posteriors(
     arms = {arm.variant: arm for arm in found.arms}
     result = []
     for variant in others:
-        one, other = _share(arms[control]), _share(arms[variant])
-        if one is not None and other is not None:
+        pair = arms[control], arms[variant]
+        if all(arm.is_share for arm in pair):
+            one, other = ((arm.conversions or 0, arm.size) for arm in pair)
             result.append(bayes.beta_binomial(one, other, name=variant))
         else:
             posterior = bayes.normal(reduced[control], reduced[variant], name=variant)
             if posterior is not None:
                 result.append(posterior)
     return tuple(result)
-
-
-def _share(arm: ArmMetric) -> tuple[int, int] | None:
-    """Return conversions and units if a metric is yes or no: its mean is the share of units that converted; else None."""
-    moments, conversions = arm.moments, arm.conversions
-    if moments is None or conversions is None or moments.n < 2 or set(moments.means) != {VALUE}:
-        return None
-    n, mean = moments.n, moments.mean(VALUE)
-    same = abs(mean * n - conversions) < 1e-6 * n
-    # Sums of money may add up to the number of buyers by accident; then they vary otherwise.
-    spread = abs(moments.covariance(VALUE, VALUE) - mean * (1 - mean) * n / (n - 1)) < 1e-6
-    return (conversions, n) if same and spread else None
 
 
 def _guardrails(data: ExperimentData, stage: Stage) -> list[GuardrailResult]:

@@ -87,7 +87,8 @@ def beta_binomial(
     """Compare two proportions with beta priors.
 
     The chance to win is the integral of Miller (2014), Formulas for Bayesian A/B Testing, equation 6, taken numerically, so
-    that it works for millions of units as for ten.
+    that it works for millions of units as for ten. The expected loss is that of Stucchio (2015), Bayesian A/B Testing at VWO,
+    section 6, as the integral of the chance that one share is below a value and the other one above it.
 
     Args:
         control: Conversions and units of the control.

@@ -102,6 +102,17 @@ class ArmMetric:
         """How often the metric's event happened: units that did it, or of a quantile the values; None if nobody counts."""
         return self.conversions if self.quantile is None else self.quantile.events
 
+    @property
+    def is_share(self) -> bool:
+        """Whether each unit counts as yes or no, so that the mean is the share of units that converted."""
+        moments, conversions = self.moments, self.conversions
+        if moments is None or conversions is None or moments.n < 2 or set(moments.means) != {VALUE}:
+            return False
+        n, mean = moments.n, moments.mean(VALUE)
+        # Sums of money may add up to the number of buyers by accident; then they vary otherwise.
+        spread = abs(moments.covariance(VALUE, VALUE) - mean * (1 - mean) * n / (n - 1))
+        return abs(mean * n - conversions) < 1e-6 * n and spread < 1e-6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricData:

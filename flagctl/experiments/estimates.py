@@ -134,7 +134,8 @@ def compared(  # noqa: PLR0913 - all by name
 def relative_bounds(control: Reduced, variant: Reduced, half: float) -> tuple[float | None, float | None, float | None]:
     """Return the relative difference with its bounds, on the scale of logarithms.
 
-    The interval of log(variant/control) has the half width `half` times its standard error (delta method), so that the
+    Katz, Baptista, Azen & Pike (1978), Obtaining Confidence Intervals for the Risk Ratio in Cohort Studies, Biometrics 34,
+    method C, for means in the place of risks. The interval of log(variant/control) has the half width `half` times its standard error (delta method), so that the
     relative interval excludes zero when the absolute one does, up to the curvature of the logarithm: a delta-method
     interval of the quotient itself contradicts the absolute one more often.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.experiments.estimates import Estimate, Reduced
-from flagctl.experiments.fixed import welch
+from flagctl.experiments.fixed import single_look, welch
 from flagctl.experiments.multiplicity import corrected
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 
@@ -72,7 +72,7 @@ def compare_all(data: MetricData, *, control: str, alpha: float) -> list[Estimat
         return []
     if control not in reduced:
         return []
-    return [welch(reduced[control], one, name=name, alpha=alpha) for name, one in reduced.items() if name != control]
+    return [single_look(data, reduced, (control, name), alpha=alpha) for name in reduced if name != control]
 
 
 def parts(

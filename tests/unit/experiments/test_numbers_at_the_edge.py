@@ -10,6 +10,7 @@ from flagctl.experiments import bayes, quantiles, sequential, views
 from flagctl.experiments.analysis import compute
 from flagctl.experiments.data import ArmMetric, DayData, MetricData, Moments
 from flagctl.experiments.estimates import Reduced, relative_bounds
+from flagctl.experiments.fixed import proportions, welch
 from flagctl.experiments.guardrail import compare
 from flagctl.experiments.reduce import reduce_arms
 from flagctl.experiments.verdict import Outcome, decide
@@ -252,3 +253,27 @@ def test_variants_that_no_unit_has_say_nothing_about_those_of_another_experiment
     even = {(x, y): 100 for x in "ab" for y in "xy"}
     assert views.independence(even | {("c", "x"): 0, ("c", "y"): 0}) == views.independence(even) == 1.0
     assert views.independence({("a", "x"): 0, ("b", "y"): 50}) is None
+
+
+def test_shares_of_few_units_are_tested_exactly_in_a_single_look_and_in_parts():
+    # None of 12 against 6 of 36: p is 0.012 by Student's t, which takes the variance of the first for nothing, and 0.15 by Barnard.
+    few = MetricData(key="order", arms=(share("off", 0, 12), share("on", 6, 36)))
+    found = observed(
+        experiment(breakdowns=("country",)), {"order": few}, breakdowns={"country": {"DE": {"order": few}}}
+    )
+    results = compute(found)
+    by_hand = proportions(*few.arms, alpha=0.05)
+    assert results.primary.single_look == (by_hand,)
+    assert [part.estimate for part in results.parts] == [by_hand]
+    assert welch(*reduce_arms(few.arms), name="on", alpha=0.05).p_value < 0.013
+    assert by_hand.p_value > 0.15
+    many = MetricData(key="order", arms=(share("off", 100, 1000), share("on", 120, 1000)))
+    (one,) = compute(observed(experiment(), {"order": many})).primary.single_look
+    assert one == welch(*reduce_arms(many.arms), name="on", alpha=0.05)
+
+
+def test_few_units_that_may_do_it_more_than_once_are_no_shares():
+    few = MetricData(key="order:count", arms=(arm("off", [0, 2, 0, 1, 0]), arm("on", [1, 0, 3, 0, 2])))
+    setup = experiment(primary=Metric(kind="count", event="order"))
+    (one,) = compute(observed(setup, {"order:count": few})).primary.single_look
+    assert one.method == "welch"
