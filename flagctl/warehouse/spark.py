@@ -19,6 +19,8 @@ from flagctl.warehouse.memory import bytes_of
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
 
@@ -261,21 +263,34 @@ def _session(master: str | None, memory_limit: str | None) -> Any:
     for name, value in options.items():
         conf.set(name, value)
     with tempfile.NamedTemporaryFile("w+", prefix="flagctl-spark-", suffix=".log") as log:
+        context = None
         try:
             gateway = SparkContext._gateway  # noqa: SLF001 - a second start in one process would leave a Java behind
             if gateway is None:
                 gateway = cast("Any", launch_gateway)(conf, popen_kwargs={"stdout": log, "stderr": log})
             context = SparkContext(gateway=gateway, conf=conf)
+            context.setLogLevel("OFF")
+            # A cluster that does not answer shows only here, after a minute.
+            return SparkSession(context)
         except Exception as error:
+            if context is not None:
+                context.stop()
             log.seek(0)
-            said = [line.strip() for line in log if "Exception" in line or "Error" in line or "JAVA" in line]
-            reason = said[-1] if said else (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(
-                f"Spark does not start on {master or 'its default master'}: {reason[:300]}",
-                hint="it needs Java 17 or newer (JAVA_HOME), and a master such as local[2]",
+                f"Spark does not start on {master or 'its default master'}: {_why(log, error)[:300]}",
+                hint="it needs Java 17 or newer (JAVA_HOME), and a master that answers: local[2], spark://host:7077",
             ) from error
-    context.setLogLevel("OFF")
-    return SparkSession(context)
+
+
+def _why(log: Iterable[str], error: Exception) -> str:
+    """Return why Spark did not start, as its log says it last; what Python was told is often only that it did not."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    for line in log:
+        if "Reason: " in line:
+            return line.partition("Reason: ")[2].strip()
+        if "Exception" in line or "Error" in line or "JAVA" in line:
+            reason = line.strip()
+    return reason
 
 
 def _name(column: str) -> str:

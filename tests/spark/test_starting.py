@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flagctl.warehouse.spark import _why
 from tests.spark.test_engines_agree import agree
 
 pytestmark = pytest.mark.spark
@@ -77,3 +78,15 @@ def test_without_pyspark_the_extra_is_named(flagctl, tmp_path):
     assert done.returncode == 2, done.stderr
     assert "needs pyspark, which is not installed" in " ".join(done.stderr.split())
     assert "flagctl[spark]" in done.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_the_reason_and_not_what_follows_from_it():
+    log = [
+        "26/11/23 16:28:05 WARN StandaloneAppClient$ClientEndpoint: Failed to connect to master 127.0.0.1:9\n",
+        "Caused by: java.net.ConnectException: Connection refused\n",
+        "26/11/23 16:29:05 ERROR StandaloneSchedulerBackend: Reason: All masters are unresponsive! Giving up.\n",
+        "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.\n",
+    ]
+    assert _why(log, RuntimeError("it stopped")) == "All masters are unresponsive! Giving up."
+    assert _why(log[:2], RuntimeError("it stopped")) == "Caused by: java.net.ConnectException: Connection refused"
+    assert _why([], RuntimeError("it stopped\nhere")) == "it stopped"
