@@ -16,7 +16,7 @@ from flagctl.warehouse.counting import count_units
 from flagctl.warehouse.distribution import distributions
 from flagctl.warehouse.moments import all_metrics, caps_of, check_events, check_numbers, check_values, pooled_means
 from flagctl.warehouse.parts import parts_of
-from flagctl.warehouse.quantiles import quantile_metric
+from flagctl.warehouse.quantiles import quantile_metric, values_of
 from flagctl.warehouse.run import AggregateOptions, Run
 from flagctl.warehouse.units import first_seen, summed_up
 
@@ -44,7 +44,7 @@ def aggregate(
     run = Run(engine, experiment, options)
     seen = first_seen(run)
     counts = count_units(run, seen)
-    joined, units, story = summed_up(run, seen, details=options.details and _is_followed(experiment))
+    joined, units, story, values = summed_up(run, seen, details=options.details and _is_followed(experiment))
     found = [*findings, *counts.findings, *check_values(run, units), *check_numbers(run, joined)]
     caps = caps_of(run, units)
     metrics, immature = all_metrics(run, units, caps)
@@ -52,7 +52,8 @@ def aggregate(
     for position, metric in enumerate(experiment.metrics):
         if metric.kind == "quantile":
             run.say(f"reading {metric.key}")
-            metrics[metric.key] = quantile_metric(run, (joined, units), position)
+            kept = values[position] if position in values else values_of(run, (joined, units), position)
+            metrics[metric.key] = quantile_metric(run, kept, position)
     ages: dict[str, Any] = {}
     parts: dict[str, Any] = {}
     primary = experiment.primary

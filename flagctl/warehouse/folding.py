@@ -7,9 +7,10 @@ the adding is done here. Where arrays do not fit, or the engine is elsewhere, `p
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flagctl.warehouse.pipeline import DAY_US, day_of, is_event, unit_columns, within
+from flagctl.warehouse.pipeline import DAY_US, day_of, is_event, number_columns, unit_columns, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,20 @@ class Story(NamedTuple):
     born: Any
 
 
+class Wanted(NamedTuple):
+    """What is kept of single events.
+
+    Attributes:
+        experiment: Whose metrics these are.
+        followed: Whether the first metric is followed.
+        quantiles: Positions of the metrics whose values are kept, one by one.
+    """
+
+    experiment: Experiment
+    followed: bool
+    quantiles: tuple[int, ...]
+
+
 def fits(nearby: Nearby, size: tuple[int, int], sums: int) -> bool:
     """Return whether arrays may be made.
 
@@ -60,16 +75,19 @@ def fits(nearby: Nearby, size: tuple[int, int], sums: int) -> bool:
 
 
 def summed(
-    nearby: Nearby, tables: tuple[Any, Any], sums: Sums, units: int, followed: tuple[Experiment, Metric] | None
-) -> tuple[Any, Story | None]:
-    """Return the same as `flagctl.warehouse.pipeline.summed`, and the events of a metric.
+    nearby: Nearby, tables: tuple[Any, Any], sums: Sums, units: int, wanted: Wanted
+) -> tuple[Any, Story | None, dict[int, Any]]:
+    """Return the same as `flagctl.warehouse.pipeline.summed`, and what is kept of single events.
 
     Args:
         nearby: Computes what each event adds.
         tables: Units that count, and what they did (of `flagctl.warehouse.pipeline.join_units`).
         sums: Which.
         units: Number of all units; each is less.
-        followed: The first metric, if its events are kept, and its experiment.
+        wanted: What is kept.
+
+    Returns:
+        Table of sums, the events of the first metric, and a table of ``unit``, ``arm`` and value ``v`` for each quantile.
     """
     import numpy as np  # noqa: PLC0415 - slow to import
 
@@ -78,7 +96,7 @@ def summed(
     for rows in nearby.batches(kept.select("unit", "first_ts", "arm"), _BATCH):
         arm[rows["unit"]] = rows["arm"]
         first[rows["unit"]] = rows["first_ts"]
-    totals, events = _add_up(nearby, _additions(joined, sums, followed), sums, units)
+    totals, events = _add_up(nearby, _additions(joined, sums, wanted), sums, units)
     there = np.flatnonzero(arm != _NOBODY)
     columns = {"arm": arm, "first_ts": first, **totals}
     columns = {"unit": there.astype(np.uint32), **{name: column[there] for name, column in columns.items()}}
@@ -86,38 +104,56 @@ def summed(
     parts = [name for name in unit_columns(kept) if name not in columns]
     if parts:
         table = table.inner_join(kept.select("unit", *parts), "unit")
-    if followed is None:
-        return table, None
-    sides = [sums.columns[name][0] for name in ("m0_value", "m0_denominator") if name in sums.columns]
-    numbers = [events[name].astype(float, copy=False) for name in sides]
-    return table, Story(events["unit"], events["age"], numbers[0], (*numbers, None)[1], arm, first // DAY_US)
+    values = {}
+    for position in wanted.quantiles:
+        unit, value = events[f"q{position}"].values()
+        values[position] = nearby.given(f"values_{position}", {"unit": unit, "arm": arm[unit], "v": value})
+    story = None
+    if wanted.followed:
+        unit, age, value, *denominator = events["age"].values()
+        story = Story(unit, age, value, denominator[0] if denominator else None, arm, first // DAY_US)
+    return table, story, values
 
 
-def _additions(joined: Any, sums: Sums, followed: tuple[Experiment, Metric] | None) -> Any:
-    """Return a row of numbers for each event: its unit, what it adds to each sum, and its age if it is followed, else -1."""
+def _additions(joined: Any, sums: Sums, wanted: Wanted) -> Any:
+    """Return a row of numbers for each event.
+
+    Its unit; what it adds to each sum; ``age`` if it is followed, else -1; ``q0`` and so on, its value for a quantile, else NaN.
+    """
     import ibis  # noqa: PLC0415 - slow to import
 
+    experiment = wanted.experiment
+    nothing, none = ibis.literal(0.0, "float64"), ibis.literal(math.nan, "float64")
     chosen = {}
     for name, (kept, column) in sums.wanted.items():
         if column is None:
             chosen[name] = kept.fill_null(False).cast("int8")
         else:
-            nothing = ibis.literal(0.0, "float64")
             chosen[name] = ibis.cases((kept, joined[column].fill_null(nothing)), else_=nothing)
-    if followed is not None:
-        experiment, metric = followed
+    for position in wanted.quantiles:
+        metric = experiment.metrics[position]
+        kept = within(joined, metric) & is_event(joined, experiment, *metric.events)
+        value = joined[number_columns(experiment)[metric.value]]
+        chosen[f"q{position}"] = ibis.cases((kept & value.notnull(), value), else_=none)
+    if wanted.followed:
+        metric = experiment.metrics[0]
         kept = within(joined, metric) & is_event(joined, experiment, *metric.events)
         age = day_of(joined) - joined.first_ts // DAY_US
         chosen["age"] = ibis.cases((kept, age), else_=ibis.literal(-1, "int64"))
     return joined.select("unit", **chosen)
 
 
-def _add_up(nearby: Nearby, additions: Any, sums: Sums, units: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return each sum of each unit, and the columns of the rows with an age."""
+def _add_up(nearby: Nearby, additions: Any, sums: Sums, units: int) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return each sum of each unit, and for ``age``, ``q0`` and so on the columns of the rows that have one."""
     import numpy as np  # noqa: PLC0415 - slow to import
 
     totals = {name: np.zeros(units) for name in sums.wanted}
-    told: dict[str, list[Any]] = {name: [] for name in additions.columns}
+    sides = [sums.columns[name][0] for name in ("m0_value", "m0_denominator") if name in sums.columns]
+    told: dict[str, dict[str, list[Any]]] = {
+        mark: {name: [] for name in ("unit", mark, *(sides if mark == "age" else ()))}
+        for mark in additions.columns
+        if mark not in {"unit", *totals}
+    }
     for rows in nearby.batches(additions, max(_BATCH, units)):
         unit = rows["unit"]
         for name, (_, column) in sums.wanted.items():
@@ -125,11 +161,16 @@ def _add_up(nearby: Nearby, additions: Any, sums: Sums, units: int) -> tuple[dic
                 totals[name] += np.bincount(unit[rows[name].view(bool)], minlength=units)
             else:
                 totals[name] += np.bincount(unit, rows[name], units)
-        if "age" in rows:
-            chosen = np.flatnonzero(rows["age"] >= 0)
-            for name, column in rows.items():
-                told[name].append(column[chosen])
-    return totals, {name: np.concatenate(pieces or [np.zeros(0)]) for name, pieces in told.items()}
+        for mark, pieces in told.items():
+            there = np.flatnonzero(rows[mark] >= 0 if mark == "age" else ~np.isnan(rows[mark]))
+            for name, piece in pieces.items():
+                piece.append(rows[name][there])
+    # Without any event there is no piece; a unit's number has to be one of integers still.
+    empty = {"unit": np.zeros(0, np.uint32), "age": np.zeros(0, np.int64)}
+    return totals, {
+        mark: {name: np.concatenate(piece) if piece else empty.get(name, np.zeros(0)) for name, piece in pieces.items()}
+        for mark, pieces in told.items()
+    }
 
 
 def changes(

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from flagctl.warehouse.run import Run
 
 
-def quantile_metric(run: Run, tables: tuple[Any, Any], position: int) -> MetricData:
-    """Return a quantile of each variant.
+def values_of(run: Run, tables: tuple[Any, Any], position: int) -> Any:
+    """Return the values that a quantile is taken over, each with its unit and variant.
 
     Args:
         run: Engine and experiment.
@@ -24,13 +24,23 @@ def quantile_metric(run: Run, tables: tuple[Any, Any], position: int) -> MetricD
     """
     joined, units = tables
     metric = run.experiment.metrics[position]
-    q = float(metric.quantile or 50.0) / 100
     if metric.level == "unit":
-        values = units.select("unit", "arm", v=units[f"m{position}_value"])
-    else:
-        kept = joined.filter(within(joined, metric) & is_event(joined, run.experiment, *metric.events))
-        values = kept.select("unit", "arm", v=kept[number_columns(run.experiment)[metric.value]])
-        values = run.engine.materialise(f"values_{position}", values.filter(values.v.notnull()))
+        return units.select("unit", "arm", v=units[f"m{position}_value"])
+    kept = joined.filter(within(joined, metric) & is_event(joined, run.experiment, *metric.events))
+    values = kept.select("unit", "arm", v=kept[number_columns(run.experiment)[metric.value]])
+    return run.engine.materialise(f"values_{position}", values.filter(values.v.notnull()))
+
+
+def quantile_metric(run: Run, values: Any, position: int) -> MetricData:
+    """Return a quantile of each variant.
+
+    Args:
+        run: Engine and experiment.
+        values: Of `values_of`.
+        position: Of the metric in the experiment.
+    """
+    metric = run.experiment.metrics[position]
+    q = float(metric.quantile or 50.0) / 100
     found = {
         row["variant"]: row
         for row in run.rows(

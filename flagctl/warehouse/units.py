@@ -80,11 +80,13 @@ class Summed(NamedTuple):
         joined: The events of the units that have one variant and are no bots.
         units: One row for each of these units.
         story: The events of the primary metric in arrays, if it is followed that way.
+        values: Position of a quantile over events to a table of its values, if they were kept.
     """
 
     joined: Any
     units: Any
     story: folding.Story | None
+    values: dict[int, Any]
 
 
 def summed_up(run: Run, seen: Seen, *, details: bool = False) -> Summed:
@@ -107,18 +109,22 @@ def summed_up(run: Run, seen: Seen, *, details: bool = False) -> Summed:
     if nearby is None:
         joined = pipeline.join_units(seen.events, kept, experiment)
     in_sums = followed is not None and series.is_in_sums(followed)
-    by_event = any(one.kind == "quantile" and one.level == "event" for one in experiment.metrics)
-    is_read_again = followed is not None and not in_sums and nearby is None
-    if is_read_again or by_event or pipeline.attribute_numbers(experiment):
+    by_event = tuple(
+        position for position, one in enumerate(experiment.metrics) if one.kind == "quantile" and one.level == "event"
+    )
+    is_read_again = nearby is None and (by_event or (followed is not None and not in_sums))
+    if is_read_again or pipeline.attribute_numbers(experiment):
         joined = engine.materialise("unit_events", joined)
     sums = pipeline.sums_of(joined, experiment)
+    story: folding.Story | None = None
+    values: dict[int, Any] = {}
     if nearby is None:
         more = series.days_and_ages(joined, experiment, followed) if followed is not None and in_sums else {}
-        table, story = pipeline.summed(joined, sums, more), None
+        table = pipeline.summed(joined, sums, more)
     else:
-        story_of = (experiment, followed) if followed else None
-        table, story = folding.summed(nearby, (kept, joined), sums, number, story_of)
-    return Summed(joined, pipeline.unit_table(engine.materialise("unit_sums", table), sums), story)
+        wanted = folding.Wanted(experiment, followed is not None, by_event)
+        table, story, values = folding.summed(nearby, (kept, joined), sums, number, wanted)
+    return Summed(joined, pipeline.unit_table(engine.materialise("unit_sums", table), sums), story, values)
 
 
 def _nearby(run: Run, seen: Seen, units: int, sums: int) -> pipeline.Nearby | None:
