@@ -12,6 +12,8 @@ from flagctl.cli.progress import Stage
 from flagctl.cli.session import Session, now_ms, session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flagctl.ops.experiment_analyze import AnalyzeResult
 
 COMMAND_CLASSES = {"analyze": EventsCommand, "guard": EventsCommand}
@@ -37,6 +39,7 @@ def analyze(
 
     session = session_of(context)
     shape = session.format("text", "json", "markdown")
+    _check_reports(report or ())
     with Stage(session) as stage:
         result = run(reading(context, key, stage, details=True, revision=revision))
     for path in report or ():
@@ -60,6 +63,17 @@ def _exit(result: AnalyzeResult, *, detailed: bool) -> None:
         raise typer.Exit(ExitCode.CHANGES)
 
 
+def _check_reports(paths: Iterable[Path]) -> None:
+    """Refuse files that cannot be written before what may take minutes."""
+    from flagctl.errors import UsageError
+
+    for path in paths:
+        if path.suffix not in {".html", ".md"}:
+            raise UsageError(f"a report is .html or .md, not {path.name}", hint="--report report.html")
+        if not path.parent.is_dir():
+            raise UsageError(f"{path} cannot be written: there is no folder {path.parent}", hint=f"mkdir {path.parent}")
+
+
 def _write_report(session: Session, path: Path, result: AnalyzeResult) -> None:
     from flagctl.errors import UsageError
 
@@ -67,12 +81,10 @@ def _write_report(session: Session, path: Path, result: AnalyzeResult) -> None:
         from flagctl.report.experiment_html import render_html
 
         text = render_html(result)
-    elif path.suffix == ".md":
+    else:
         from flagctl.report.experiment_markdown import render_markdown
 
         text = render_markdown(result)
-    else:
-        raise UsageError(f"a report is .html or .md, not {path.name}", hint="--report report.html")
     try:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
+from flagctl.ops.experiment_analyze import DAY_MS
 from flagctl.source.editing import Delete, Insert, Set, exists
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def start_experiment(draft: Draft, key: str, *, days: int | None = None, units: 
         draft.edit(path, Set(("decision", "planned_units"), units))
     _check_complete(key, draft.data(path))
     draft.edit(path, Set(("status",), "running"), Set(("started_at",), _instant(draft.now_ms)))
+    _check_end(model_of(draft, path, key))
     _register(draft, path, key)
     draft.titles.append(f"Start experiment {key}")
 
@@ -136,7 +138,8 @@ def stop_experiment(draft: Draft, key: str, *, winner: str | None) -> None:
     path = draft.find(key, "experiment")
     data = draft.data(path)
     if data.get("status") != "running":
-        raise UsageError(f"experiment '{key}' is {data.get('status')}, not running")
+        hint = f"flagctl experiment start {key}" if data.get("status") == "draft" else "it has ended already"
+        raise UsageError(f"experiment '{key}' is {data.get('status')}, not running", hint=hint)
     if winner is not None and winner not in data.get("variants", {}):
         raise UsageError(
             f"'{winner}' is none of its variants", hint=f"there are: {', '.join(data.get('variants', {}))}"
@@ -253,6 +256,24 @@ def _check_complete(key: str, data: Mapping[str, Any]) -> None:
             f"experiment '{key}' cannot start without {', '.join(missing)}",
             hint="what is measured and when it ends is agreed on before the first result is seen;"
             " with `decision: {method: sequential}` no end is needed",
+        )
+
+
+def _check_end(experiment: Experiment) -> None:
+    """Refuse a planned end at which nothing can be decided, whatever comes."""
+    decision, primary = experiment.decision, experiment.primary
+    days = decision.planned_days
+    if days is None or primary is None:
+        return
+    least, why = decision.minimum_days, f"nothing is decided before {decision.minimum_days} days (minimum_days)"
+    window = -(-primary.window_ms // DAY_MS)
+    if decision.maturity == "complete" and window + 1 > least:
+        least = window + 1
+        why = f"units count towards {primary.key} when their window of {window} {'day' if window == 1 else 'days'} is over"
+    if days < least:
+        raise UsageError(
+            f"experiment '{experiment.key}' would end after {days} {'day' if days == 1 else 'days'}, but {why}",
+            hint=f"--days {least}, better whole weeks more",
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def count_units(run: Run, seen: Seen) -> Counts:
     rows = [{"sdk": _only(seen.kinds.sdks), **row, "variant": shown[int(row["shown"])]} for row in rows]
     labels = {"sdk": "sdk", **labels}
     unknown = sum(int(row["n"]) for row in rows if row["variant"] not in variants)
-    findings = []
+    findings = _before_the_start(run)
     if unknown:
         strange = sorted({str(row["variant"]) for row in rows if row["variant"] not in variants})
         findings.append(
@@ -97,9 +97,10 @@ def count_units(run: Run, seen: Seen) -> Counts:
         day[row["variant"]] = day.get(row["variant"], 0) + int(row["n"])
     empty = [variant for variant, count in units.items() if not count]
     if empty:
-        findings.append(
-            DataFinding(code="empty-variants", message=f"no unit was exposed to {', '.join(empty)}", count=len(empty))
+        which = (
+            f"no unit was exposed to {', '.join(empty)}" if len(empty) < len(units) else "no unit was exposed at all"
         )
+        findings.append(DataFinding(code="empty-variants", message=which, count=len(empty)))
     if len(empty) == len(units):
         findings += _elsewhere(run)
     findings += _gaps(by_day, seen.event_days)
@@ -114,6 +115,21 @@ def count_units(run: Run, seen: Seen) -> Counts:
         freshest_ms=max(newest) // 1000 if newest else None,
         findings=findings,
     )
+
+
+def _before_the_start(run: Run) -> list[DataFinding]:
+    """Return how many units were exposed before the recorded start: who moves it chooses the days that count."""
+    started = run.experiment.started_at_ms
+    if started is None:
+        return []
+    window = (None, started * 1000 - pipeline.SKEW_US)
+    table = pipeline.exposures_of(run.engine, run.experiment, run.options.environment, window)
+    number = int(run.engine.rows(table.aggregate(n=table.unit_id.nunique()))[0]["n"])
+    if not number:
+        return []
+    since = datetime.fromtimestamp(started / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    message = f"units were exposed before started_at, {since}, and count only from then on: was it moved?"
+    return [DataFinding(code="exposed-before-start", message=message, count=number)]
 
 
 def _quoted(names: list[str]) -> str:

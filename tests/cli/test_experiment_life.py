@@ -90,6 +90,21 @@ def test_an_effect_that_is_no_number_is_refused_with_a_place(shop, cli, effect):
     assert git(shop, "status", "--porcelain") == ""
 
 
+def test_an_end_at_which_nothing_can_be_decided_is_refused_at_the_start(shop, cli):
+    create(cli)
+    said = " ".join(cli("experiment", "start", "check-test", "--days", "7", exit_code=2).stderr.split())
+    assert (
+        "would end after 7 days, but units count towards order when their window of 7 days is over hint: --days 8"
+        in said
+    )
+    text = FILE.read_text(encoding="utf-8").replace("minimum_effect: 3", "minimum_effect: 3, window: 1d")
+    FILE.write_text(text, encoding="utf-8")
+    said = " ".join(cli("experiment", "start", "check-test", "--days", "5", exit_code=2).stderr.split())
+    assert "would end after 5 days, but nothing is decided before 7 days (minimum_days) hint: --days 7" in said
+    assert "status: draft" in FILE.read_text(encoding="utf-8")
+    cli("experiment", "start", "check-test", "--days", "7")
+
+
 def test_what_was_never_registered_is_not_amended(shop, cli):
     file = shop / "experiments" / "homepage-hero.yaml"
     text = file.read_text(encoding="utf-8")

@@ -127,6 +127,34 @@ def test_an_environment_without_units_is_asked_about(shop, cli, events):
     assert "is that its name" not in cli(*words, "--env", "simulated").stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("out.pdf", "a report is .html or .md"), ("no/out.md", "there is no folder no hint: mkdir no")]
+)
+def test_a_report_that_cannot_be_written_is_refused_before_events_are_read(shop, cli, name, said):
+    words = ("experiment", "analyze", "ranking-test", "--events", "nowhere", "--report", name)
+    assert said in " ".join(cli(*words, exit_code=2).stderr.split())
+
+
+def test_a_start_that_was_moved_is_noticed(shop, cli, events):
+    words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of", END)
+    assert "exposed-before-start" not in {one["code"] for one in cli.json(*words)["findings"]}
+    path = shop / "experiments" / "ranking-test.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("2026-11-20T00", "2026-11-22T00"), encoding="utf-8")
+    data = cli.json(*words)
+    (found,) = [one for one in data["findings"] if one["code"] == "exposed-before-start"]
+    assert (found["blocks"], found["count"] > 300) == (False, True)
+    assert (
+        "units were exposed before started_at, 2026-11-22T00:00:00Z, and count only from then on: was it moved?"
+        in str(data["verdict"]["warnings"])
+    )
+
+
+def test_nobody_exposed_at_all_is_one_sentence(shop, cli, events):
+    words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of", "2026-01-01T00:00:00Z")
+    assert "  ! no unit was exposed at all" in cli(*words).stdout
+
+
 def test_made_up_events_never_mix_with_others(shop, cli, events):
     done = cli("experiment", "simulate-events", "ranking-test", "--out", events, exit_code=6)
     assert "not empty" in done.stderr

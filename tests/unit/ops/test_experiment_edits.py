@@ -118,18 +118,18 @@ def test_what_is_agreed_on_is_registered_once_and_amended_as_often_as_it_changes
         amend_experiment(draft, "test", "too early")
     with pytest.raises(UsageError, match="is draft, not running"):
         stop_experiment(draft, "test", winner=None)
-    start_experiment(draft, "test", days=7, units=1000)
+    start_experiment(draft, "test", days=14, units=1000)
     data = draft.data(path)
-    assert (data["status"], data["decision"]) == ("running", {"planned_days": 7, "planned_units": 1000})
+    assert (data["status"], data["decision"]) == ("running", {"planned_days": 14, "planned_units": 1000})
     assert data["started_at"] == "2026-11-18T11:06:40Z"
     with pytest.raises(UsageError, match="is running, not a draft"):
         start_experiment(draft, "test")
     with pytest.raises(UsageError, match="nothing to amend"):
         amend_experiment(draft, "test", "no reason")
-    for days in (8, 9):
+    for days in (15, 16):
         draft.set_path("test", "decision.planned_days", days, kind="experiment")
         amend_experiment(draft, "test", f"{days} days")
-    assert [one["reason"] for one in draft.data(path)["amendments"]] == ["8 days", "9 days"]
+    assert [one["reason"] for one in draft.data(path)["amendments"]] == ["15 days", "16 days"]
     assert len({data["registration"], *(one["registration"] for one in draft.data(path)["amendments"])}) == 3
     draft.unset_path("test", "registration", kind="experiment")
     with pytest.raises(UsageError, match="was never registered"):
