@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flagctl.ops.experiment_analyze import DAY_MS, need_warehouse
-from flagctl.ops.loading import find_flag, load, readable
+from flagctl.ops.loading import check_environment, find_flag, load, readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +119,8 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
 
     Raises:
         NothingMatchedError: If there is no such flag, or there are no events.
-        UsageError: If packages are missing, or the control has no measurements.
+        UsageError: If packages are missing, the control has no measurements, or neither the flags nor the events have the
+            environment.
         RemoteError: If the store cannot be read.
         FindingsError: If the flag files have errors.
     """
@@ -128,7 +129,8 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
     from flagctl.warehouse.listing import days_around, list_events
     from flagctl.warehouse.usage import KNOWN_MS, durations, measured
 
-    flag = find_flag(readable(load(options.root)), options.key)
+    repository = readable(load(options.root))
+    flag = find_flag(repository, options.key)
     since_ms = options.now_ms - options.days * DAY_MS
     window = (since_ms * 1000, options.now_ms * 1000)
     days = days_around(since_ms - KNOWN_MS, options.now_ms)
@@ -147,6 +149,8 @@ def performance(options: PerformanceOptions) -> PerformanceResult:
         findings = tuple(map(str, engine.findings))
     finally:
         engine.close()
+    if options.environment is not None and not found and not names:
+        check_environment(repository, options.environment)
     return PerformanceResult(
         key=options.key,
         control=control,

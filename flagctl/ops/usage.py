@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flagctl.ops.experiment_analyze import DAY_MS, need_warehouse
-from flagctl.ops.loading import load, readable
+from flagctl.ops.loading import check_environment, load, readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +112,7 @@ def usage(options: UsageOptions) -> UsageResult:
 
     Raises:
         NothingMatchedError: If there are no such events, or one of the keys is no flag and was never asked for.
-        UsageError: If packages are missing.
+        UsageError: If packages are missing, or neither the flags nor the events have the environment.
         RemoteError: If the store cannot be read.
         FindingsError: If the flag files have errors.
     """
@@ -137,6 +137,8 @@ def usage(options: UsageOptions) -> UsageResult:
         findings = tuple(map(str, engine.findings))
     finally:
         engine.close()
+    if options.environment is not None and not rows:
+        check_environment(repository, options.environment)
     known = {*repository.flags, *repository.experiments}
     flags = _by_flag(rows, known)
     if options.keys:

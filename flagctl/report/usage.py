@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from flagctl.report import experiment_words as words
@@ -10,14 +11,16 @@ from flagctl.report.table import Column, render_table
 from flagctl.report.values import count, show_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flagctl.ops.performance import PerformanceResult
     from flagctl.ops.usage import FlagUsage, UsageResult
     from flagctl.report.style import Style
 
-_BARS = " ▁▂▃▄▅▆▇█"
+_BARS = "·▁▂▃▄▅▆▇█"
 _NAMES = 30
+_DAYS = 14
+"""Days that are drawn, up to the last one."""
 
 
 def render_usage(result: UsageResult, style: Style) -> str:
@@ -35,7 +38,8 @@ def render_usage(result: UsageResult, style: Style) -> str:
             Column(title="VARIANTS", wraps=True),
             Column(title="REASONS", wraps=True),
         ]
-        lines.append(render_table(columns, [_row(one) for one in known], style))
+        days = _last_days(result)
+        lines.append(render_table(columns, [_row(one, days) for one in known], style))
     elif result.flags or result.never:
         lines.append("no flag was asked for")
     else:
@@ -54,9 +58,15 @@ def render_usage(result: UsageResult, style: Style) -> str:
     return "\n".join(lines)
 
 
-def _row(one: FlagUsage) -> tuple[str, str, str, str, str, str]:
+def _last_days(result: UsageResult) -> list[str]:
+    last = date.fromisoformat(result.last_day)
+    days = [(last - timedelta(days=ago)).isoformat() for ago in reversed(range(_DAYS))]
+    return [day for day in days if day >= result.first_day]
+
+
+def _row(one: FlagUsage, days: Sequence[str]) -> tuple[str, str, str, str, str, str]:
     variants, reasons = (_shares(counts, one.count) for counts in (one.variants, one.reasons))
-    return one.key, f"{one.count:,}", one.last_day, spark(list(one.days.values())), variants, reasons
+    return one.key, f"{one.count:,}", one.last_day, spark([one.days.get(day, 0) for day in days]), variants, reasons
 
 
 def _shares(counts: Mapping[str, int], total: int) -> str:
@@ -64,15 +74,14 @@ def _shares(counts: Mapping[str, int], total: int) -> str:
     return ", ".join(f"{name or '(default)'} {number / total:.0%}" for name, number in shares if number)
 
 
-def spark(numbers: list[int]) -> str:
-    """Return numbers as a line of bars, the last fourteen.
+def spark(numbers: Sequence[int]) -> str:
+    """Return numbers as a line of bars, and none of them as a dot.
 
-    >>> spark([1, 4, 8])
-    '▁▄█'
+    >>> spark([1, 0, 4, 8])
+    '▁·▄█'
     """
-    shown = numbers[-14:]
-    top = max(shown, default=0)
-    return "".join(_BARS[max(1, round(number / top * 8)) if number else 0] for number in shown) if top else ""
+    top = max(numbers, default=0)
+    return "".join(_BARS[max(1, round(number / top * 8)) if number else 0] for number in numbers)
 
 
 def render_performance(result: PerformanceResult, style: Style) -> str:
@@ -93,7 +102,7 @@ def render_performance(result: PerformanceResult, style: Style) -> str:
         lines += ["", "no durations in the evaluation log"]
     findings = [style.paint(wrap(plain(one), style.width, "    ", "  ! "), "yellow") for one in result.findings]
     if not result.effects:
-        lone = f"measurements are known of {result.control} only: nothing to compare with"
+        lone = f"measurements are known of the variant '{result.control}' only: nothing to compare with"
         lines += ["", lone if result.control else "no measurement can be told apart by variant", *findings]
         return "\n".join(lines)
     columns = [

@@ -86,6 +86,28 @@ def test_counts_are_by_flag_variant_reason_and_day(example, cli):
     )
 
 
+def test_the_days_of_all_flags_are_the_same_days(example, cli):
+    events = write(
+        example,
+        [used("image-cdn", "on", 8, days_ago=3), used("image-cdn", "on", 4), used("log-level", "info", 2, days_ago=12)],
+    )
+    lines = cli("usage", "--events", events, "--as-of", NOW, env={"COLUMNS": "160"}).stdout.splitlines()
+    drawn = {words[0]: words[3] for words in map(str.split, lines) if len(words) > 3}
+    assert drawn["image-cdn"] == "··········█·▄·"
+    assert drawn["log-level"] == "·█············"
+
+
+@pytest.mark.parametrize("words", [("usage",), ("performance", "image-cdn")])
+def test_an_environment_that_nobody_has_is_a_typo(example, cli, words):
+    events = write(example, [used("image-cdn", "on", 8), used("image-cdn", "on", 8, env="elsewhere")])
+    events = write(example, [evaluated("image-cdn", "on", 1, unit="u", nanoseconds=500)])
+    done = cli(*words, "--events", events, "--as-of", NOW, "--env", "prodction", exit_code=2)
+    assert "there is no environment 'prodction'" in done.stderr
+    assert "did you mean 'production'?" in done.stderr
+    cli("usage", "--events", events, "--as-of", NOW, "--env", "elsewhere")
+    cli(*words, "--events", events, "--as-of", NOW, "--env", "staging")
+
+
 def test_a_file_of_counts_that_was_copied_counts_once_and_is_named(example, cli):
     events = write(example, [used("image-cdn", "on", 90)])
     (file,) = Path(events).rglob("*.jsonl")
@@ -239,7 +261,7 @@ def test_a_unit_has_the_variant_that_it_got_in_the_days_looked_at_and_in_this_en
 def test_measurements_of_one_variant_have_nothing_to_be_compared_with(example, cli):
     events = write(example, [measured(i, 5.0, f"u{i}", {"search-ranking": "neural"}) for i in range(20)])
     text = cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout
-    assert "measurements are known of neural only: nothing to compare with" in text
+    assert "measurements are known of the variant 'neural' only: nothing to compare with" in text
 
 
 def test_usage_says_what_a_folder_has_instead_of_counts_and_who_writes_them(example, cli):
