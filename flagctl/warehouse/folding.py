@@ -106,13 +106,20 @@ def summed(
         table = table.inner_join(kept.select("unit", *parts), "unit")
     values = {}
     for position in wanted.quantiles:
-        unit, value = events[f"q{position}"].values()
-        values[position] = nearby.given(f"values_{position}", {"unit": unit, "arm": arm[unit], "v": value})
+        rows = events[f"q{position}"]
+        named = {"unit": rows["unit"], "arm": arm[rows["unit"]], "v": rows[f"q{position}"]}
+        values[position] = nearby.given(f"values_{position}", named)
     story = None
     if wanted.followed:
-        unit, age, value, *denominator = events["age"].values()
-        story = Story(unit, age, value, denominator[0] if denominator else None, arm, first // DAY_US)
+        rows, sides = events["age"], _sides(sums)
+        below = rows[sides[1]] if len(sides) > 1 else None
+        story = Story(rows["unit"], rows["age"], rows[sides[0]], below, arm, first // DAY_US)
     return table, story, values
+
+
+def _sides(sums: Sums) -> list[str]:
+    """Return the sum that is the first metric's value, and the one that is its denominator if it has one; they may be one sum."""
+    return [sums.columns[name][0] for name in ("m0_value", "m0_denominator") if name in sums.columns]
 
 
 def _additions(joined: Any, sums: Sums, wanted: Wanted) -> Any:
@@ -148,12 +155,10 @@ def _add_up(nearby: Nearby, additions: Any, sums: Sums, units: int) -> tuple[dic
     import numpy as np  # noqa: PLC0415 - slow to import
 
     totals = {name: np.zeros(units) for name in sums.wanted}
-    sides = [sums.columns[name][0] for name in ("m0_value", "m0_denominator") if name in sums.columns]
-    told: dict[str, dict[str, list[Any]]] = {
-        mark: {name: [] for name in ("unit", mark, *(sides if mark == "age" else ()))}
-        for mark in additions.columns
-        if mark not in {"unit", *totals}
-    }
+    marks = [name for name in additions.columns if name not in {"unit", *totals}]
+    told: dict[str, dict[str, list[Any]]] = {mark: {"unit": [], mark: []} for mark in marks}
+    if "age" in told:
+        told["age"] |= {name: [] for name in _sides(sums)}
     for rows in nearby.batches(additions, max(_BATCH, units)):
         unit = rows["unit"]
         for name, (_, column) in sums.wanted.items():

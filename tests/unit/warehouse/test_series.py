@@ -28,6 +28,12 @@ METRICS = {
         denominator=RatioSide(event="visit"),
         window_ms=6 * DAY,
     ),
+    "ratio of something to itself": Metric(
+        kind="ratio",
+        numerator=RatioSide(event="order", of="count"),
+        denominator=RatioSide(event="order", of="count"),
+        window_ms=6 * DAY,
+    ),
     "ratio of one event": Metric(
         kind="ratio",
         numerator=RatioSide(event="order", of="value"),
@@ -52,7 +58,7 @@ def lives_of(setup, metric, exposures, conversions):
             if metric.kind != "ratio":
                 amounts[0] += (one.event == "order") * (one.value if metric.kind == "revenue" else 1.0)
                 continue
-            amounts[0] += (one.event == metric.numerator.event) * one.value
+            amounts[0] += (one.event == metric.numerator.event) * (one.value if metric.numerator.of == "value" else 1.0)
             amounts[1] += one.event == metric.denominator.event
         found[unit] = (variant, first // DAY_US, days)
     return found
