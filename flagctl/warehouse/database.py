@@ -17,7 +17,7 @@ from flagctl.warehouse.listing import nothing_of
 from flagctl.warehouse.tables import TABLES, create_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from flagctl.experiments.data import DataFinding
@@ -55,7 +55,7 @@ class KindLoad:
 
 
 def create(connection: Any) -> None:
-    """Make the tables that are not there yet.
+    """Make the tables, and the columns of events, that are not there yet.
 
     Raises:
         UsageError: If the file is of a newer version, or is somebody else's database.
@@ -79,11 +79,24 @@ def create(connection: Any) -> None:
         "CREATE TABLE IF NOT EXISTS loads (kind VARCHAR, loaded_at TIMESTAMP, files BIGINT, events BIGINT,"
         " unusable BIGINT, duplicates BIGINT)"
     )
+    catalog = connection.execute("SELECT current_database()").fetchone()[0]
     for kind, columns in COLUMNS.items():
-        shape = ", ".join(f'"{one.name}" {_SQL_NAMES[one.type.value]}' for one in columns)
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {kind} ({shape})")
+        shapes = {one.name: f'"{one.name}" {_SQL_NAMES[one.type.value]}' for one in columns}
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {kind} ({', '.join(shapes.values())})")
+        # Columns are added to events without a new version of the format.
+        there = _columns_of(connection, catalog, kind)
+        for shape in (shape for name, shape in shapes.items() if name not in there):
+            connection.execute(f"ALTER TABLE {kind} ADD COLUMN {shape}")
     for table in TABLES:
         connection.execute(create_statement(table, "duckdb"))
+
+
+def _columns_of(connection: Any, catalog: str, table: str) -> set[str]:
+    found = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name = ? AND schema_name = 'main' AND table_name = ?",
+        [catalog, table],
+    )
+    return {row[0] for row in found.fetchall()}
 
 
 @contextlib.contextmanager
@@ -186,8 +199,9 @@ def _add(engine: Any, kind: str, files: list[EventFile], *, again: bool) -> Kind
     names = usable.WHOLE[kind]
     values = ", ".join("make_timestamp(n.ts)" if name == "ts" else f'n."{name}"' for name in names)
     # The view of what was read has the same name as the table; without a catalog it hides it.
-    query = f"INSERT INTO {target} SELECT {values} FROM temp.main.{kind} n"  # noqa: S608
-    there = f"SELECT * FROM {target}"  # noqa: S608
+    order = ", ".join(f'"{name}"' for name in names)
+    query = f"INSERT INTO {target} ({order}) SELECT {values} FROM temp.main.{kind} n"  # noqa: S608
+    there = f"SELECT {order} FROM {target}"  # noqa: S608
     if "event_id" in names:
         query += f" WHERE n.event_id IS NULL OR NOT EXISTS (SELECT 1 FROM {target} o WHERE o.event_id = n.event_id)"  # noqa: S608
         there += " WHERE event_id IS NULL"
@@ -229,9 +243,17 @@ def attach(connection: Any, path: str, columns: Mapping[str, tuple[str, ...]]) -
         raise nothing_of(tuple(columns), path, there, hint="flagctl warehouse load")
     findings: list[DataFinding] = []
     for kind, names in columns.items():
-        chosen = ", ".join("epoch_us(ts) AS ts" if name == "ts" else f'"{name}"' for name in names)
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {chosen} FROM warehouse.main.{kind}")  # noqa: S608
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS {_events_of(connection, kind, names)}")
         for loaded, total, bad in loads:
             if loaded == kind:
                 findings += usable.unusable(kind, (int(total), int(bad), *(0 for _ in usable.bad_rows(kind))))
     return findings
+
+
+def _events_of(connection: Any, kind: str, names: Iterable[str]) -> str:
+    """Return a query of events of a warehouse that an older flagctl may have made: what it does not have is empty."""
+    there = _columns_of(connection, "warehouse", kind)
+    types = usable.types_of(kind, _SQL_NAMES)
+    chosen = (f'"{name}"' if name in there else f'NULL::{types[name]} AS "{name}"' for name in names)
+    columns = ", ".join("epoch_us(ts) AS ts" if one == '"ts"' else one for one in chosen)
+    return f"SELECT {columns} FROM warehouse.main.{kind}"  # noqa: S608

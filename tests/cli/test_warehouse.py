@@ -137,11 +137,31 @@ def test_a_load_that_fails_leaves_nothing_behind(events, cli):
     import duckdb
 
     with duckdb.connect("warehouse.duckdb") as connection:
-        connection.execute("ALTER TABLE usage DROP COLUMN sdk")
+        connection.execute("ALTER TABLE usage ALTER COLUMN seconds SET DATA TYPE DATE USING NULL")
     write(events, [exposure(30), used(1)], "late")
     assert "cannot be written" in cli("warehouse", "load", "--events", "events", exit_code=2).stderr
     assert rows(cli, "SELECT count(*) FROM exposures") == [[20]]
     assert rows(cli, "SELECT count(*) FROM loaded_files") == [[3]]
+
+
+def test_a_warehouse_from_before_a_column_was_added_is_read_and_completed(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    import duckdb
+
+    with duckdb.connect("warehouse.duckdb") as connection:
+        for table, column in (("usage", "environment"), ("exposures", "attrs"), ("evaluations", "duration_ns")):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    words = ("usage", "--events", "warehouse.duckdb", "--as-of", "2026-09-22T00:00:00Z")
+    assert [one["count"] for one in cli.json(*words)["flags"]] == [5]
+    assert cli.json(*words, "--env", "production")["counted"] == "evaluations"
+    write(events, [used(7), exposure(50)], "late")
+    cli("warehouse", "load", "--events", "events")
+    assert rows(cli, "SELECT environment, sdk, count FROM usage ORDER BY count") == [
+        [None, "t", 5],
+        ["production", "t", 7],
+    ]
+    assert rows(cli, "SELECT count(*), count(attrs) FROM exposures") == [[21, 1]]
+    assert [one["count"] for one in cli.json(*words, "--env", "production")["flags"]] == [7]
 
 
 def test_analyses_of_a_warehouse_equal_those_of_its_files(example, cli):
