@@ -13,6 +13,7 @@ from flagctl.review.changes import Category, Change, RepositoryDiff
 from flagctl.review.documents import diff_config, diff_experiment, diff_layer, diff_segment
 from flagctl.review.meaning import json_meaning, meaning
 from flagctl.review.reach import reached_flags
+from flagctl.review.renames import Renames
 from flagctl.review.side import Side
 from flagctl.review.states import diff_states
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from flagctl.model import Flag
+    from flagctl.model import Experiment, Flag
     from flagctl.source import LoadedRepository
 
 
@@ -35,10 +36,20 @@ def diff_repositories(before: LoadedRepository, after: LoadedRepository) -> Repo
 def diff_sides(old: Side, new: Side) -> RepositoryDiff:
     """Return the semantic difference between two sides of any kind."""
     changes: list[Change] = list(diff_config(old, new))
+    renames = Renames(old.repository, new.repository)
+
+    def flags(one: Flag, other: Flag, old_side: Side, new_side: Side) -> Iterator[Change]:
+        yield from _diff_about(one, other, old_side, new_side)
+        yield from _diff_variants(one, other, (old_side, new_side), renames)
+        yield from _diff_in_environments(renames.flag(one), other, old_side, new_side)
+
+    def experiments(one: Experiment, other: Experiment, old_side: Side, new_side: Side) -> Iterator[Change]:
+        return diff_experiment(renames.experiment(one), other, old_side, new_side)
+
     kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Callable[..., Iterator[Change]]], ...] = (
-        ("flag", old.repository.flags, new.repository.flags, _diff_flag),
+        ("flag", old.repository.flags, new.repository.flags, flags),
         ("segment", old.repository.segments, new.repository.segments, diff_segment),
-        ("experiment", old.repository.experiments, new.repository.experiments, diff_experiment),
+        ("experiment", old.repository.experiments, new.repository.experiments, experiments),
         ("layer", old.repository.layers, new.repository.layers, diff_layer),
     )
     for kind, olds, news, compare in kinds:
@@ -85,9 +96,7 @@ def _removed(kind: str, item: Any, side: Side) -> Change:
     )
 
 
-def _diff_flag(old: Flag, new: Flag, old_side: Side, new_side: Side) -> Iterator[Change]:
-    yield from _diff_about(old, new, old_side, new_side)
-    yield from _diff_variants(old, new, old_side, new_side)
+def _diff_in_environments(old: Flag, new: Flag, old_side: Side, new_side: Side) -> Iterator[Change]:
     # the same change in several environments is one change
     merged: dict[Change, list[str]] = {}
     for environment in new_side.repository.config.environments:
@@ -152,10 +161,22 @@ def _diff_about(old: Flag, new: Flag, old_side: Side, new_side: Side) -> Iterato
         )
 
 
-def _diff_variants(old: Flag, new: Flag, old_side: Side, new_side: Side) -> Iterator[Change]:
+def _diff_variants(old: Flag, new: Flag, sides: tuple[Side, Side], renames: Renames) -> Iterator[Change]:
     olds = {variant.name: variant for variant in old.variants}
     news = {variant.name: variant for variant in new.variants}
-    for name in sorted({*olds, *news}):
+    renamed = renames.names.get(new.key, {})
+    for name, later in renamed.items():
+        touched = renames.touched(new.key, name)
+        yield Change(
+            code="variant-renamed",
+            category=Category.CODE,
+            kind="flag",
+            key=new.key,
+            message=f"variant {name} renamed to {later}" + (f": {', '.join(touched)}" if touched else ""),
+            before=sides[0].place(old.path, olds[name].route or ("variants",)),
+            after=sides[1].place(new.path, news[later].route or ("variants",)),
+        )
+    for name in sorted({*olds, *news} - {*renamed, *renamed.values()}):
         one, other = olds.get(name), news.get(name)
         if one and other and (old.is_value_flag or json_meaning(one.value) == json_meaning(other.value)):
             continue  # what a value flag serves is compared per environment
@@ -169,7 +190,7 @@ def _diff_variants(old: Flag, new: Flag, old_side: Side, new_side: Side) -> Iter
             kind="flag",
             key=new.key,
             message=f"variant {name} {verb}" + (f": {shown}" if shown else ""),
-            environments=tuple(new_side.repository.config.environments) if verb == "changed" else (),
-            before=old_side.place(old.path, one.route or ("variants",)) if one else None,
-            after=new_side.place(new.path, other.route or ("variants",)) if other else None,
+            environments=tuple(sides[1].repository.config.environments) if verb == "changed" else (),
+            before=sides[0].place(old.path, one.route or ("variants",)) if one else None,
+            after=sides[1].place(new.path, other.route or ("variants",)) if other else None,
         )

@@ -68,7 +68,7 @@ RULES: Final[tuple[PolicyRule, ...]] = (
         codes={
             "BRK101": "a flag is removed",
             "BRK102": "a flag's type changes",
-            "BRK103": "a variant is removed",
+            "BRK103": "a variant is removed or renamed",
             "BRK104": "the project is renamed",
             "BRK105": "the environment is removed",
         },

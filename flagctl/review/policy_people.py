@@ -206,6 +206,7 @@ _BREAKING = {
     "flag-removed": "BRK101",
     "type-changed": "BRK102",
     "variant-removed": "BRK103",
+    "variant-renamed": "BRK103",
     "project-changed": "BRK104",
     "environment-removed": "BRK105",
 }

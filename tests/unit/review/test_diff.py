@@ -237,3 +237,58 @@ def test_environments_and_the_project_are_compared() -> None:
     after = load_tree({"flagctl.yaml": CONFIG.replace("staging: {}", "qa: {}").replace("shop", "store").encode()})
     codes = [c.code for c in diff_repositories(before, after).changes]
     assert codes == ["environment-added", "environment-removed", "project-changed"]
+
+
+def test_a_variant_with_another_name_and_the_same_value_is_one_change_that_says_what_names_it() -> None:
+    change = only(edited(("variants: {a: a, b: b, c: c}", "variants: {z: a, b: b, c: c}"), ("default: a", "default: z"),
+                         ("{a: 10,", "{z: 10,")))  # fmt: skip
+    assert (change.code, change.category) == ("variant-renamed", Category.CODE)
+    assert change.message == "variant a renamed to z: default, rule rest"
+
+
+def test_a_rename_takes_prerequisites_draft_experiments_targets_and_overrides_along() -> None:
+    flag = FLAG + "off: b\ntargets: {b: [u1]}\nenvironments: {staging: {default: b}}\n"
+    needs = DEPENDENT.replace("flag: user", "flag: f").replace("[on]", "[b]")
+    trial = (
+        "kind: experiment\nkey: trial\nowner: team-a\nflag: f\nstatus: draft\ncontrol: a\nvariants: {a: 50, b: 50}\n"
+    )
+    before = {"f.yaml": flag, "dependent.yaml": needs, "trial.yaml": trial}
+    after = {
+        "f.yaml": flag.replace("b: b", "best: b").replace("serve: b", "serve: best").replace("b: 10", "best: 10")
+        .replace("off: b", "off: best").replace("{b: [u1]}", "{best: [u1]}").replace("default: b}", "default: best}"),
+        "dependent.yaml": needs.replace("[b]", "[best]"),
+        "trial.yaml": trial.replace("b: 50", "best: 50"),
+    }  # fmt: skip
+    assert only(compare(before, after)).message == (
+        "variant b renamed to best: off, targets, rule germans, rule rest, default, prerequisite of dependent, experiment trial"
+    )
+
+
+def test_what_else_changed_is_told_beside_a_rename_in_new_names() -> None:
+    diff = edited(
+        ("{a: a,", "{z: a,"), ("default: a", "default: b"), ("{a: 10, b: 10, c: 80}", "{z: 20, b: 10, c: 70}")
+    )
+    assert [change.message for change in diff.changes] == [
+        "variant a renamed to z: rule rest",
+        "default z → b",
+        "rule rest: z 10 % / b 10 % / c 80 % → z 20 % / b 10 % / c 70 %",
+    ]
+
+
+@pytest.mark.parametrize("variants", ["{z: other, b: b, c: c}", "{z: a, y: a, b: b, c: c}"])
+def test_another_value_or_a_doubtful_one_is_no_rename(variants: str) -> None:
+    diff = edited(("{a: a, b: b, c: c}", variants), ("default: a", "default: z"), ("{a: 10,", "{z: 10,"))
+    assert {"variant-removed", "variant-added"} <= {change.code for change in diff.changes}
+    assert "variant-renamed" not in {change.code for change in diff.changes}
+
+
+def test_new_names_in_a_running_experiment_are_a_change_of_their_own() -> None:
+    trial = (
+        "kind: experiment\nkey: trial\nowner: team-a\nflag: f\nstatus: running\nstarted_at: 2026-01-01T00:00:00Z\n"
+        "control: b\nvariants: {b: 50, c: 50}\n"
+    )
+    changed = FLAG.replace("{a: a, b: b, c: c}", "{a: a, b: b, z: c}").replace("c: 80", "z: 80")
+    diff = compare(
+        {"f.yaml": FLAG, "trial.yaml": trial}, {"f.yaml": changed, "trial.yaml": trial.replace("c: 50", "z: 50")}
+    )
+    assert [change.code for change in diff.changes] == ["variant-renamed", "experiment-variants-changed"]

@@ -285,6 +285,7 @@ WITHOUT_F = {path: text for path, text in TREE.items() if path != "f.yaml"}
             "BRK102",
         ),
         (edited("f.yaml", ("c: c}", "d: d}"), ("c: 80", "d: 80")), "BRK103"),
+        (edited("f.yaml", ("c: c}", "d: c}"), ("c: 80", "d: 80")), "BRK103"),
     ],
     ids=["flag removed", "type changed", "variant removed"],
 )
