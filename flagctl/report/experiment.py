@@ -99,7 +99,8 @@ def _parts(result: AnalyzeResult, style: Style) -> list[str]:
 def render_guard(result: GuardResult, style: Style) -> str:
     """Return the state of the guardrails."""
     paint = {"harmed": "red", "safe": "green"}.get(result.state, "yellow")
-    lines = [f"{plain(result.experiment)}: {style.paint(result.state.replace('_', ' '), 'bold', paint)}"]
+    state = "cannot be trusted" if result.problems else result.state.replace("_", " ")
+    lines = [f"{plain(result.experiment)}: {style.paint(state, 'bold', paint)}"]
     lines += [wrap(plain(problem), style.width, "    ", "  ! ") for problem in result.problems]
     for one in result.results:
         lines.append(wrap(plain(f"{one.metric}, {one.variant or 'all'}: {one.reason}"), style.width, "    ", "  · "))

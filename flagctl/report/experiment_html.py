@@ -34,8 +34,10 @@ font:16px/1.5 system-ui,sans-serif}h1{font-size:1.6rem;margin:.2rem 0}h2{font-si
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}dt{color:var(--dim)}dd{margin:0}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.35rem .6rem;border-bottom:1px solid var(--rule);white-space:nowrap}
+th{white-space:normal;vertical-align:bottom}
 th:first-child,td:first-child,th:nth-child(2),td:nth-child(2),th:last-child,td:last-child{text-align:left}
-td:last-child{white-space:normal}tr.primary td:first-child{font-weight:700}
+td:last-child{white-space:normal}td.said:last-child{min-width:13rem}
+td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:9rem;max-width:18rem}tr.primary td:first-child{font-weight:700}
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--ink)}svg .axis{fill:var(--dim);font-size:11px}
 .grid{stroke:var(--rule);stroke-width:1}.frame,.zero{stroke:var(--dim);stroke-width:1}.zero{stroke-dasharray:4 3}
 .line{fill:none;stroke:var(--s0);stroke-width:2.2}.mark{fill:var(--s0)}.band{fill:var(--s0);opacity:.18}.bar{fill:var(--s0)}
@@ -161,7 +163,7 @@ def _guardrails(result: AnalyzeResult) -> str:
         f"<td>{words.gap(kinds[one.metric], one.harm)}</td>"
         f"<td>{words.gap_range(kinds[one.metric], one.harm_low, one.harm_high)}</td>"
         f"<td>{words.gap(kinds[one.metric], one.margin)}</td>"
-        f'<td class="{tones[one.state]}">{escape(one.state.replace("_", " "))}: {escape(one.reason)}</td></tr>'
+        f'<td class="said {tones[one.state]}">{escape(one.state.replace("_", " "))}: {escape(one.reason)}</td></tr>'
         for one in result.results.guardrails
     )
     if not lines:

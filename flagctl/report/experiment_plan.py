@@ -125,6 +125,8 @@ def render_power(result: PowerResult, style: Style) -> str:
     needed = f"{plan.units:,} units to see {effect} of {plain(result.metric)}{days}"
     rule = plan.method.replace("_", " ")
     under = f"{_baseline(result)}; {plan.power * 100:g} % power, {plan.alpha * 100:g} % risk, {rule}"
+    if plan.days is not None and result.wait_days:
+        under += f"; {count(result.wait_days, 'day')} until the values of the last units are complete"
     lines = [style.paint(wrap(needed, style.width), "bold"), wrap(under, style.width)]
     lines += [style.paint(wrap(plain(str(one)), style.width, "    ", "  ! "), "yellow") for one in result.findings]
     lines.append("")

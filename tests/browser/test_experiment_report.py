@@ -67,6 +67,7 @@ def test_a_report_fits_the_screen_can_be_read_and_has_enough_contrast(browser, a
         "Effects",
         "The primary metric over time",
         "Guardrails",
+        "What is measured",
         "Units per day",
         "Shares of units",
         "Distributions",

@@ -138,6 +138,9 @@ def test_power_is_planned_for_a_given_baseline(shop, cli):
     assert by_rule["fixed"] < by_rule["hybrid"] < by_rule["sequential"]
     # A week more: units count when their window is over.
     assert data["plan"]["days"] == -(-data["plan"]["units"] // 5000) + 7
+    text = cli("experiment", "power", "ranking-test", "--rate", "5", "--per-day", "5000").stdout
+    assert "; 7 days until the values of the last units are complete" in text
+    assert "until the values" not in cli("experiment", "power", "ranking-test", "--rate", "5").stdout
 
 
 def test_power_measures_the_baseline_on_past_events(shop, cli):
@@ -276,7 +279,10 @@ def test_an_analysis_of_what_was_not_registered_is_invalid_until_it_is_amended(s
     judged = cli.json(*guard, exit_code=1)
     obeys("experiment-guard", judged)
     assert (judged["state"], judged["problems"]) == ("no_data", verdict["reasons"])
-    assert "no longer what was registered" in " ".join(cli(*guard, exit_code=1).stdout.split())
+    shown = " ".join(cli(*guard, exit_code=1).stdout.split())
+    assert shown.startswith(
+        "check-test: cannot be trusted ! its units, variants, metrics or decision rule are no longer"
+    )
     cli("experiment", "amend", "check-test", "--reason", "orders are counted now")
     assert cli.json(*guard)["problems"] == []
     data = cli.json(*analyze)

@@ -65,7 +65,7 @@ def test_a_plan_says_how_many_units_in_how_many_days_and_draws_smaller_effects(c
     ).stdout.splitlines()
     assert " units to see 10" in text[0]
     assert text[0].endswith("days at 5,000 units a day")
-    assert text[1] == "baseline 5 %; 80 % power, 5 % risk, sequential"
+    assert text[1].startswith("baseline 5 %; 80 % power, 5 % risk, sequential; 7 days until the values")
     bars = [line.count("█") for line in text[text.index("Smallest effect that so many units show:") + 1 :]]
     assert bars == sorted(bars, reverse=True)
     assert bars[0] == 30
