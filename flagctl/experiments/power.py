@@ -168,7 +168,8 @@ def _variance(baseline: Reduced, effect: float, design: Design) -> float:
     if not design.proportion:
         return baseline.variance
     greater = baseline.mean + abs(effect)
-    share = greater if greater < 1 else max(0.0, baseline.mean - abs(effect))
+    share = greater if greater < 1 else baseline.mean - abs(effect)
+    share = min(1.0, max(0.0, share))
     return share * (1 - share)
 
 

@@ -338,4 +338,4 @@ def false_positive_risk(alpha: float, power: float, success_rate: float) -> floa
     work, alpha/2 (1 - pi) / (alpha/2 (1 - pi) + power pi).
     """
     false = alpha / 2 * (1 - success_rate)
-    return false / (false + power * success_rate)
+    return false / (false + power * success_rate) if false else 0.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flagctl.experiments import bayes, quantiles, sequential, views
+from flagctl.experiments import bayes, power, quantiles, sequential, views
 from flagctl.experiments.analysis import compute
 from flagctl.experiments.data import ArmMetric, DayData, MetricData, Moments
 from flagctl.experiments.estimates import Reduced, relative_bounds
@@ -277,3 +277,15 @@ def test_few_units_that_may_do_it_more_than_once_are_no_shares():
     setup = experiment(primary=Metric(kind="count", event="order"))
     (one,) = compute(observed(setup, {"order:count": few})).primary.single_look
     assert one.method == "welch"
+
+
+def test_a_share_that_is_none_varies_no_less_than_nothing():
+    design = power.Design(method="fixed", proportion=True)
+    for mean in (-3.0, 0.999, 1.0, 7.0):
+        baseline = Reduced(n=1, mean=mean, variance=0.05)
+        assert math.isfinite(power.smallest_effect(baseline, 1000, design))
+        assert 0 <= power.power_at(baseline, 0.01, 1000, design) <= 1
+
+
+def test_a_success_that_cannot_be_an_accident_has_no_risk_to_be_one():
+    assert views.false_positive_risk(0.0, 0.0, 0.0) == views.false_positive_risk(0.05, 0.0, 1.0) == 0.0
