@@ -287,7 +287,7 @@ WITHOUT_F = {path: text for path, text in TREE.items() if path != "f.yaml"}
         (edited("f.yaml", ("c: c}", "d: d}"), ("c: 80", "d: 80")), "BRK103"),
         (edited("f.yaml", ("c: c}", "d: c}"), ("c: 80", "d: 80")), "BRK103"),
     ],
-    ids=["flag removed", "type changed", "variant removed"],
+    ids=["flag removed", "type changed", "variant removed", "variant renamed"],
 )
 def test_what_breaks_code_is_forbidden_or_needs_its_owner(after: dict[str, str], code: str) -> None:
     assert refused(weigh("{breaking: forbid}", TREE, after)) == [code]
