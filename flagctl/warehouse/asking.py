@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.warehouse import memory
+from flagctl.warehouse.database import not_opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,14 +44,17 @@ def ask(path: Path, sql: str, limit: int) -> Answer:
     Raises:
         NothingMatchedError: If there is no such file.
         UsageError: If the query cannot be run.
+        ConflictError: If another process is writing to the warehouse.
     """
     import duckdb  # noqa: PLC0415 - slow to import
 
     if not path.is_file():
         raise NothingMatchedError(f"there is no warehouse {path}", hint="flagctl warehouse load makes one")
-    connection = None
     try:
         connection = duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
+    except duckdb.Error as error:
+        raise not_opened(str(path), error, "cannot be opened by DuckDB") from error
+    try:
         memory.bound(connection, None)
         connection.execute("SET lock_configuration = true")
         _check_alone(connection.extract_statements(sql))
@@ -63,8 +67,7 @@ def ask(path: Path, sql: str, limit: int) -> Answer:
         message = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
         raise UsageError(f"the query cannot be run: {message[0]}", hint=" ".join(message[1:]) or None) from error
     finally:
-        if connection is not None:
-            connection.close()
+        connection.close()
     return Answer(
         columns=tuple(column[0] for column in described),
         types=tuple(str(column[1]) for column in described),

@@ -7,10 +7,11 @@ what every load did; and those of `flagctl.warehouse.tables`. Instants are times
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import ConflictError, NothingMatchedError, UsageError
+from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
 from flagctl.events import COLUMNS, EVENT_FORMAT_VERSION
 from flagctl.warehouse import memory, usable
 from flagctl.warehouse.listing import nothing_of
@@ -52,6 +53,18 @@ class KindLoad:
     rows: int
     unusable: int
     duplicates: int
+
+
+def not_opened(path: str, error: Exception, what: str, hint: str | None = None) -> FlagctlError:
+    """Return what to say when DuckDB does not open a file: who has it open, or `what` and DuckDB's own first line."""
+    said = str(error).splitlines()[0]
+    holder = re.search(r"Conflicting lock is held in .*?\((PID \d+)\)", said)
+    if holder:
+        return ConflictError(
+            f"{path} is open in another process ({holder.group(1)})",
+            hint="while one process writes to a warehouse, no other may open it: try again when it is done",
+        )
+    return UsageError(f"{path} {what}: {said}", hint=hint)
 
 
 def create(connection: Any) -> None:
@@ -232,9 +245,8 @@ def attach(connection: Any, path: str, columns: Mapping[str, tuple[str, ...]]) -
             "SELECT kind, sum(events + unusable + duplicates), sum(unusable) FROM warehouse.main.loads GROUP BY kind"
         ).fetchall()
     except Exception as error:
-        raise UsageError(
-            f"{path} cannot be read as a warehouse: {str(error).splitlines()[0]}",
-            hint="flagctl warehouse load makes one",
+        raise not_opened(
+            path, error, "cannot be read as a warehouse", hint="flagctl warehouse load makes one"
         ) from error
     if not loads:
         raise NothingMatchedError(f"{path} has no events", hint="flagctl warehouse load")

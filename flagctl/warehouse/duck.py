@@ -9,10 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import UsageError
 from flagctl.warehouse import memory, usable
 from flagctl.warehouse.copies import without_mark
-from flagctl.warehouse.database import attach
+from flagctl.warehouse.database import attach, not_opened
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class DuckEngine:
         try:
             self.backend: Any = ibis.duckdb.connect(database, **options)
         except Exception as error:
-            raise UsageError(f"DuckDB cannot open {database}: {str(error).splitlines()[0]}") from error
+            raise not_opened(database, error, "cannot be opened by DuckDB") from error
         self.connection: Any = self.backend.con
         try:
             memory.bound(self.connection, memory_limit)

@@ -7,6 +7,8 @@ import gzip
 import io
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -238,6 +240,26 @@ def test_two_that_pack_one_folder_do_not_disturb_each_other(events, cli):
         assert "another process is packing events" in busy.stderr
         assert len(list(events.rglob("*.jsonl"))) == 3
     assert cli("warehouse", "compact", "--events", "events").stdout.count("2026-09-21") == 3
+
+
+def test_a_warehouse_that_another_process_has_open_is_named_with_it(events, cli):
+    cli("warehouse", "load", "--events", "events")
+    other = subprocess.Popen(
+        [sys.executable, "-c", "import duckdb; c = duckdb.connect('warehouse.duckdb'); print(1, flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        other.stdout.readline()
+        for words in (
+            ("warehouse", "load", "--events", "events"),
+            ("warehouse", "query", "SELECT 1"),
+            ("usage", "--events", "warehouse.duckdb"),
+        ):
+            said = cli(*words, exit_code=6).stderr
+            assert f"warehouse.duckdb is open in another process (PID {other.pid})" in said
+    finally:
+        other.communicate(b"\n")
 
 
 def test_only_folders_are_packed(events, cli):
