@@ -99,8 +99,8 @@ class ArmMetric:
 
     @property
     def happened(self) -> int | None:
-        """How often the metric's event happened: units that did it, or of a quantile the values; None if nobody counts."""
-        return self.conversions if self.quantile is None else self.quantile.events
+        """How often the metric's event happened: units that did it, or of a quantile over events the values; None if nobody counts."""
+        return self.quantile.events if self.conversions is None and self.quantile is not None else self.conversions
 
     @property
     def is_share(self) -> bool:

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import FlagctlError, NothingMatchedError, UsageError
+from flagctl.errors import FlagctlError, NothingMatchedError, RemoteError, UsageError
 from flagctl.ops.loading import load, readable
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flagctl.model import Experiment, Repository
 
 DAY_MS = 86_400_000
+_ENGINES = frozenset({"_duckdb", "duckdb", "pyarrow", "py4j", "pyspark"})
+"""Packages whose errors come from the data or the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +285,19 @@ def read_data(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData
         raise
     except Exception:  # noqa: BLE001 - of whichever engine
         # A file may be broken where its footer is right. Reading all of it first finds out which one, and says so.
+        return _read_carefully(experiment, options)
+
+
+def _read_carefully(experiment: Experiment, options: AnalyzeOptions) -> ExperimentData:
+    try:
         return _read_data(experiment, options, careful=True)
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _ENGINES:
+            raise
+        raise RemoteError(
+            f"{options.events} cannot be read: {str(error).splitlines()[0][:200]}",
+            hint="files may have been removed or replaced meanwhile: run it again",
+        ) from error
 
 
 def _read_data(experiment: Experiment, options: AnalyzeOptions, *, careful: bool) -> ExperimentData:

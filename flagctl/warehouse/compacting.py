@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import UsageError
 from flagctl.warehouse import memory, usable
-from flagctl.warehouse.duck import DuckEngine
+from flagctl.warehouse.duck import DuckEngine, literal
 from flagctl.warehouse.listing import DIGESTS, SOURCES
 from flagctl.warehouse.writing import arrow_schema
 
@@ -120,8 +120,8 @@ def _reading(kind: str, listing: Listing, memory_limit: str | None) -> Iterator[
 
 
 def _is_whole(engine: DuckEngine) -> bool:
-    """Return whether every line that was read can be used."""
-    return not any(one.code in {"unusable-rows", "unreadable-files"} for one in engine.findings)
+    """Return whether every line that was read can be used, and is no other event than its id says."""
+    return not any(one.code in {"unusable-rows", "unreadable-files", "reused-ids"} for one in engine.findings)
 
 
 def _replace_lines(
@@ -193,9 +193,8 @@ def _verify(engine: DuckEngine, kind: str, target: Path) -> None:
         UsageError: If they differ; nothing was removed.
     """
     names = ", ".join("epoch_us(ts) AS ts" if one == "ts" else f'"{one}"' for one in usable.WHOLE[kind])
-    written = (
-        f"SELECT {names} FROM read_parquet('{str(target).replace(chr(39), chr(39) * 2)}', hive_partitioning=false)"  # noqa: S608
-    )
+    address = literal(str(target)).replace("'", "''")
+    written = f"SELECT {names} FROM read_parquet('{address}', hive_partitioning=false)"  # noqa: S608
     own = f"SELECT * FROM {kind}"  # noqa: S608
     differ = engine.connection.execute(
         f"SELECT (SELECT count(*) FROM ({own} EXCEPT ALL {written})) + (SELECT count(*) FROM ({written} EXCEPT ALL {own}))"  # noqa: S608

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flagctl.warehouse.usable import BYTE_ORDER_MARK
+from flagctl.warehouse.lines import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

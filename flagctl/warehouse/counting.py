@@ -11,6 +11,7 @@ from flagctl.experiments.data import DataFinding
 from flagctl.warehouse import pipeline
 from flagctl.warehouse.pipeline import DAY_US
 from flagctl.warehouse.run import MISSING
+from flagctl.warehouse.strays import strays
 
 if TYPE_CHECKING:
     from flagctl.warehouse.pipeline import Engine
@@ -77,7 +78,7 @@ def count_units(run: Run, seen: Seen) -> Counts:
     rows = [{"sdk": _only(seen.kinds.sdks), **row, "variant": shown[int(row["shown"])]} for row in rows]
     labels = {"sdk": "sdk", **labels}
     unknown = sum(int(row["n"]) for row in rows if row["variant"] not in variants)
-    findings = _before_the_start(run)
+    findings = [*_before_the_start(run), *strays(run)]
     if unknown:
         strange = sorted({str(row["variant"]) for row in rows if row["variant"] not in variants})
         findings.append(
@@ -133,8 +134,8 @@ def _before_the_start(run: Run) -> list[DataFinding]:
 
 
 def _quoted(names: list[str]) -> str:
-    """Return names of variants; one that is empty would not be seen without quotes."""
-    return ", ".join(name or "''" for name in names)
+    """Return names of variants; blanks, or nothing at all, would not be seen without quotes."""
+    return ", ".join(name if name and name == name.strip() else f"'{name}'" for name in names)
 
 
 def _elsewhere(run: Run) -> list[DataFinding]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flagctl.errors import ConflictError, FlagctlError, NothingMatchedError, UsageError
 from flagctl.events import COLUMNS, EVENT_FORMAT_VERSION
+from flagctl.experiments.data import DataFinding
 from flagctl.warehouse import memory, usable
 from flagctl.warehouse.listing import nothing_of
 from flagctl.warehouse.tables import TABLES, create_statement
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
 
+_KEPT_PROBLEMS = frozenset({usable.UNREADABLE, usable.REUSED, usable.LACKING})
 _SQL_NAMES = {
     "timestamp": "TIMESTAMP",
     "string": "VARCHAR",
@@ -91,6 +92,10 @@ def create(connection: Any) -> None:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS loads (kind VARCHAR, loaded_at TIMESTAMP, files BIGINT, events BIGINT,"
         " unusable BIGINT, duplicates BIGINT)"
+    )
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS load_problems"
+        " (source VARCHAR, kind VARCHAR, code VARCHAR, message VARCHAR, count BIGINT, found_at TIMESTAMP)"
     )
     catalog = connection.execute("SELECT current_database()").fetchone()[0]
     for kind, columns in COLUMNS.items():
@@ -160,6 +165,7 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
                 "INSERT INTO loaded_files VALUES (?, ?, ?, ?, make_timestamp(?))",
                 [digest, file.kind, file.path, file.size, now_ms * 1000],
             )
+        _keep_problems(connection, listing.location, engine.findings, now_ms)
         connection.execute("COMMIT")
     except BaseException as error:
         with contextlib.suppress(Exception):
@@ -168,6 +174,19 @@ def load(engine: Any, listing: Listing, now_ms: int) -> list[KindLoad]:
             raise UsageError(f"the warehouse cannot be written: {str(error).splitlines()[0]}") from error
         raise
     return found
+
+
+def _keep_problems(connection: Any, source: str, findings: Iterable[DataFinding], now_ms: int) -> None:
+    """Write down what analyses have to know that only the load sees; files that can be read by now are no problem any more."""
+    connection.execute("DELETE FROM load_problems WHERE source = ? AND code = ?", [source, usable.UNREADABLE])
+    for one in findings:
+        if one.code not in _KEPT_PROBLEMS:
+            continue
+        kind = next((k for k in COLUMNS if one.message.startswith(f"{k} ") or f"/{k}/" in one.message), None)
+        connection.execute(
+            "INSERT INTO load_problems VALUES (?, ?, ?, ?, ?, make_timestamp(?))",
+            [source, kind, one.code, one.message, one.count, now_ms * 1000],
+        )
 
 
 def _new_files(connection: Any, listing: Listing) -> tuple[dict[str, EventFile], list[EventFile], set[str]]:
@@ -199,6 +218,9 @@ def _digest(path: str, filesystem: Any) -> str:
         raise ConflictError(
             f"{path} went away while events were read", hint="if it is being packed, load again when that is done"
         ) from error
+    except OSError:
+        # Whoever reads it says why not.
+        return path
 
 
 @memory.explained()
@@ -258,8 +280,29 @@ def attach(connection: Any, path: str, columns: Mapping[str, tuple[str, ...]]) -
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {kind} AS {_events_of(connection, kind, names)}")
         for loaded, total, bad in loads:
             if loaded == kind:
-                findings += usable.unusable(kind, (int(total), int(bad), *(0 for _ in usable.bad_rows(kind))))
-    return findings
+                findings += usable.unusable(kind, (int(total), int(bad)))
+    return findings + _kept_problems(connection, columns, {kind: int(total) for kind, total, _ in loads})
+
+
+def _kept_problems(connection: Any, kinds: Iterable[str], totals: Mapping[str, int]) -> list[DataFinding]:
+    tables = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND table_name = 'load_problems'"
+    if not connection.execute(tables).fetchone()[0]:
+        return []
+    rows = connection.execute(
+        "SELECT kind, code, arg_max(message, found_at), sum(count) FROM warehouse.main.load_problems"
+        " GROUP BY kind, code, CASE WHEN code = ? THEN message END ORDER BY code, kind",
+        [usable.UNREADABLE],
+    ).fetchall()
+    return [
+        DataFinding(
+            code=code,
+            message=f"when it was loaded, {message}",
+            count=int(count),
+            blocks=code == usable.UNREADABLE or count > usable.BAD_SHARE * totals.get(kind, 0),
+        )
+        for kind, code, message, count in rows
+        if kind is None or kind in set(kinds)
+    ]
 
 
 def _events_of(connection: Any, kind: str, names: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ Instants are integers of microseconds, so that no time zone and no precision of 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _BATCH = 1_000_000
 """Rows that are taken over at once."""
 _PIECE = 122_880
 """Rows of one of DuckDB's own groups."""
+_PATTERN = re.compile(r"[\[*?]")
 
 
 class DuckEngine:
@@ -184,12 +186,17 @@ class DuckEngine:
             return
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW raw_{kind} AS {' UNION ALL '.join(parts)}")
         files = [one for one in listing.files if one.kind == kind]
-        total, bad = self._count_unusable(
-            kind, frozenset.intersection(*(one.whole for one in files)) if self._trusting else frozenset()
-        )
+        whole = frozenset.intersection(*(one.whole for one in files)) if self._trusting else frozenset()
+        total, bad = self._count_unusable(kind, whole)
         # A condition that nothing fails would make every later query read the columns it names, too.
         good = usable.usable(kind) if bad else "true"
-        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT * FROM raw_{kind} WHERE {good}")  # noqa: S608
+        has_ids = "event_id" not in self._columns[kind] or "event_id" in whole
+        chosen = "*" if has_ids else "* REPLACE (nullif(event_id, '') AS event_id)"
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW all_{kind} AS SELECT {chosen} FROM raw_{kind} WHERE {good}"  # noqa: S608
+        )
+        if not has_ids:
+            self._look_for_lacking_ids(kind, total - bad)
         self._drop_duplicates(kind, total - bad)
 
     def _json(self, kind: str, files: list[EventFile], listing: Listing) -> str:
@@ -204,7 +211,7 @@ class DuckEngine:
             for number, file in enumerate(one for one in files if one.marked):
                 copy = Path(folder) / f"{number}.jsonl"
                 without_mark(file.path, listing.filesystem, copy)
-                addresses.append(str(copy))
+                addresses.append(literal(str(copy)))
             paths = ", ".join(map(_quoted, addresses))
             # Parsed once: every later query would parse the text again.
             self.connection.execute(f"""
@@ -231,14 +238,14 @@ class DuckEngine:
     def _address(self, file: EventFile, listing: Listing) -> str:
         """Return how DuckDB opens a file. A store is read through PyArrow: DuckDB's own reader is a download of its own."""
         if listing.filesystem is None:
-            return file.path
+            return literal(file.path)
         from fsspec.implementations.arrow import ArrowFSWrapper  # noqa: PLC0415 - only for stores
 
         if not self.connection.filesystem_is_registered(_STORE):
             # DuckDB knows a file system by its protocol; without an own one, PyArrow's is called `abstract`.
             made = type("Store", (ArrowFSWrapper,), {"protocol": _STORE, "_strip_protocol": classmethod(_strip)})
             self.connection.register_filesystem(made(listing.filesystem))
-        return f"{_STORE}://{file.path}"
+        return f"{_STORE}://{literal(file.path)}"
 
     def _count_unusable(self, kind: str, whole: frozenset[str]) -> tuple[int, int]:
         """Return how many rows there are, and how many of them cannot be used; `whole` columns have a value in all."""
@@ -271,6 +278,15 @@ class DuckEngine:
         self.connection.unregister("repeated")
         return True
 
+    def _look_for_lacking_ids(self, kind: str, total: int) -> None:
+        lacking = f"FROM all_{kind} WHERE event_id IS NULL"
+        (count,) = self.connection.execute(f"SELECT count(*) {lacking}").fetchone()
+        if not count:
+            return
+        _, every = usable.hashed(kind, self._columns[kind], "hash", _text_of_map)
+        (different,) = self.connection.execute(f"SELECT count(DISTINCT {every}) {lacking}").fetchone()
+        self.findings += usable.without_ids(kind, count, count - different, total)
+
     def _drop_duplicates(self, kind: str, count: int) -> None:
         """Keep one row of each event id. Rows without an id cannot be told apart and stay.
 
@@ -283,17 +299,22 @@ class DuckEngine:
         same = "CASE WHEN e.event_id IS NOT NULL THEN hash(e.event_id) END = r.h"
         names = ", ".join(columns)
         order = usable.order(kind, columns, _text_of_map)
+        said, _ = usable.hashed(kind, columns, "hash", _text_of_map)
         self.connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE once_{kind} AS SELECT {names}, place = 1 AS counts FROM (
-                SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY {order}) AS place
-                FROM all_{kind} e SEMI JOIN repeats_{kind} r ON {same})""")  # noqa: S608
-        left = self.connection.execute(f"SELECT count(*) FROM once_{kind} WHERE NOT counts").fetchone()[0]  # noqa: S608
+            CREATE OR REPLACE TEMP TABLE once_{kind} AS SELECT {names}, place = 1 AS counts, {said} <> said AS other FROM (
+                SELECT *, row_number() OVER ids AS place, first_value({said}) OVER ids AS said
+                FROM all_{kind} e SEMI JOIN repeats_{kind} r ON {same} WINDOW ids AS (PARTITION BY event_id ORDER BY {order}))
+        """)  # noqa: S608
+        left, others = self.connection.execute(
+            f"SELECT count(*) FILTER (WHERE NOT counts), count(*) FILTER (WHERE other) FROM once_{kind}"  # noqa: S608
+        ).fetchone()
         self.connection.execute(f"DELETE FROM once_{kind} WHERE NOT counts")  # noqa: S608
         self.connection.execute(f"""
             CREATE OR REPLACE TEMP VIEW {kind} AS SELECT {names} FROM all_{kind} e ANTI JOIN repeats_{kind} r ON {same}
             UNION ALL SELECT {names} FROM once_{kind}""")  # noqa: S608
-        if left:
-            self.findings.append(usable.duplicated(kind, left))
+        if left > others:
+            self.findings.append(usable.duplicated(kind, left - others))
+        self.findings += usable.with_ids_of_others(kind, others, count)
 
 
 _SQL_NAMES = {
@@ -309,17 +330,26 @@ _SQL_TYPES = {kind: usable.types_of(kind, _SQL_NAMES) for kind in KEPT}
 
 def _from_text(kind: str, column: str) -> str:
     if column == "ts":
-        return "coalesce(try_cast(ts AS BIGINT), epoch_us(try_cast(ts AS TIMESTAMPTZ))) AS ts"
+        return f"coalesce(try_cast(ts AS BIGINT), epoch_us(try_cast({usable.WITH_TIME} AS TIMESTAMPTZ))) AS ts"
     if column == "attrs":
         return "attrs"
     wanted = _SQL_TYPES[kind][column]
-    return column if wanted == "VARCHAR" else f"try_cast({column} AS {wanted}) AS {column}"
+    if wanted == "VARCHAR":
+        return column
+    # DuckDB alone reads 1_000 as a thousand.
+    return f"try_cast(CASE WHEN contains({column}, '_') THEN NULL ELSE {column} END AS {wanted}) AS {column}"
 
 
 def _from_parquet(kind: str, column: str, *, counted: bool) -> str:
     if column == "ts" and not counted:
         return "epoch_us(ts) AS ts"
-    return f"{column}::{_SQL_TYPES[kind][column]} AS {column}"
+    # What does not fit, such as great unsigned numbers, is no reason to fail: it is nothing, and counted.
+    return f"try_cast({column} AS {_SQL_TYPES[kind][column]}) AS {column}"
+
+
+def literal(path: str) -> str:
+    """Return the pattern that matches one path only: DuckDB takes names with brackets, stars and question marks for patterns."""
+    return _PATTERN.sub(r"[\g<0>]", path)
 
 
 def _text_of_map(column: str) -> str:

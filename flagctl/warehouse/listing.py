@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flagctl.errors import NothingMatchedError, RemoteError, UsageError
-from flagctl.events import COLUMNS, SUFFIXES, ColumnType
+from flagctl.events import COLUMNS, ColumnType
+from flagctl.warehouse.folders import Entry, day_of, entries_of, is_hidden_below, problem_of
 from flagctl.warehouse.usable import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PARTITION = re.compile(r"(?:^|/)dt=(\d{4}-\d{2}-\d{2})/")
+
+_WIDEST = 38
+"""Digits of the greatest decimals that every engine reads."""
 
 SOURCES = b"flagctl.sources"
 """Key of a Parquet file's metadata: names of the files of lines beside it that it was made of, with their sizes."""
@@ -144,9 +147,13 @@ def list_events(
     if scheme == "s3":
         filesystem, found = _list_s3(location, kinds, endpoint_url, region)
     elif scheme in {"", "file"}:
-        if Path(location.removeprefix("file://")).is_file():
-            return Listing(location=location.removeprefix("file://"), files=(), database=True)
-        filesystem, found = None, _list_folder(location, kinds)
+        root = Path(location.removeprefix("file://"))
+        try:
+            if root.is_file():
+                return Listing(location=location.removeprefix("file://"), files=(), database=True)
+            filesystem, found = None, _list_folder(location, root, tuple(kinds))
+        except OSError as error:
+            raise UsageError(f"the folder {location} cannot be read: {error.strerror}") from error
     else:
         raise UsageError(
             f"events are read from folders and s3://, not from {scheme}://", hint="give a folder or s3://…"
@@ -155,19 +162,23 @@ def list_events(
     unreadable: list[tuple[str, str]] = []
     packed: dict[str, int] = {}
     # Parquet first: it may name lines that it was made of.
-    for kind, path, size in sorted(found, key=lambda one: (one[0], not one[1].endswith(".parquet"), one[1])):
-        match = _PARTITION.search(path)
-        day = match.group(1) if match else None
+    for kind, path, size, problem in sorted(
+        found, key=lambda one: (one.kind, not one.path.endswith(".parquet"), one.path)
+    ):
+        day = day_of(path)
         if days is not None and day is not None and not days[0] <= day <= days[1]:
             continue
         file = EventFile(kind=kind, path=path, day=day, size=size)
+        if problem:
+            unreadable.append((path, problem))
+            continue
         try:
             if path.endswith(".parquet"):
                 files.append(_look_into(file, filesystem, packed))
             elif packed.get(path) != size:
-                files.append(_look_at(file, filesystem))
-        except _UnreadableError as problem:
-            unreadable.append((path, str(problem)))
+                files.append(_look_at(file))
+        except _UnreadableError as error:
+            unreadable.append((path, str(error)))
     return Listing(
         location=location,
         files=tuple(sorted(files, key=lambda one: (one.kind, one.path))),
@@ -176,23 +187,12 @@ def list_events(
     )
 
 
-def _list_folder(location: str, kinds: Iterable[str]) -> list[tuple[str, str, int]]:
-    """Return kind, path and size of files; the size is 0 of a link that leads nowhere."""
-    root = Path(location.removeprefix("file://"))
+def _list_folder(location: str, root: Path, kinds: tuple[str, ...]) -> list[Entry]:
     if not root.is_dir():
         raise NothingMatchedError(f"there is no folder {location}", hint="name the folder that the sinks write to")
-    found: list[tuple[str, str, int]] = []
-    for kind in kinds:
-        folder = root / kind
-        paths = sorted(folder.rglob("*")) if folder.is_dir() else []
-        found += [
-            (kind, path.as_posix(), path.stat().st_size if path.exists() else 0)
-            for path in paths
-            if _is_complete(path.name) and (path.is_file() or (path.is_symlink() and not path.exists()))
-        ]
+    found = entries_of(root, kinds)
     if not found:
-        there = [one.name for one in root.iterdir() if any(_is_complete(path.name) for path in one.rglob("*"))]
-        raise nothing_of(tuple(kinds), location, there)
+        raise nothing_of(kinds, location, {one.kind for one in entries_of(root, COLUMNS)})
     return found
 
 
@@ -219,7 +219,7 @@ def nothing_of(
 
 def _list_s3(
     location: str, kinds: Iterable[str], endpoint_url: str | None, region: str | None
-) -> tuple[Any, list[tuple[str, str, int]]]:
+) -> tuple[Any, list[Entry]]:
     from pyarrow import fs  # noqa: PLC0415 - slow to import
 
     parts = urlsplit(location)
@@ -231,14 +231,15 @@ def _list_s3(
         options["region"] = region or "us-east-1"
     store = fs.S3FileSystem(**options)
     prefix = f"{parts.netloc}/{parts.path.strip('/')}".rstrip("/")
-    found = []
+    found: list[Entry] = []
     try:
         for kind in kinds:
             selector = fs.FileSelector(f"{prefix}/{kind}", recursive=True, allow_not_found=True)
             found += [
-                (kind, one.path, one.size)
+                Entry(kind, one.path, one.size, problem)
                 for one in store.get_file_info(selector)
-                if one.is_file and _is_complete(one.base_name)
+                if one.is_file and not is_hidden_below(one.path, prefix)
+                if (problem := problem_of(one.base_name)) is not None
             ]
         selector = fs.FileSelector(prefix, allow_not_found=True)
         there = [] if found else [one.base_name for one in store.get_file_info(selector)]
@@ -249,18 +250,12 @@ def _list_s3(
     return store, found
 
 
-def _is_complete(name: str) -> bool:
-    return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
-
-
 class _UnreadableError(Exception):
     """Why a file cannot be used."""
 
 
-def _look_at(file: EventFile, filesystem: Any) -> EventFile:
+def _look_at(file: EventFile) -> EventFile:
     """Return a file of lines. An empty one has no events; an empty packed one is none."""
-    if file.size == 0 and filesystem is None and not Path(file.path).exists():
-        raise _UnreadableError("it is a link to a file that is not there")
     if file.size == 0 and file.path.endswith(".gz"):
         raise _UnreadableError("it is empty, which no packed file is")
     return file
@@ -282,6 +277,11 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
     missing = [name for name in READ_COLUMNS.get(file.kind, ()) if name not in schema.names]
     if missing:
         raise _UnreadableError(f"the column {missing[0]} is missing")
+    # Engines do not tell small letters from capitals, and would read the first one.
+    known = {one.name for one in COLUMNS[file.kind]}
+    alike = [name for name, count in Counter(map(str.lower, schema.names)).items() if count > 1 and name in known]
+    if alike:
+        raise _UnreadableError(f"the column {alike[0]} is there more than once")
     fields = [schema.field(one.name) for one in COLUMNS[file.kind] if one.name in schema.names]
     for column in COLUMNS[file.kind]:
         if column.name in schema.names and not _fits(schema.field(column.name).type, column.type):
@@ -298,9 +298,16 @@ def _look_into(file: EventFile, filesystem: Any, packed: dict[str, int]) -> Even
         types=tuple(f"{one.name} {one.type}" for one in fields),
         whole=_whole(metadata),
         counted=bool(pa.types.is_integer(ts)),
-        nanoseconds=bool(pa.types.is_timestamp(ts)) and ts.unit == "ns",
+        # The old form of 96 bits has them as well, but engines read it as an instant.
+        nanoseconds=bool(pa.types.is_timestamp(ts)) and ts.unit == "ns" and "INT96" not in _physical(metadata, "ts"),
         made_of=tuple(json.loads(told.get(DIGESTS, b"[]"))),
     )
+
+
+def _physical(metadata: Any, name: str) -> set[str]:
+    """Return how a column lies in its file."""
+    columns = map(metadata.schema.column, range(metadata.num_columns))
+    return {one.physical_type for one in columns if one.path == name}
 
 
 def _whole(metadata: Any) -> frozenset[str]:
@@ -320,14 +327,15 @@ def _whole(metadata: Any) -> frozenset[str]:
 
 def _may_be_empty(known: Any) -> bool:
     """Return whether one of the texts that a footer tells about may be empty: the smallest text is."""
-    return known.physical_type == "BYTE_ARRAY" and not (known.has_min_max and known.min)
+    return known.physical_type == "BYTE_ARRAY" and not (known.has_min_max and known.min_raw)
 
 
 def _is_in_time(known: Any) -> bool:
     """Return whether all instants that a footer tells about are surely possible; of those in another unit it is not sure."""
     if known.physical_type != "INT64" or not known.has_min_max:
         return False
-    return bool(known.min_raw >= EARLIEST and known.max_raw <= LATEST)
+    # Unsigned numbers that are too great look like negative ones here.
+    return bool(EARLIEST <= known.min_raw <= known.max_raw <= LATEST)
 
 
 def _fits(actual: Any, wanted: ColumnType) -> bool:
@@ -348,4 +356,6 @@ def _fits(actual: Any, wanted: ColumnType) -> bool:
         return bool(kind.is_boolean(actual))
     if wanted is ColumnType.INT64:
         return bool(kind.is_integer(actual))
-    return bool(kind.is_floating(actual) or kind.is_integer(actual) or kind.is_decimal(actual))
+    # DuckDB takes wider decimals for something else.
+    narrow = kind.is_decimal(actual) and actual.precision <= _WIDEST
+    return bool(kind.is_floating(actual) or kind.is_integer(actual) or narrow)

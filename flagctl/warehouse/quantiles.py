@@ -25,7 +25,7 @@ def values_of(run: Run, tables: tuple[Any, Any], position: int) -> Any:
     joined, units = tables
     metric = run.experiment.metrics[position]
     if metric.level == "unit":
-        return units.select("unit", "arm", v=units[f"m{position}_value"])
+        return units.select("unit", "arm", v=units[f"m{position}_value"], did=units[f"m{position}_n"] > 0)
     kept = joined.filter(within(joined, metric) & is_event(joined, run.experiment, *metric.events))
     values = kept.select("unit", "arm", v=kept[number_columns(run.experiment)[metric.value]])
     return run.engine.materialise(f"values_{position}", values.filter(values.v.notnull()))
@@ -41,14 +41,11 @@ def quantile_metric(run: Run, values: Any, position: int) -> MetricData:
     """
     metric = run.experiment.metrics[position]
     q = float(metric.quantile or 50.0) / 100
-    found = {
-        row["variant"]: row
-        for row in run.rows(
-            values.group_by("arm").aggregate(
-                estimate=values.v.quantile(q), events=values.count(), n=values.unit.nunique()
-            )
-        )
-    }
+    wanted = {"estimate": values.v.quantile(q), "events": values.count(), "n": values.unit.nunique()}
+    if metric.level == "unit":
+        # Units that did nothing have a value, too.
+        wanted["conversions"] = values.did.cast("int64").sum()
+    found = {row["variant"]: row for row in run.rows(values.group_by("arm").aggregate(**wanted))}
     return MetricData(key=metric.key, arms=tuple(_arm(run, values, metric, v, found.get(v)) for v in run.variants))
 
 
@@ -73,6 +70,7 @@ def _arm(run: Run, values: Any, metric: Metric, variant: str, row: dict[str, Any
     ends = run.engine.rows(own.aggregate(low=own.v.quantile(low), high=own.v.quantile(high)))[0]
     return ArmMetric(
         variant=variant,
+        conversions=int(row["conversions"]) if "conversions" in row else None,
         quantile=QuantileSample(
             n=n,
             events=events,

@@ -149,7 +149,8 @@ class SparkEngine:
         row = self.session.sql(f"SELECT {usable.counting(kind)} FROM raw_{kind}").collect()[0]  # noqa: S608
         self.findings += usable.unusable(kind, row)
         good = usable.usable(kind)
-        self.session.sql(f"SELECT * FROM raw_{kind} WHERE {good}").createOrReplaceTempView(f"all_{kind}")  # noqa: S608
+        chosen = "* EXCEPT (event_id), nullif(event_id, '') AS event_id" if "event_id" in KEPT[kind] else "*"
+        self.session.sql(f"SELECT {chosen} FROM raw_{kind} WHERE {good}").createOrReplaceTempView(f"all_{kind}")  # noqa: S608
         self._drop_duplicates(kind)
 
     def _json(self, kind: str, files: list[EventFile], listing: Listing) -> Any:
@@ -209,18 +210,29 @@ class SparkEngine:
         if "event_id" not in KEPT[kind]:
             found.createOrReplaceTempView(kind)
             return
-        seen = self.session.sql(f"SELECT count(event_id), count(DISTINCT event_id) FROM all_{kind}").collect()[0]  # noqa: S608
-        if seen[0] == seen[1]:
+        total, ids, different = self.session.sql(
+            f"SELECT count(*), count(event_id), count(DISTINCT event_id) FROM all_{kind}"  # noqa: S608
+        ).collect()[0]
+        said, every = usable.hashed(kind, KEPT[kind], "xxhash64", _text_of_map)
+        if total > ids:
+            query = f"SELECT count(DISTINCT {every}) FROM all_{kind} WHERE event_id IS NULL"  # noqa: S608
+            unlike = self.session.sql(query).collect()[0][0]
+            self.findings += usable.without_ids(kind, total - ids, total - ids - unlike, total)
+        if ids == different:
             found.createOrReplaceTempView(kind)
             return
         order = usable.order(kind, KEPT[kind], _text_of_map)
         self._keep(
-            kind,
-            f"""SELECT * FROM all_{kind} WHERE event_id IS NULL UNION ALL
-            SELECT * EXCEPT (_rank) FROM (SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY {order}) AS _rank
-            FROM all_{kind} WHERE event_id IS NOT NULL) WHERE _rank = 1""",  # noqa: S608
+            f"ranked_{kind}",
+            f"""SELECT *, row_number() OVER ids AS _rank, first_value({said}) OVER ids AS _said FROM all_{kind}
+            WHERE event_id IS NOT NULL WINDOW ids AS (PARTITION BY event_id ORDER BY {order})""",  # noqa: S608
         )
-        self.findings.append(usable.duplicated(kind, seen[0] - seen[1]))
+        self.session.sql(f"""SELECT * FROM all_{kind} WHERE event_id IS NULL UNION ALL
+            SELECT * EXCEPT (_rank, _said) FROM ranked_{kind} WHERE _rank = 1""").createOrReplaceTempView(kind)  # noqa: S608
+        others = self.session.sql(f"SELECT count_if({said} <> _said) FROM ranked_{kind}").collect()[0][0]  # noqa: S608
+        if ids - different > others:
+            self.findings.append(usable.duplicated(kind, ids - different - others))
+        self.findings += usable.with_ids_of_others(kind, others, total)
 
     def _keep(self, name: str, query: str) -> None:
         from pyspark import StorageLevel  # noqa: PLC0415 - slow to import
@@ -299,10 +311,14 @@ def _name(column: str) -> str:
 
 def _from_text(kind: str, column: str) -> str:
     if column == "ts":
-        return "coalesce(try_cast(ts AS BIGINT), unix_micros(try_cast(ts AS TIMESTAMP))) AS ts"
+        return f"coalesce(try_cast(ts AS BIGINT), unix_micros(try_cast({usable.WITH_TIME} AS TIMESTAMP))) AS ts"
     wanted = _TYPES[kind][column]
     name = _name(column)
-    return name if column == "attrs" or wanted == "STRING" else f"try_cast({name} AS {wanted}) AS {name}"
+    if column == "attrs" or wanted == "STRING":
+        return name
+    # Spark alone reads 5d and 5f as a five.
+    odd = f"CASE WHEN {name} RLIKE '[dDfF]\\\\s*$' THEN NULL ELSE {name} END" if wanted == "DOUBLE" else name
+    return f"try_cast({odd} AS {wanted}) AS {name}"
 
 
 def _text_of_map(column: str) -> str:
@@ -317,4 +333,4 @@ def _from_parquet(kind: str, column: str, file: EventFile) -> str:
     if column == "ts" and not file.counted:
         return "unix_micros(CAST(ts AS TIMESTAMP)) AS ts"
     name = _name(column)
-    return f"CAST({name} AS {_TYPES[kind][column]}) AS {name}"
+    return f"try_cast({name} AS {_TYPES[kind][column]}) AS {name}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import RemoteError, UsageError
 from flagctl.events import COLUMNS, ColumnType
 from flagctl.experiments.data import DataFinding
+from flagctl.warehouse.lines import look_at
 from flagctl.warehouse.pipeline import LARGEST
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT_KINDS = ("exposures", "conversions", "measurements")
 """What experiments are analysed on."""
+UNREADABLE, REUSED, LACKING = "unreadable-files", "reused-ids", "missing-ids"
+"""Codes of findings that a warehouse keeps, since nobody sees them again in its tables."""
 _SHOWN = 3
 """Files that are named of those with the same trouble: a wrong column is often in all of them."""
 _AT_ONCE = 4
@@ -46,6 +49,8 @@ FINITE = f"abs(value) < {LARGEST}"
 EARLIEST, LATEST = 946_684_800_000_000, 4_102_444_800_000_000
 """The years 2000 to 2099: an instant outside counts something else than microseconds, and would be in no experiment's time."""
 _IN_TIME = f"ts BETWEEN {EARLIEST} AND {LATEST}"
+WITH_TIME = "CASE WHEN ts LIKE '____-__-___%:%' THEN ts END"
+"""SQL, in every engine, of instants as text: a day without a time is none, and engines know words such as `today`."""
 REQUIRED = {
     "exposures": ("ts", "experiment", "variant", "unit_id"),
     "conversions": ("ts", "unit_id", "event", "value"),
@@ -57,8 +62,14 @@ REQUIRED = {
 """Columns without which a row says nothing."""
 _NAMED = frozenset({"exposures", "conversions", "measurements"})
 """Kinds whose unit, if there is one, has a name: an empty one is somebody's mistake, and many would look like one busy unit."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""What some editors and libraries put before UTF-8."""
+_SAID = {
+    "exposures": ("unit_id", "experiment", "variant"),
+    "conversions": ("unit_id", "event"),
+    "measurements": ("unit_id", "name"),
+    "evaluations": ("flag", "unit_id"),
+    "guards": ("flag", "step"),
+}
+"""What is the same however often, and with whichever delay, one event is delivered."""
 _FIRST = {
     "exposures": ("ts", "unit_id", "experiment", "variant"),
     "conversions": ("ts", "unit_id", "event", "value"),
@@ -85,6 +96,20 @@ def order(kind: str, columns: Sequence[str], texts: Callable[[str], str]) -> str
     parts = [texts(name) if name in maps else name for name in wanted if name in columns and name != "event_id"]
     # Engines differ about where nothing belongs, unless they are told.
     return ", ".join(f"{part} ASC NULLS FIRST" for part in parts)
+
+
+def hashed(kind: str, columns: Sequence[str], function: str, texts: Callable[[str], str]) -> tuple[str, str]:
+    """Return the SQL hashes of what an event says whenever it is delivered, and of everything but its id.
+
+    Args:
+        kind: Of events.
+        columns: That are read.
+        function: An engine's hash of any number of columns.
+        texts: As for `order`.
+    """
+    maps = {one.name for one in COLUMNS[kind] if one.type is ColumnType.STRINGS}
+    every = [texts(name) if name in maps else name for name in columns if name != "event_id"]
+    return tuple(f"{function}({', '.join(names)})" for names in (_SAID[kind], every))  # type: ignore[return-value]
 
 
 def types_of(kind: str, names: dict[str, str]) -> dict[str, str]:
@@ -134,13 +159,14 @@ def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
     total, bad = row[0], row[1]
     if not bad:
         return []
-    worst = max(zip(bad_rows(kind), row[2:], strict=True), key=lambda one: one[1])[0]
+    worst, most = max(zip(bad_rows(kind), row[2:], strict=False), key=lambda one: one[1], default=("", 0))
     if worst == "ts":
         worst = "ts (microseconds since 1970)"
+    what = f"have no usable {worst} or another column missing" if most else "lack a column or have an unusable one"
     return [
         DataFinding(
             code="unusable-rows",
-            message=f"{kind} of {total} have no usable {worst} or another column missing, and were left out",
+            message=f"{kind} of {total} {what}, and were left out",
             count=bad,
             blocks=bad / total > BAD_SHARE,
         )
@@ -152,6 +178,32 @@ def duplicated(kind: str, count: int) -> DataFinding:
     return DataFinding(
         code="duplicate-events", message=f"{kind} were delivered more than once, and count once", count=count
     )
+
+
+def with_ids_of_others(kind: str, count: int, total: int) -> list[DataFinding]:
+    """Return what is to be said about rows that were taken for deliveries of another event, which they are not."""
+    message = f"{kind} of {total} have the id of an event with another unit or name, and were left out"
+    blocks = count > BAD_SHARE * total
+    return [DataFinding(code=REUSED, message=message, count=count, blocks=blocks)] if count else []
+
+
+def without_ids(kind: str, count: int, alike: int, total: int) -> list[DataFinding]:
+    """Return what is to be said about rows without an id: how many there are, and how many are like another one.
+
+    Args:
+        kind: Of events.
+        count: Rows without an id.
+        alike: Those of them that are the same as another one in every column.
+        total: Rows.
+    """
+    if not count or kind == "exposures":
+        # Of exposures the first one counts, and however often it was delivered makes no difference.
+        return []
+    message = f"{kind} of {total} have no event_id; delivered twice they would count twice"
+    if not alike:
+        return [DataFinding(code=LACKING, message=message, count=count)]
+    message = f"{kind} of {total} have no event_id and are the same as another one in every column, but count"
+    return [DataFinding(code=LACKING, message=message, count=alike, blocks=alike > BAD_SHARE * total)]
 
 
 def broken(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, str]]:
@@ -178,8 +230,9 @@ def _why_broken(file: EventFile, store: Any) -> str | None:
     try:
         if file.is_parquet:
             with store.open_input_file(file.path) as source:
-                for _ in parquet.ParquetFile(source).iter_batches():
-                    pass
+                for batch in parquet.ParquetFile(source).iter_batches():
+                    # Text that is not UTF-8, too: an engine refuses it without a name.
+                    batch.validate(full=True)
         else:
             with store.open_input_stream(file.path, compression="detect") as source:
                 while source.read(1 << 20):
@@ -187,29 +240,6 @@ def _why_broken(file: EventFile, store: Any) -> str | None:
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read to its end: {str(error).splitlines()[0][:120]}"
     return None
-
-
-_SIGNS = {
-    b"\x1f\x8b": "it is packed with gzip, and its name does not end in .gz",
-    b"\x28\xb5\x2f\xfd": "it is packed with zstd",
-    b"PAR1": "it is Parquet, and its name does not end in .parquet",
-    b"\xff\xfe": "it is UTF-16; lines of JSON are UTF-8",
-    b"\xfe\xff": "it is UTF-16; lines of JSON are UTF-8",
-}
-"""First bytes of what is no text: an engine sees one bad line in it, however many events it holds."""
-
-
-def disguised(files: Iterable[EventFile], filesystem: Any) -> list[tuple[str, str]]:
-    """Look at the beginnings of files of lines, and return the path and the reason of those that hold something else."""
-    from pyarrow import fs  # noqa: PLC0415 - slow to import
-
-    store = fs.LocalFileSystem() if filesystem is None else filesystem
-    found = []
-    for file in files:
-        with store.open_input_stream(file.path, compression=None) as source:
-            head = source.read(4)
-        found += [(file.path, reason) for sign, reason in _SIGNS.items() if head.startswith(sign)]
-    return found
 
 
 def without_copies(listing: Listing, kinds: Iterable[str], findings: list[DataFinding]) -> Listing:
@@ -229,7 +259,7 @@ def without_copies(listing: Listing, kinds: Iterable[str], findings: list[DataFi
     copies: list[str] = []
     for (kind, _), files in sizes.items():
         alike = files if len(files) > 1 else []
-        copies += [f.path for f in alike if seen.setdefault((kind, digest_of(f.path, store)), f.path) != f.path]
+        copies += [f.path for f in alike if seen.setdefault((kind, _known_by(f.path, store)), f.path) != f.path]
     if not copies:
         return listing
     findings.append(
@@ -240,6 +270,14 @@ def without_copies(listing: Listing, kinds: Iterable[str], findings: list[DataFi
         )
     )
     return replace(listing, files=tuple(one for one in listing.files if one.path not in copies))
+
+
+def _known_by(path: str, store: Any) -> str:
+    try:
+        return digest_of(path, store)
+    except OSError:
+        # Whoever reads it says why not.
+        return path
 
 
 def digest_of(path: str, filesystem: Any) -> str:
@@ -262,19 +300,6 @@ def digest_of(path: str, filesystem: Any) -> str:
     return digest.hexdigest()
 
 
-def marked(files: Iterable[EventFile], filesystem: Any) -> set[str]:
-    """Return the paths of the files of lines that begin with a byte order mark, packed or not."""
-    from pyarrow import fs  # noqa: PLC0415 - slow to import
-
-    store = fs.LocalFileSystem() if filesystem is None else filesystem
-    found = set()
-    for file in files:
-        with store.open_input_stream(file.path, compression="detect") as source:
-            if source.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
-                found.add(file.path)
-    return found
-
-
 def without_broken(
     listing: Listing,
     kind: str,
@@ -285,8 +310,8 @@ def without_broken(
 ) -> set[str]:
     """Let an engine read the files of a kind; if it fails over files that break off, without these.
 
-    An engine may take a file of something else for one bad line, and a byte order mark for a part of the first line, so both are
-    looked for if a row cannot be used.
+    An engine may take a file of something else for one bad line, and a byte order mark for a part of the first line, so all of
+    `flagctl.warehouse.lines` is looked for if a row cannot be used.
 
     Args:
         listing: All files.
@@ -307,6 +332,7 @@ def without_broken(
         raise
     except Exception as error:
         gone = dict(broken(own, listing.filesystem))
+        gone |= look_at((one for one in own if not one.is_parquet and one.path not in gone), listing.filesystem).gone
         if not gone:
             where = listing.location
             raise RemoteError(f"{where}: {kind} cannot be read: {str(error).splitlines()[0][:200]}") from error
@@ -316,14 +342,17 @@ def without_broken(
         return set(gone) | without_broken(left, kind, read, findings, unpacks_carefully=unpacks_carefully)
     suspects = [one for one in own if not one.is_parquet] if len(findings) > before else []
     packed = [one for one in (suspects if unpacks_carefully else own) if one.path.endswith(".gz")]
-    plain = [one for one in suspects if not one.path.endswith(".gz")]
-    gone = dict([*broken(packed, listing.filesystem), *disguised(plain, listing.filesystem)])
-    marks = marked((one for one in suspects if one.path not in gone), listing.filesystem)
-    if gone or marks:
+    gone = dict(broken(packed, listing.filesystem))
+    looked = look_at((one for one in suspects if one.path not in gone), listing.filesystem)
+    gone |= looked.gone
+    if gone or looked.marked:
         del findings[before:]
         left = _without(listing, gone)
         findings += unreadable(left)
-        read(kind, replace(left, files=tuple(replace(one, marked=one.path in marks) for one in left.files)))
+        read(kind, replace(left, files=tuple(replace(one, marked=one.path in looked.marked) for one in left.files)))
+    if looked.cut:
+        message = f"{_first_of(looked.cut)}: files end within a line, and may lack more than that"
+        findings.append(DataFinding(code="cut-files", message=message, count=len(looked.cut)))
     return set(gone)
 
 
@@ -340,7 +369,7 @@ def unreadable(listing: Listing) -> list[DataFinding]:
     for path, reason in listing.unreadable:
         reasons.setdefault(reason, []).append(path)
     return [
-        DataFinding(code="unreadable-files", message=f"{_first_of(paths)}: {reason}", count=len(paths), blocks=True)
+        DataFinding(code=UNREADABLE, message=f"{_first_of(paths)}: {reason}", count=len(paths), blocks=True)
         for reason, paths in reasons.items()
     ]
 

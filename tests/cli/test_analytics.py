@@ -202,12 +202,12 @@ def test_what_is_wrong_with_measurements_is_said_beside_what_they_show(example, 
     events = slow(example, by="attribute")
     folder = next((Path(events) / "measurements").iterdir())
     (folder / "a.parquet").write_bytes(b"garbage")
-    (folder / "b.jsonl").write_bytes(b"no line\n")
+    (folder / "b.jsonl").write_bytes(b"no line\n{}\n")
     data = cli.json("performance", "search-ranking", "--events", events, "--as-of", NOW)
     obeys("performance", data)
-    assert [one.rpartition(" (")[2] for one in data["findings"]] == ["1)", "1)"]
+    assert [one.rpartition(" (")[2] for one in data["findings"]] == ["1)", "2)"]
     text = " ".join(cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout.split())
-    assert "! measurements of 6001 have no usable ts" in text
+    assert "! measurements of 6002 have no usable ts" in text
     assert "not a readable Parquet file" in text
 
 

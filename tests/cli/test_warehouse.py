@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -112,10 +113,11 @@ def test_every_file_is_loaded_once_wherever_it_lies(events, cli):
 def test_of_events_in_new_files_only_the_new_ones_are_added(events, cli):
     cli("warehouse", "load", "--events", "events")
     write(events, [*(exposure(i) for i in range(15, 25)), exposure(24)], "late")
-    (events / "exposures" / "dt=2026-09-21" / "bad.jsonl").write_text("no json\n" * 3)
+    good = to_json_line(exposure(24)).decode()
+    (events / "exposures" / "dt=2026-09-21" / "bad.jsonl").write_text("no json\n" * 3 + good)
     data = cli.json("warehouse", "load", "--events", "events")
     done = next(one for one in data["kinds"] if one["kind"] == "exposures")
-    assert (done["rows"], done["duplicates"], done["unusable"]) == (5, 6, 3)
+    assert (done["rows"], done["duplicates"], done["unusable"]) == (5, 7, 3)
     assert {one["code"] for one in data["findings"]} == {"duplicate-events", "unusable-rows"}
     assert rows(cli, "SELECT count(*), count(DISTINCT event_id) FROM exposures") == [[25, 25]]
 
@@ -475,3 +477,34 @@ def test_both_databases_agree_about_every_flag_of_the_example(example, cli):
     assert own.keys() == theirs.keys()
     for key, row in own.items():
         assert (*row[:4], json.loads(row[4]), json.loads(row[5])) == theirs[key]
+
+
+def test_what_only_a_load_sees_is_said_by_every_analysis_until_the_file_can_be_read(events, cli):
+    from flagctl.warehouse.duck import DuckEngine
+    from flagctl.warehouse.listing import Listing
+
+    def found():
+        engine = DuckEngine()
+        try:
+            engine.load(Listing(location="warehouse.duckdb", files=(), database=True), ("exposures",))
+            return {one.code: (one.count, one.blocks, one.message) for one in engine.findings}
+        finally:
+            engine.close()
+
+    folder = events / "exposures" / "dt=2026-09-22"
+    folder.mkdir(parents=True)
+    (folder / "broken.parquet").write_bytes(b"garbage")
+    (folder / "alike.jsonl").write_bytes(
+        b"".join(to_json_line(replace(exposure(n), event_id="x")) for n in range(40, 44))
+    )
+    cli("warehouse", "load", "--events", "events")
+    problems = found()
+    assert {code: one[:2] for code, one in problems.items()} == {
+        "unreadable-files": (1, True),
+        "reused-ids": (3, True),
+    }
+    assert problems["unreadable-files"][2].startswith("when it was loaded, ")
+    assert "broken.parquet: not a readable Parquet file" in problems["unreadable-files"][2]
+    (folder / "broken.parquet").unlink()
+    cli("warehouse", "load", "--events", "events")
+    assert list(found()) == ["reused-ids"]

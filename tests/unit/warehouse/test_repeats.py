@@ -119,6 +119,15 @@ def expected(kind, rows, columns):
     return sorted((frozen({name: row[name] for name in columns}) for row in best.values()), key=repr)
 
 
+def of_others(kind, rows, wanted):
+    """How many rows have the id of an event that says something else."""
+    said = {dict(row)["event_id"]: [dict(row)[name] for name in usable._SAID[kind]] for row in wanted}
+    return sum(
+        row["event_id"] is not None and [row[name] for name in usable._SAID[kind]] != said[row["event_id"]]
+        for row in rows
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_row_that_counts_does_not_depend_on_files_or_their_order(tmp_path, kind):
     for seed in range(scaled(3, 60)):
@@ -131,9 +140,12 @@ def test_the_row_that_counts_does_not_depend_on_files_or_their_order(tmp_path, k
                 engine = DuckEngine(columns=columns)
                 try:
                     assert kept(engine, root, kind) == wanted
-                    (found,) = engine.findings
+                    found = {one.code: (one.count, one.blocks) for one in engine.findings}
                     ids = [row["event_id"] for row in rows if row["event_id"]]
-                    assert (found.code, found.count) == ("duplicate-events", len(ids) - len(set(ids)))
+                    others = of_others(kind, rows, wanted)
+                    assert found["reused-ids"] == (others, True)
+                    assert found["duplicate-events"] == (len(ids) - len(set(ids)) - others, False)
+                    assert ("missing-ids" in found) == (kind != "exposures")
                     total = engine.rows(engine.table(kind).aggregate(n=engine.table(kind).count()))[0]["n"]
                     assert total == len(wanted) + sum(row["event_id"] is None for row in rows)
                 finally:
@@ -160,7 +172,12 @@ def test_repeats_beside_a_file_that_breaks_off_are_still_counted(tmp_path):
     engine = DuckEngine()
     try:
         assert kept(engine, tmp_path, "conversions") == expected("conversions", rows, usable.KEPT["conversions"])
-        assert sorted(one.code for one in engine.findings) == ["duplicate-events", "unreadable-files"]
+        assert sorted(one.code for one in engine.findings) == [
+            "duplicate-events",
+            "missing-ids",
+            "reused-ids",
+            "unreadable-files",
+        ]
     finally:
         engine.close()
 

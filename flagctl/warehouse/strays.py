@@ -1,0 +1,64 @@
+"""Exposures that do not count, or that should not be there: of almost this experiment, of other units, from another flag."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flagctl.experiments.data import DataFinding
+from flagctl.warehouse.usable import BAD_SHARE
+
+if TYPE_CHECKING:
+    from flagctl.warehouse.run import Run
+
+
+def strays(run: Run) -> list[DataFinding]:
+    """Return what is to be said about exposures that name the experiment, or nearly so, and are not quite what it expects.
+
+    Those that are left out block a verdict if they are more than one in a hundred: their units may all be of one variant.
+    """
+    experiment, started = run.experiment, run.experiment.started_at_ms
+    table = run.engine.table("exposures")
+    names = [name for name in ("experiment", "unit_type", "flag") if name in table.columns]
+    unit_type = ".".join(experiment.bucket_by)
+    expected = {"experiment": experiment.key, "unit_type": unit_type, "flag": experiment.flag}
+    # Names only, of all there ever were: that is soon done, and mostly all there is to do.
+    known = [
+        row for row in run.engine.rows(table.select(*names).distinct()) if _is_alike(row["experiment"], experiment.key)
+    ]
+    if all(row[name] in {expected[name], None} for row in known for name in names):
+        return []
+    kept = [table.ts < run.until, table.experiment.isin([row["experiment"] for row in known])]
+    if started is not None:
+        kept.append(table.ts >= started * 1000)
+    if run.options.environment is not None:
+        kept.append(table.environment == run.options.environment)
+    counted = table.filter(kept).group_by(*names).aggregate(n=lambda t: t.count())
+    rows = [
+        {"n": int(row["n"])} | {name: row[name] in {expected[name], None} for name in names}
+        for row in run.engine.rows(counted)
+    ]
+    total = sum(row["n"] for row in rows)
+    misnamed = sum(row["n"] for row in rows if not row["experiment"])
+    others = sum(row["n"] for row in rows if row["experiment"] and not row["unit_type"])
+    strange = sum(row["n"] for row in rows if row["experiment"] and row["unit_type"] and not row.get("flag", True))
+    found = []
+    if misnamed:
+        message = (
+            f"exposures of {total} name the experiment {experiment.key} in capitals or with blanks, and were left out"
+        )
+        found.append(_finding("misnamed-exposures", message, misnamed, blocks=misnamed > BAD_SHARE * total))
+    if others:
+        message = f"exposures of {total} are of another type of unit than {unit_type}, and were left out"
+        found.append(_finding("other-units", message, others, blocks=others > BAD_SHARE * total))
+    if strange:
+        message = f"exposures of {total} come from another flag than {experiment.flag}, and count"
+        found.append(_finding("other-flags", message, strange, blocks=False))
+    return found
+
+
+def _is_alike(name: str, key: str) -> bool:
+    return name.strip().lower() == key.lower()
+
+
+def _finding(code: str, message: str, count: int, *, blocks: bool) -> DataFinding:
+    return DataFinding(code=code, message=message, count=count, blocks=blocks)
