@@ -126,6 +126,8 @@ def compare(  # noqa: PLR0913 - all by name
         # A margin that nobody came near is not shown: a hundred units without an error say little about errors.
         state = "harmed" if harm > margin else "open"
         reason = "no unit differs from another one"
+        if metric.margin and not control.mean and not harm:
+            reason = f"nothing happened on either side, and {metric.margin:g} % of nothing cannot be shown (margin: 0 would do)"
         return GuardrailResult(
             metric=metric.key, variant=variant, state=state, harm=harm, margin=margin, units=units, reason=reason
         )
