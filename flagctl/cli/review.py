@@ -14,6 +14,7 @@ from flagctl.cli.summary import MaxChars, OutSummary, append_summary
 
 if TYPE_CHECKING:
     from flagctl.ops.diff import DiffResult
+    from flagctl.ops.past import PastOptions
 
 
 _DIFF_FORMATS = ("text", "json", "sarif", "junit", "markdown")
@@ -107,6 +108,12 @@ def _show_diff(session: Session, result: DiffResult, *, fails: bool, max_chars: 
 
 
 _KEY = Annotated[str, typer.Argument(metavar="KEY", help="Key of a flag, segment, experiment or layer.")]
+_KIND = Annotated[
+    str | None,
+    typer.Option(
+        "--kind", metavar="KIND", help="flag, segment, experiment or layer [default: the flag, if there is one]."
+    ),
+]
 _ENVIRONMENT = Annotated[str | None, typer.Option("--env", metavar="ENV", help="Only changes in this environment.")]
 _LIMIT = Annotated[int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="At most so many commits.")]
 _REVISION = Annotated[str, typer.Option("--revision", metavar="REV", help="Where to start.")]
@@ -116,42 +123,55 @@ def history(
     context: typer.Context,
     key: _KEY,
     *,
+    kind: _KIND = None,
     environment: _ENVIRONMENT = None,
     limit: _LIMIT = None,
     revision: _REVISION = "HEAD",
 ) -> None:
     """Show who changed what meaning of one flag when; comments, formatting and moves are left out."""
-    _past(context, key, environment, limit, revision)
+    from flagctl.ops.past import PastOptions, kind_of
+
+    root = session_of(context).root
+    kind = kind or kind_of(root, key, revision)
+    _past(
+        context,
+        PastOptions(root=root, key=key, kind=kind, environment=environment, revision=revision, limit=limit),
+    )
 
 
 def log(
     context: typer.Context,
     *,
+    kind: Annotated[
+        str | None, typer.Option("--kind", metavar="KIND", help="Only flag, segment, experiment or layer.")
+    ] = None,
     environment: _ENVIRONMENT = None,
     limit: _LIMIT = None,
     revision: _REVISION = "HEAD",
 ) -> None:
     """Show who changed what meaning when, over all flags."""
-    _past(context, None, environment, limit, revision)
+    from flagctl.ops.past import PastOptions
+
+    root = session_of(context).root
+    _past(context, PastOptions(root=root, kind=kind, environment=environment, revision=revision, limit=limit))
 
 
-def _past(context: typer.Context, key: str | None, environment: str | None, limit: int | None, revision: str) -> None:
-    from flagctl.ops.past import PastOptions, past
+def _past(context: typer.Context, options: PastOptions) -> None:
+    from flagctl.ops.past import past
     from flagctl.report.past import render_past
 
-    session = session_of(context)
-    options = PastOptions(root=session.root, key=key, environment=environment, revision=revision, limit=limit)
-    session.emit(past(options), render_past)
+    session_of(context).emit(past(options), render_past)
 
 
-def blame(context: typer.Context, key: _KEY, *, revision: _REVISION = "HEAD") -> None:
+def blame(context: typer.Context, key: _KEY, *, kind: _KIND = None, revision: _REVISION = "HEAD") -> None:
     """Show for each rule and property of a flag which commit set it."""
-    from flagctl.ops.past import PastOptions
+    from flagctl.ops.past import PastOptions, kind_of
     from flagctl.ops.past import blame as run
     from flagctl.report.past import render_blame
 
     session = session_of(context)
-    session.emit(run(PastOptions(root=session.root, key=key, revision=revision)), render_blame)
+    kind = kind or kind_of(session.root, key, revision)
+    session.emit(run(PastOptions(root=session.root, key=key, kind=kind, revision=revision)), render_blame)
 
 
 def bisect(

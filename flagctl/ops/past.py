@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flagctl.errors import NothingMatchedError
+from flagctl.errors import NothingMatchedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from flagctl.source import LoadedRepository
     from flagctl.vcs import CommitInfo, GitRepository
     from flagctl.vcs.log import LoggedCommit
+
+KINDS = ("flag", "segment", "experiment", "layer")
+"""What a key may name, in the order in which it is looked for."""
 
 _CONFIG = "flagctl.yaml"
 _NO_ENVIRONMENTS = b"version: 1\nproject: unknown\nenvironments: {none: {}}\n"
@@ -30,6 +33,7 @@ class PastOptions:
     Attributes:
         root: The flag repository's root.
         key: Of one flag, segment, experiment or layer; None for all.
+        kind: One of `KINDS`; None for all, also where several have the same key.
         environment: Only changes that hold there.
         revision: Where to start.
         limit: At most so many commits that changed a meaning.
@@ -38,6 +42,7 @@ class PastOptions:
 
     root: Path
     key: str | None = None
+    kind: str | None = None
     environment: str | None = None
     revision: str = "HEAD"
     limit: int | None = None
@@ -72,14 +77,16 @@ class PastEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastResult:
-    """History, newest first; `key` is None for that of everything."""
+    """History, newest first; `key` is None for that of everything, `kind` for that of all kinds."""
 
     key: str | None
     entries: tuple[PastEntry, ...]
+    kind: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-history.schema.json`)."""
-        return {"format_version": "1.0", "key": self.key, "entries": [entry.to_dict() for entry in self.entries]}
+        entries = [entry.to_dict() for entry in self.entries]
+        return {"format_version": "1.1", "key": self.key, "kind": self.kind, "entries": entries}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,16 +101,18 @@ class BlameLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlameResult:
-    """The parts of a flag with the commits that set them, in the order of the file."""
+    """The parts of a flag, or what `kind` says, with the commits that set them, in the order of the file."""
 
     key: str
     lines: tuple[BlameLine, ...]
+    kind: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as the JSON output has it (`schemas/output-blame.schema.json`)."""
         return {
-            "format_version": "1.0",
+            "format_version": "1.1",
             "key": self.key,
+            "kind": self.kind,
             "lines": [
                 {
                     "part": line.part,
@@ -123,6 +132,24 @@ Known = dict[tuple[str, str | None], tuple["Change", ...]]
 """What commits changed, by their id and the key that was asked about: it never changes."""
 
 
+def kind_of(root: Path, key: str, revision: str = "HEAD") -> str | None:
+    """Return what a key means where nobody said the kind: the flag if there is one, else the only other document of that key.
+
+    None if there are several others, or none at the revision: then the history of all that ever had the key is meant.
+
+    Raises:
+        UsageError: If the folder is in no git repository or the revision does not exist.
+    """
+    from flagctl.source import load_tree
+    from flagctl.vcs import GitRepository
+
+    vcs = GitRepository(root)
+    paths = [path for path in vcs.yaml_paths(revision) if path.rpartition("/")[2].rpartition(".")[0] == key]
+    documents = load_tree({_CONFIG: _NO_ENVIRONMENTS, **vcs.read_paths(revision, paths)}).documents.values()
+    kinds = {str(document.kind) for document in documents if document.key == key} & {*KINDS}
+    return "flag" if "flag" in kinds else kinds.pop() if len(kinds) == 1 else None
+
+
 def past(options: PastOptions, known: Known | None = None) -> PastResult:
     """Return the commits that changed a meaning, newest first.
 
@@ -134,11 +161,13 @@ def past(options: PastOptions, known: Known | None = None) -> PastResult:
 
     Raises:
         UsageError: If the folder is in no git repository or the revision does not exist.
-        NothingMatchedError: If no commit ever had a document with this key.
+        NothingMatchedError: If no commit ever had a document with this key, or none of this kind.
     """
     from flagctl.vcs import GitRepository
     from flagctl.vcs.log import log
 
+    if options.kind not in {None, *KINDS}:
+        raise UsageError(f"there is no kind '{options.kind}'", hint=f"one of: {', '.join(KINDS)}")
     vcs = GitRepository(options.root)
     entries: list[PastEntry] = []
     commits = 0
@@ -153,7 +182,17 @@ def past(options: PastOptions, known: Known | None = None) -> PastResult:
         raise NothingMatchedError(
             f"no commit has a file {options.key}.yaml", hint="is it committed? `flagctl list` shows the keys there are"
         )
-    return PastResult(key=options.key, entries=tuple(_without_merges(entries)))
+    if options.key is not None and options.kind is not None and not entries:
+        _check_kind(options, [change for (_, key), changes in seen.items() if key == options.key for change in changes])
+    return PastResult(key=options.key, kind=options.kind, entries=tuple(_without_merges(entries)))
+
+
+def _check_kind(options: PastOptions, changes: list[Change]) -> None:
+    """Refuse a kind that no document of this key ever had; one that never changed in an environment is fine."""
+    kinds = sorted({change.kind for change in changes if change.key == options.key} & {*KINDS})
+    if options.kind not in kinds:
+        hint = f"it was the key of another kind: {', '.join(kinds)}" if kinds else None
+        raise NothingMatchedError(f"no {options.kind} ever had the key '{options.key}'", hint=hint)
 
 
 def _without_merges(entries: list[PastEntry]) -> list[PastEntry]:
@@ -229,6 +268,8 @@ def _load(
 def _concerns(change: Change, options: PastOptions) -> bool:
     if options.key is not None and (change.key != options.key or change.kind == "config"):
         return False
+    if options.kind is not None and change.kind != options.kind:
+        return False
     return options.environment is None or not change.environments or options.environment in change.environments
 
 
@@ -245,16 +286,17 @@ def blame(options: PastOptions) -> BlameResult:
     for entry in result.entries:
         for change in entry.changes:
             part = f"rule {change.rule}" if change.rule else change.code.removesuffix("-changed")
-            if change.code in {"flag-removed", "rule-removed"}:
+            if change.code in {f"{change.kind}-removed", "rule-removed"}:
                 gone.add(part)
             elif part not in lines and part not in gone:
                 line = BlameLine(part=part, text=change.message, commit=entry.commit, change=change)
                 lines[part] = line
-    _set_by_creation(result, lines, options)
+    if options.kind in {None, "flag"}:
+        _set_by_creation(result, lines, options)
     if not lines:
-        raise NothingMatchedError(f"there is no flag '{options.key}' at {options.revision}")
+        raise NothingMatchedError(f"there is no {options.kind or 'flag'} '{options.key}' at {options.revision}")
     ordered = sorted(lines.values(), key=lambda line: (line.part.startswith("rule "), line.change.after is None))
-    return BlameResult(key=str(options.key), lines=tuple(ordered))
+    return BlameResult(key=str(options.key), kind=options.kind, lines=tuple(ordered))
 
 
 def _set_by_creation(result: PastResult, lines: dict[str, BlameLine], options: PastOptions) -> None:

@@ -18,11 +18,14 @@ def render_past(result: PastResult, style: Style) -> str:
     """Return a history: a line per commit, and below it what the commit changed in meaning."""
     if not result.entries:
         return "No commit changed a meaning."
+    several = result.key is not None and len({change.kind for entry in result.entries for change in entry.changes}) > 1
     lines: list[str] = []
     for entry in result.entries:
         lines.append(_commit(entry.commit, style))
         for change in entry.changes:
             named = "" if result.key == change.key else f"{change.key}: "
+            if several:
+                named = f"{change.kind}: "
             where = f" [{', '.join(change.environments)}]" if change.environments else ""
             lines.append(wrap(plain(named + change.message + where), style.width, " " * 6, "    "))
     return "\n".join(lines)

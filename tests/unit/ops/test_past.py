@@ -6,7 +6,7 @@ import pytest
 
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.ops.bisect import BisectOptions, bisect
-from flagctl.ops.past import PastOptions, blame, past
+from flagctl.ops.past import PastOptions, blame, kind_of, past
 from flagctl.report.past import render_bisect, render_blame, render_past
 from flagctl.report.style import PLAIN
 from tests.unit.vcs.test_git_repository import git, write
@@ -70,6 +70,57 @@ def test_history_can_be_cut_by_environment_and_length(repo: Path) -> None:
     staging = past(PastOptions(root=repo, key="f", environment="staging"))
     assert [e.commit.subject for e in staging.entries] == ["Grow", "Start"]
     assert len(past(PastOptions(root=repo, key="f", limit=1)).entries) == 1
+
+
+@pytest.fixture
+def namesakes(repo: Path) -> Path:
+    """A repository in which a segment has a flag's key."""
+    commit(repo, "Group", segments__f=SEGMENT.replace("key: beta", "key: f"))
+    commit(repo, "Grow group", segments__f=SEGMENT.replace("key: beta", "key: f").replace("[u1]", "[u1, u2]"))
+    return repo
+
+
+def test_a_flag_and_a_segment_of_the_same_key_have_a_history_each(namesakes: Path) -> None:
+    def subjects(kind: str | None) -> list[str]:
+        return [entry.commit.subject for entry in past(PastOptions(root=namesakes, key="f", kind=kind)).entries]
+
+    assert subjects("segment") == ["Grow group", "Group"]
+    assert subjects("flag") == ["Off in production", "Grow", "Start"]
+    assert subjects(None) == ["Grow group", "Group", "Off in production", "Grow", "Start"]
+    everything = render_past(past(PastOptions(root=namesakes, key="f")), PLAIN)
+    assert "segment: include: 1 added" in everything
+    assert "flag: rule ramp: 10 % → 25 %" in everything
+    assert [e.commit.subject for e in past(PastOptions(root=namesakes, kind="segment")).entries] == [
+        "Grow group",
+        "Group",
+        "More beta",
+        "Start",
+    ]
+
+
+def test_what_a_key_means_is_the_flag_or_else_the_only_other_document(namesakes: Path) -> None:
+    assert kind_of(namesakes, "f") == "flag"
+    assert kind_of(namesakes, "beta") == "segment"
+    assert kind_of(namesakes, "nobody") is None
+    commit(namesakes, "Layer", layers__beta="kind: layer\nkey: beta\nowner: team\n")
+    assert kind_of(namesakes, "beta") is None
+
+
+def test_a_kind_that_never_had_the_key_is_refused_and_the_other_one_named(namesakes: Path) -> None:
+    with pytest.raises(NothingMatchedError, match="no flag ever had the key 'beta'") as caught:
+        past(PastOptions(root=namesakes, key="beta", kind="flag"))
+    assert caught.value.hint == "it was the key of another kind: segment"
+    with pytest.raises(UsageError, match="there is no kind 'sgment'"):
+        past(PastOptions(root=namesakes, key="beta", kind="sgment"))
+
+
+def test_blame_of_a_segment_knows_nothing_of_a_flag_of_the_same_key(namesakes: Path) -> None:
+    result = blame(PastOptions(root=namesakes, key="f", kind="segment"))
+    assert [(line.part, line.commit.subject) for line in result.lines] == [
+        ("segment-include", "Grow group"),
+        ("segment-added", "Group"),
+    ]
+    assert result.to_dict()["kind"] == "segment"
 
 
 def test_the_log_of_everything_names_each_document(repo: Path) -> None:

@@ -83,9 +83,18 @@ def events(ask: Ask) -> Response:
 
 
 def flag_history(ask: Ask) -> Response:
-    """Show what happened to one flag or segment."""
+    """Show what happened to one flag."""
+    return _history_of(ask, "flag")
+
+
+def segment_history(ask: Ask) -> Response:
+    """Show what happened to one segment."""
+    return _history_of(ask, "segment")
+
+
+def _history_of(ask: Ask, kind: str) -> Response:
     revision = ask.query("at") or "HEAD"
-    options = PastOptions(root=ask.desk.root, key=ask.path("key"), revision=revision, limit=_COMMITS)
+    options = PastOptions(root=ask.desk.root, key=ask.path("key"), kind=kind, revision=revision, limit=_COMMITS)
     try:
         entries = past(options, ask.desk.memory.commits).entries
     except NothingMatchedError:
@@ -161,4 +170,5 @@ ROUTES: Final = (
     Page("GET", "/audit", audit),
     Page("GET", "/audit/events", events),
     Page("GET", "/flags/{key}/history", flag_history),
+    Page("GET", "/segments/{key}/history", segment_history),
 )

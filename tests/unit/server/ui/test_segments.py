@@ -192,7 +192,12 @@ def test_saving_a_segment_is_a_commit_on_a_branch_and_a_conflict_is_shown(visito
     assert "user-1" in there
     assert "at=flags%2Ffields" in there[there.index(">Edit<") - 200 : there.index(">Edit<")]
     assert "user-1" not in visitor.get("/segments/employees").text
-    assert "include: 1 added" in visitor.get("/flags/employees/history?at=flags/fields").text
+    assert (
+        'hx-get="/segments/employees/history?at=flags%2Ffields"'
+        in visitor.get("/segments/employees?at=flags/fields").text
+    )
+    assert "include: 1 added" in visitor.get("/segments/employees/history?at=flags/fields").text
+    assert "include: 1 added" not in visitor.get("/flags/employees/history?at=flags/fields").text
     saved = run(shop, "git", "show", f"flags/fields:flags/{EMPLOYEES}")
     assert "include: [user-1]" in saved
     assert run(shop, "git", "status", "--porcelain").strip() == ""
