@@ -277,7 +277,12 @@ def _skew(data: GuardData) -> str | None:
 
 def _reason(state: str, results: Sequence[GuardrailResult]) -> str:
     worst = [one for one in results if one.state == ("no_data" if state == "too_few" else state)]
-    return "; ".join(f"{one.metric}: {one.reason}" for one in worst) if worst else "there is nothing to judge"
+    return "; ".join(f"{_named(one)}: {one.reason}" for one in worst) if worst else "there is nothing to judge"
+
+
+def _named(one: GuardrailResult) -> str:
+    """Return a metric with its variant, of which an experiment may have several."""
+    return one.metric if one.variant in {"", TREATMENT} else f"{one.metric}, {one.variant}"
 
 
 def _numbers(metric: GuardMetric, control: Reduced, treatment: Reduced, result: GuardrailResult) -> str:

@@ -130,6 +130,13 @@ def test_arms_of_the_wrong_size_are_noticed_over_steps_of_different_widths() -> 
         assert judge(guard, data, 0).state == state
 
 
+def test_reasons_of_an_experiment_name_its_variants() -> None:
+    found = [{"metric": "errors", "variant": name, "state": "harmed", "reason": "worse"} for name in ("red", "blue")]
+    told = {"state": "harmed", "guardrails": found, "freshest_ms": 0}
+    guard = Guard(metrics=(), experiment="colours")
+    assert judge(guard, parse_answer(json.dumps(told)), 0).reason == "errors, red: worse; errors, blue: worse"
+
+
 def test_an_answer_says_whom_it_compares() -> None:
     one: dict[str, Any] = {"control": {"units": 500, "events": 5}, "treatment": {"units": 500, "events": 6}}
     answer: dict[str, Any] = {"as_of": "2026-12-02T09:00:00Z", "metrics": {"errors": [one, one]}}
