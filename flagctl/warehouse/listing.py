@@ -358,4 +358,6 @@ def _fits(actual: Any, wanted: ColumnType) -> bool:
         return bool(kind.is_integer(actual))
     # DuckDB takes wider decimals for something else.
     narrow = kind.is_decimal(actual) and actual.precision <= _WIDEST
-    return bool(kind.is_floating(actual) or kind.is_integer(actual) or narrow)
+    # Spark reads no numbers of 16 bits.
+    floating = kind.is_floating(actual) and not kind.is_float16(actual)
+    return bool(floating or kind.is_integer(actual) or narrow)

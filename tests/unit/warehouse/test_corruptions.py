@@ -208,6 +208,7 @@ def decimals(old):
 
 PARQUET = {
     "decimals wider than engines read": column("value", decimals, drop=True),
+    "numbers of 16 bits": column("value", lambda old: old.cast(pa.float16()), drop=True),
     "text that is not UTF-8": column("unit_id", not_utf8, drop=True),
     "a column twice, once in capitals": column("value", lambda old: old),
     "another name": renamed(".PARQUET"),
