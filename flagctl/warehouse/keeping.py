@@ -45,14 +45,13 @@ class Keeper:
     """A database whose tables are kept in step. Made by `keeper`.
 
     Args:
-        backend: Ibis's; statements go through its connection.
+        cursor: Of the database, within the transaction.
         dialect: ``duckdb`` or ``postgres``.
     """
 
-    def __init__(self, backend: Any, dialect: str) -> None:
-        self._connection: Any = backend.con
+    def __init__(self, cursor: Any, dialect: str) -> None:
+        self._cursor = cursor
         self._dialect = dialect
-        self._cursor: Any = backend.con.cursor()
 
     def prepare(self) -> None:
         """Make the tables that are not there yet, one process at a time.
@@ -152,7 +151,7 @@ def keeper(place: str | Path) -> Iterator[Keeper]:
     """
     if str(place).startswith(("postgresql://", "postgres://")):
         with _postgres(str(place)) as backend, backend.con.transaction():
-            made = Keeper(backend, "postgres")
+            made = Keeper(backend.con.cursor(), "postgres")
             made.prepare()
             yield made
         return
@@ -166,25 +165,14 @@ def keeper(place: str | Path) -> Iterator[Keeper]:
 
     with opened(Path(place)) as engine:
         engine.connection.execute("BEGIN")
-        # A cursor of DuckDB is a connection of its own: the same one has to be used for the transaction.
-        made = Keeper(_Single(engine.connection), "duckdb")
+        # A cursor of DuckDB would be a connection of its own, outside of the transaction.
+        made = Keeper(engine.connection, "duckdb")
         try:
             yield made
         except BaseException:
             engine.connection.execute("ROLLBACK")
             raise
         engine.connection.execute("COMMIT")
-
-
-class _Single:
-    """A connection that is its own cursor."""
-
-    def __init__(self, connection: Any) -> None:
-        self.con = self
-        self._connection = connection
-
-    def cursor(self) -> Any:
-        return self._connection
 
 
 @contextlib.contextmanager
