@@ -1,7 +1,8 @@
 """Fixed-horizon inference: one look, at the planned end.
 
-The seam to tea-tasting: its aggregate API compares means, ratios of means and covariates, and solves for power. Only this
-module imports it. Its import costs seconds, so it happens on the first comparison.
+The seam to tea-tasting, by whose answers ours are checked, in tests and in `flagctl.experiments.selftest`: its aggregate API
+compares means, ratios of means and covariates. Only this module imports it. Its import costs seconds, so it happens on the first
+comparison.
 """
 
 from __future__ import annotations
@@ -132,6 +133,13 @@ def wilson(successes: int, n: int, z: float) -> tuple[float, float]:
 
 def _n(arm: ArmMetric) -> int:
     return 0 if arm.moments is None else arm.moments.n
+
+
+def library() -> str:
+    """Return the name and the version of the library that `compare_means` asks."""
+    from importlib.metadata import version  # noqa: PLC0415 - only for those who show it
+
+    return f"tea-tasting {version('tea-tasting')}"
 
 
 def compare_means(control: Moments, variant: Moments, *, name: str, alpha: float) -> Estimate:

@@ -2,7 +2,7 @@
 
 An A/A test without the waiting: Kohavi, Tang & Xu (2020), Trustworthy Online Controlled Experiments, chapter 19. P-values
 must then be spread evenly. They are not if units are not independent, or if values are so skewed that the normal
-approximation has not set in.
+approximation has not set in. The formulas themselves are held against another library's answers for the first dealings.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flagctl.experiments.data import COLUMNS, ArmMetric, Moments
-from flagctl.experiments.fixed import welch
+from flagctl.experiments.data import COLUMNS, DENOMINATOR, VALUE, ArmMetric, Moments
+from flagctl.experiments.fixed import compare_means, library, welch
 from flagctl.experiments.reduce import NotEnoughDataError, reduce_arms
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _BINS = 10
 _DOUBT = 0.001
 _STRIDE = 25
+_COMPARED = 20
+"""Dealings of which another library computes the p-values, too."""
+_SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,10 @@ class SelfTest:
         even_p_value: Of "p-values are spread evenly", Kolmogorov-Smirnov.
         alarms_p_value: Of "alarms are no more frequent than `alpha`", binomial.
         histogram: Runs by p-value, in ten equal bins.
-        passed: Whether neither is below 0.001.
+        passed: Whether neither is below 0.001, and the other library says the same.
+        library: The other library and its version.
+        library_runs: Of how many runs it computed the p-values, without covariates, whose coefficients it defines otherwise.
+        library_difference: The largest difference to them; 0 without such runs.
     """
 
     units: int
@@ -45,6 +51,14 @@ class SelfTest:
     alarms_p_value: float
     histogram: tuple[int, ...]
     passed: bool
+    library: str
+    library_runs: int
+    library_difference: float
+
+    @property
+    def library_agrees(self) -> bool:
+        """Whether the other library says the same."""
+        return self.library_difference < _SAME
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -82,7 +96,8 @@ def self_test(  # noqa: PLR0913 - all by name
     rng = np.random.default_rng(seed)
     border = shares[0] / sum(shares)
     total = table.sum(axis=0)
-    p_values = []
+    p_values: list[float] = []
+    differences: list[float] = []
     for run in range(runs):
         if progress is not None and run % _STRIDE == 0:
             progress(f"dealing out units: {run} of {runs}")
@@ -98,11 +113,14 @@ def self_test(  # noqa: PLR0913 - all by name
             continue
         if found.p_value is not None:
             p_values.append(found.p_value)
+        if len(differences) < _COMPARED and (differs := _differs(arms, alpha)) is not None:
+            differences.append(differs)
     if not p_values:
         raise NotEnoughDataError("units are too few, or all alike")
     alarms = sum(p <= alpha for p in p_values)
     even = float(stats.kstest(p_values, "uniform").pvalue)
     frequent = float(stats.binom.sf(alarms - 1, len(p_values), alpha))
+    worst = max(differences, default=0.0)
     histogram = np.histogram(p_values, bins=_BINS, range=(0.0, 1.0))[0]
     return SelfTest(
         units=units,
@@ -112,7 +130,33 @@ def self_test(  # noqa: PLR0913 - all by name
         even_p_value=even,
         alarms_p_value=frequent,
         histogram=tuple(int(one) for one in histogram),
-        passed=even >= _DOUBT and frequent >= _DOUBT,
+        passed=even >= _DOUBT and frequent >= _DOUBT and worst < _SAME,
+        library=library(),
+        library_runs=len(differences),
+        library_difference=worst,
+    )
+
+
+def _differs(arms: Sequence[ArmMetric], alpha: float) -> float | None:
+    """Return how far the p-value is from that of another library; None where one of them has none."""
+    both = [arm.moments for arm in arms if arm.moments is not None and VALUE in arm.moments.means]
+    if len(both) < 2:
+        return None
+    one, other = (_without_covariates(moments) for moments in both)
+    reduced = reduce_arms([ArmMetric(variant=name, moments=moments) for name, moments in (("a", one), ("b", other))])
+    ours = welch(*reduced, name="b", alpha=alpha)
+    if ours.p_value is None:
+        return None
+    theirs = compare_means(one, other, name="b", alpha=alpha)
+    return None if theirs.p_value is None else abs(ours.p_value - theirs.p_value)
+
+
+def _without_covariates(moments: Moments) -> Moments:
+    kept = {VALUE, DENOMINATOR}
+    return Moments(
+        n=moments.n,
+        means={name: mean for name, mean in moments.means.items() if name in kept},
+        covariances={pair: value for pair, value in moments.covariances.items() if kept.issuperset(pair)},
     )
 
 

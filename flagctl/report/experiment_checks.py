@@ -10,6 +10,7 @@ from flagctl.report.table import Column, render_table
 from flagctl.report.values import count, show_instant
 
 if TYPE_CHECKING:
+    from flagctl.experiments.selftest import SelfTest
     from flagctl.ops.experiment_holdout import HoldoutResult
     from flagctl.ops.experiment_interactions import Crossing, InteractionsResult
     from flagctl.ops.experiment_selftest import SelfTestResult
@@ -38,13 +39,25 @@ def render_self_test(result: SelfTestResult, style: Style) -> str:
     for index, number in enumerate(test.histogram):
         bar = "#" * round(_BAR * number / most) if most else ""
         lines.append(f"  {index / 10:.1f} to {(index + 1) / 10:.1f}  {number:>6,}  {bar}".rstrip())
-    if not test.passed:
+    lines += [wrap(line, style.width, "", "") for line in _library(test)]
+    if not test.passed and test.library_agrees:
         why = (
             "The interval of this metric is not to be trusted on these data. Values may be too skewed for so few units "
             "(cut them: winsorize), or units are not independent of one another."
         )
         lines.append(wrap(why, style.width, "", ""))
     return "\n".join(lines)
+
+
+def _library(test: SelfTest) -> list[str]:
+    if not test.library_runs:
+        return []
+    of = f"{count(test.library_runs, 'dealing')}, without a covariate"
+    if test.library_agrees:
+        return [f"{test.library} computes the same p-values ({of}; largest difference {test.library_difference:.0e})."]
+    return [
+        f"{test.library} computes OTHER p-values ({of}; up to {test.library_difference:.2g} apart). Please report this."
+    ]
 
 
 def render_interactions(result: InteractionsResult, style: Style) -> str:

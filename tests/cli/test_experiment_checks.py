@@ -43,7 +43,9 @@ def test_dealing_units_out_at_random_finds_as_little_as_was_agreed(shop, cli, ev
     data = cli.json(*words)
     obeys("experiment-selftest", data)
     assert (data["passed"], data["runs"], sum(data["histogram"])) == (True, 200, 200)
-    assert "PASSED" in cli(*words).stdout
+    shown = cli(*words).stdout
+    assert "PASSED" in shown
+    assert "computes the same p-values (20 dealings" in shown
     done = cli(*words, "--metric", "search-milliseconds:quantile:p95", exit_code=2)
     assert "is a quantile" in done.stderr
 

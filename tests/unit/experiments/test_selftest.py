@@ -16,6 +16,9 @@ def test_values_that_are_not_too_skewed_pass_with_a_covariate_and_as_a_ratio():
     found = self_test(columns, shares=(0.7, 0.3), runs=scaled(200, 5000), alpha=0.05)
     assert found.passed
     assert sum(found.histogram) == found.runs == scaled(200, 5000)
+    assert found.library.startswith("tea-tasting ")
+    assert (found.library_runs, found.library_agrees) == (20, True)
+    assert 0 < found.library_difference < 1e-9
 
 
 def test_one_unit_that_outweighs_all_others_fails():
