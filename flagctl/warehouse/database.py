@@ -180,7 +180,8 @@ def _keep_problems(connection: Any, source: str, findings: Iterable[DataFinding]
     """Write down what analyses have to know that only the load sees; files that can be read by now are no problem any more."""
     connection.execute("DELETE FROM load_problems WHERE source = ? AND code = ?", [source, usable.UNREADABLE])
     for one in findings:
-        if one.code not in _KEPT_PROBLEMS:
+        # Rows that merely have no id are no problem.
+        if one.code not in _KEPT_PROBLEMS or (one.code == usable.LACKING and not one.blocks):
             continue
         kind = next((k for k in COLUMNS if one.message.startswith(f"{k} ") or f"/{k}/" in one.message), None)
         connection.execute(

@@ -508,3 +508,10 @@ def test_what_only_a_load_sees_is_said_by_every_analysis_until_the_file_can_be_r
     (folder / "broken.parquet").unlink()
     cli("warehouse", "load", "--events", "events")
     assert list(found()) == ["reused-ids"]
+
+
+def test_events_that_merely_have_no_id_are_no_problem_of_a_warehouse(events, cli):
+    write(events, [replace(evaluation(n), event_id="") for n in range(50, 54)], "late")
+    data = cli.json("warehouse", "load", "--events", "events")
+    assert ("missing-ids", 4, False) in [(one["code"], one["count"], one["blocks"]) for one in data["findings"]]
+    assert rows(cli, "SELECT count(*) FROM load_problems") == [[0]]
