@@ -161,13 +161,13 @@ def test_what_is_wrong_with_past_events_is_said_beside_the_plan_that_rests_on_th
     assert clean["findings"] == []
     orders, exposures = Path("events/conversions/dt=2026-11-25"), Path("events/exposures/dt=2026-11-25")
     (orders / "a.parquet").write_bytes(b"garbage")
-    (orders / "b.jsonl").write_bytes(b"no line\n" * 40)
     event = {"ts": "2026-11-25T00:00:00Z", "event": "order", "value": 1.0, "unit_type": "targeting_key"}
     shown = {"experiment": "ranking-test", "variant": "classic", "environment": "simulated", "is_bot": True}
     robots = [{**event, "event_id": f"r{i}", "unit_id": f"robot-{i}", "environment": "simulated"} for i in range(30)]
-    (orders / "c.jsonl").write_text("\n".join(map(json.dumps, [*robots, robots[0]])), encoding="utf-8")
+    lines = [*map(json.dumps, [*robots, robots[0]]), *["no line"] * 40]
+    (orders / "c.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
     marked = [{**one, **shown, "event_id": f"x{one['event_id']}"} for one in robots]
-    (exposures / "c.jsonl").write_text("\n".join(map(json.dumps, marked)), encoding="utf-8")
+    (exposures / "c.jsonl").write_text("\n".join([*map(json.dumps, marked), ""]), encoding="utf-8")
     old = Path("events/conversions/dt=2026-01-01")
     old.mkdir()
     (old / "a.parquet").write_bytes(b"garbage")
@@ -194,7 +194,7 @@ def test_before_anybody_was_exposed_the_event_that_a_unit_is_known_by_is_none_of
         for i in range(1000)
         for again in range(2 if i % 4 == 0 else 1)
     ]
-    (day / "a.jsonl").write_text("\n".join(map(json.dumps, orders)), encoding="utf-8")
+    (day / "a.jsonl").write_text("\n".join([*map(json.dumps, orders), ""]), encoding="utf-8")
     data = cli.json("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-11-22T00:00:00Z")
     assert (data["baseline"], data["measured"]) == (0.25, 1000)
     assert [one["code"] for one in data["findings"]] == ["not-exposed"]
