@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,21 +68,40 @@ def list_keys(folder: Path) -> tuple[KeyResult, ...]:
 
     Raises:
         NothingMatchedError: If the folder has none.
-        UsageError: If one of the files cannot be read.
+        UsageError: If the folder or one of the files cannot be read.
     """
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder")
-    private = sorted(folder.glob(f"*{KEY_SUFFIX}"))
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  a glob takes a folder that can't be read for an empty one
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{folder} is not a folder") from error
+    except OSError as error:
+        hint = "only its owner can list it" if isinstance(error, PermissionError) else None
+        raise UsageError(f"the folder {folder} cannot be read: {error.strerror}", hint=hint) from error
+    private = [folder / name for name in names if name.endswith(KEY_SUFFIX)]
     alone = [
-        path
-        for path in sorted(folder.glob(f"*{KEY_SUFFIX}{PUBLIC_SUFFIX}"))
-        if path.with_name(path.name.removesuffix(PUBLIC_SUFFIX)) not in private
+        folder / name
+        for name in names
+        if name.endswith(KEY_SUFFIX + PUBLIC_SUFFIX) and name.removesuffix(PUBLIC_SUFFIX) not in names
     ]
     if not private and not alone:
         raise NothingMatchedError(
             f"{folder} holds no keys", hint=f"make one: flagctl keys generate {folder}/publish{KEY_SUFFIX}"
         )
-    return tuple(inspect_key(path) for path in [*private, *alone])
+    return tuple(_listed(path) for path in [*private, *alone])
+
+
+def _listed(path: Path) -> KeyResult:
+    """Return what a key file holds; for a private one that its owner keeps to himself, the public half says the same."""
+    try:
+        return inspect_key(path)
+    except UsageError as error:
+        public = path.with_name(path.name + PUBLIC_SUFFIX)
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        if not public.is_file():
+            hint = "only its owner can read it; the public half beside it, FILE.pub, would do"
+            raise UsageError(error.message, hint=hint) from error
+        return _result(read_public_key(public), path, public)
 
 
 def _result(key: PublicKey, private: Path | None, public: Path | None) -> KeyResult:

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +56,48 @@ def test_a_folder_without_keys_is_nothing_matched(tmp_path):
         list_keys(tmp_path)
     with pytest.raises(UsageError, match="not a folder"):
         list_keys(tmp_path / "none")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user gets to; those of pytest are their owner's alone."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Be nobody for a while where the tests run as root, whom no mode keeps out."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+def test_a_folder_of_keys_that_cannot_be_read_is_not_an_empty_one(open_folder):
+    generate_key(open_folder / "a.key")
+    open_folder.chmod(0)
+    with without_privileges(), pytest.raises(UsageError, match="cannot be read: Permission denied") as caught:
+        list_keys(open_folder)
+    assert caught.value.exit_code == 2
+
+
+def test_a_private_key_that_cannot_be_read_is_listed_by_its_public_half(open_folder):
+    made = generate_key(open_folder / "a.key")
+    (open_folder / "a.key").chmod(0)
+    with without_privileges():
+        assert list_keys(open_folder) == (made,)
+    (open_folder / "a.key.pub").unlink()
+    with without_privileges(), pytest.raises(UsageError, match=r"a\.key cannot be read: Permission denied") as caught:
+        list_keys(open_folder)
+    assert "FILE.pub" in str(caught.value.hint)
 
 
 def test_a_root_of_trust_is_made_and_shown(keys):
