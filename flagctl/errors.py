@@ -5,6 +5,7 @@
     FlagctlError
     ├── UsageError            the caller: a bad option, argument or configuration            exit 2
     │   └── NothingMatchedError   a path or pattern that selects nothing                     exit 3
+    ├── GitError              the repository: git did not answer, as it is damaged or refuses exit 2
     ├── FindingsError         the flags: they were read, and they are wrong                  exit 1
     ├── RemoteError           the network or the store: trying again may help                exit 4
     ├── UntrustedError        bytes that must not be used: digest, signature, expiry, replay exit 5
@@ -44,6 +45,15 @@ class NothingMatchedError(UsageError):
     """A path, pattern or selection matched nothing; a typo must not look like success."""
 
     exit_code = 3
+
+
+class GitError(FlagctlError):
+    """Git did not do what it was asked: the repository is damaged, belongs to somebody else, or a commit was refused.
+
+    Not a `UsageError`: who goes on without git where there is none must not do so where there is one that fails.
+    """
+
+    exit_code = 2
 
 
 class FindingsError(FlagctlError):

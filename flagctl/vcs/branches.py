@@ -32,7 +32,7 @@ def commit_on_new_branch(
 
     Raises:
         UsageError: If there is no such revision, or a hundred branches of that name.
-        FlagctlError: If git refuses, for instance because no identity is configured.
+        GitError: If git refuses, for instance because no identity is configured.
     """
     parent = repository.resolve(base)
     branch = _free_name(repository, name)

@@ -31,7 +31,7 @@ def commit_files(repository: GitRepository, paths: Iterable[str], text: CommitTe
         text: What the commit says.
 
     Raises:
-        FlagctlError: If git refuses, for instance because of a hook, or because no identity is configured.
+        GitError: If git refuses, for instance because of a hook, or because no identity is configured.
     """
     named = [repository.prefix + path for path in paths]
     output = run_git(repository.work_tree, "--literal-pathspecs", "ls-files", "-z", "--", *named)
@@ -98,7 +98,7 @@ def commit_on_branch(
     Raises:
         UsageError: If the branch is checked out.
         ConflictError: If the branch moved meanwhile.
-        FlagctlError: If git refuses, for instance because no identity is configured.
+        GitError: If git refuses, for instance because no identity is configured.
     """
     if repository.ref() == f"refs/heads/{branch}":
         raise UsageError(f"the branch {branch} is checked out", hint="save without naming it, or name another branch")

@@ -39,7 +39,7 @@ def commit_places(repository: GitRepository, places: Sequence[Path], message: st
     """Commit exactly these files of the work tree, also deleted ones, whatever else is staged; return the commit id.
 
     Raises:
-        FlagctlError: If git refuses.
+        GitError: If git refuses.
     """
     names = [place.relative_to(repository.work_tree).as_posix() for place in places]
     run_git(repository.work_tree, "--literal-pathspecs", "add", "--all", "--", *names)

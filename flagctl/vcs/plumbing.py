@@ -6,7 +6,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from flagctl.errors import FlagctlError, UsageError
+from flagctl.errors import UsageError
+from flagctl.vcs.troubles import could_not_look, damaged, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,12 +37,21 @@ _KEPT = frozenset(
 )
 
 
+_FATAL = 128
+"""The exit code of a git that gives up."""
+
+
 def no_git_env() -> dict[str, str]:
     """Return this process's environment without the variables by which git redirects itself."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     environment["GIT_TERMINAL_PROMPT"] = "0"
     environment["LC_ALL"] = "C.UTF-8"
     return environment
+
+
+def no_git() -> UsageError:
+    """Return the error where there is no git to run."""
+    return UsageError("git is not installed or not on PATH", hint="install git; flag history lives there")
 
 
 def run_git(folder: Path, *arguments: str, data: bytes | None = None, accept: Iterable[int] = (0,)) -> bytes:
@@ -55,7 +65,7 @@ def run_git(folder: Path, *arguments: str, data: bytes | None = None, accept: It
 
     Raises:
         UsageError: If git is not installed.
-        FlagctlError: If git fails; the message carries git's own first line.
+        GitError: If git fails; the message carries git's own first line.
     """
     return run_git_code(folder, *arguments, data=data, accept=accept)[1]
 
@@ -76,10 +86,13 @@ def run_git_code(
     except FileNotFoundError as error:
         if not folder.is_dir():
             raise UsageError(f"the folder {folder} does not exist") from error
-        raise UsageError("git is not installed or not on PATH", hint="install git; flag history lives there") from error
-    if result.returncode not in tuple(accept):
-        said = result.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise FlagctlError(f"git {arguments[0]} failed: {said[0] if said else f'exit code {result.returncode}'}")
+        raise no_git() from error
+    if result.returncode not in tuple(accept) or result.returncode == _FATAL:
+        said = result.stderr.decode("utf-8", "replace")
+        # With this code git says that there is no such thing as well as that it can't look; only the former is an answer.
+        if result.returncode not in tuple(accept) or could_not_look(said):
+            command = next((word for word in arguments if not word.startswith("-")), arguments[0])
+            raise trouble(command, result.returncode, said)
     return result.returncode, result.stdout
 
 
@@ -112,12 +125,9 @@ def read_blobs(folder: Path, object_ids: list[str]) -> Iterator[bytes]:
     """Yield the content of each blob, in order.
 
     Raises:
-        FlagctlError: If one is missing, as in a partial clone without its remote.
+        GitError: If one is missing, as in a partial clone without its remote.
     """
     for object_id, content in zip(object_ids, read_objects(folder, object_ids), strict=True):
         if content is None:
-            raise FlagctlError(
-                f"git object {object_id} is missing from this clone",
-                hint="fetch the full history: git fetch --unshallow",
-            )
+            raise damaged(f"git object {object_id} is missing from this clone, or damaged")
         yield content

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flagctl.errors import FlagctlError, UsageError
-from flagctl.vcs.plumbing import no_git_env, read_blobs, read_objects, run_git, run_git_code
+from flagctl.vcs.plumbing import no_git, no_git_env, read_blobs, read_objects, run_git, run_git_code
+from flagctl.vcs.troubles import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,15 +70,25 @@ class GitRepository:
             accept=(0, 1, 128),
         )
         if code:
+            if revision == "HEAD":
+                self.head()
             raise UsageError(f"there is no commit '{revision}' in this clone", hint=self._fetch_hint(revision))
         return output.decode().strip()
 
     def head(self) -> str | None:
-        """Return the commit id of HEAD, or None before the first commit."""
-        code, output = run_git_code(
-            self.folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", accept=(0, 1, 128)
-        )
-        return None if code else output.decode().strip()
+        """Return the commit id of HEAD, or None before the first commit.
+
+        Raises:
+            GitError: If there is one and it can't be read.
+        """
+        asked = ("rev-parse", "--verify", "--quiet")
+        code, output = run_git_code(self.folder, *asked, "HEAD^{commit}", accept=(0, 1, 128))
+        if code:
+            named, commit = run_git_code(self.folder, *asked, "HEAD", accept=(0, 1, 128))
+            if named == 0:
+                raise damaged(f"commit {commit.decode().strip()[:12]}, which HEAD names, is missing from this clone")
+            return None
+        return output.decode().strip()
 
     def ref(self) -> str | None:
         """Return the full name of the branch that is checked out, or None for a detached HEAD."""
@@ -200,7 +212,7 @@ class GitRepository:
         """Commit exactly these paths of the folder, whatever else is staged, and return the commit id.
 
         Raises:
-            FlagctlError: If git refuses, for instance because nothing changed or no identity is configured.
+            GitError: If git refuses, for instance because nothing changed or no identity is configured.
         """
         named = [self.prefix + path for path in paths]
         run_git(self.work_tree, "add", "--", *named)
@@ -246,12 +258,15 @@ def _opened(folder: Path) -> Iterator[git.Repo]:
         try:
             import git  # noqa: PLC0415  costs 75 ms
         except ImportError as error:
-            raise UsageError(
-                "git or GitPython is not installed", hint='pip install "flagctl[cli]", and install git'
-            ) from error
+            if shutil.which("git") is None:
+                raise no_git() from error
+            raise UsageError("GitPython is not installed", hint='pip install "flagctl[cli]"') from error
         try:
             repo = git.Repo(folder, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            for place in (folder, *folder.parents):
+                if (place / ".git").exists():
+                    raise damaged(f"{place / '.git'} is no usable git repository") from error
             raise UsageError(
                 f"{folder} is not in a git repository", hint="run `git init` there; history and review live in git"
             ) from error

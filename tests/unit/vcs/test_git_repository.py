@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from flagctl.errors import FlagctlError, UsageError
+from flagctl.errors import FlagctlError, GitError, UsageError
 from flagctl.vcs import GitRepository, no_git_env
 
 
@@ -188,3 +189,82 @@ def test_single_files_of_a_revision_can_be_read(repo: Path) -> None:
     vcs = GitRepository(repo)
     assert vcs.read_paths("HEAD", ["team/a.yaml", "team/none.yaml"]) == {"team/a.yaml": b"key: a\n"}
     assert vcs.read_paths("HEAD", []) == {}
+
+
+def remove_object(folder: Path, revision: str) -> str:
+    """Take an object out of a repository that has no packs, and return its id."""
+    name = git(folder, "rev-parse", revision)
+    (folder / ".git" / "objects" / name[:2] / name[2:]).unlink()
+    return name
+
+
+def test_a_commit_that_is_named_and_missing_is_not_taken_for_no_commit(repo: Path) -> None:
+    name = remove_object(repo, "HEAD")
+    vcs = GitRepository(repo)
+    for ask in (vcs.head, lambda: vcs.resolve("HEAD")):
+        with pytest.raises(GitError, match=f"commit {name[:12]}, which HEAD names, is missing") as caught:
+            ask()
+        assert caught.value.exit_code == 2
+        assert "git fsck" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("what", ["HEAD:team/a.yaml", "HEAD^{tree}"])
+def test_a_missing_object_says_that_the_repository_is_damaged(repo: Path, what: str) -> None:
+    name = remove_object(repo, what)
+    with pytest.raises(GitError, match=f"{name}|not a tree object") as caught:
+        GitRepository(repo).read_tree("HEAD")
+    assert "git fsck" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message", "hint"),
+    [
+        ("config", "garb[age", "git .* failed: .*bad config line 1", "mend that file"),
+        ("index", "garbage", "git ls-files failed: .*index file", "rm .git/index"),
+        ("HEAD", "garbage", "[.]git is no usable git repository", "git fsck"),
+    ],
+)
+def test_damaged_files_of_git_are_named_with_what_helps(
+    repo: Path, file: str, text: str, message: str, hint: str
+) -> None:
+    vcs = GitRepository(repo) if file != "HEAD" else None
+    (repo / ".git" / file).write_text(text, encoding="utf-8")
+    with pytest.raises(GitError, match=message) as caught:
+        (vcs.read_index() if file == "index" else vcs.head()) if vcs else GitRepository(repo)
+    assert hint in str(caught.value.hint)
+
+
+def own_git(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a script in the place of git; it finds the real one in ``$GIT``."""
+    folder.mkdir()
+    (folder / "git").write_text(f"#!/bin/sh\nGIT={shutil.which('git')}\n{script}\n", encoding="utf-8")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def test_a_repository_of_somebody_else_says_how_to_trust_it(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vcs = GitRepository(repo)
+    own_git(tmp_path / "bin", monkeypatch, 'GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec "$GIT" "$@"')
+    for ask in (vcs.head, vcs.default_branch, vcs.tracked_yaml, lambda: vcs.is_ancestor("HEAD", "HEAD")):
+        with pytest.raises(GitError, match="dubious ownership") as caught:
+            ask()
+        assert f"git config --global --add safe.directory {repo}" in str(caught.value.hint)
+
+
+def test_a_git_that_crashes_is_told_and_options_are_not_its_command(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vcs = GitRepository(repo)
+    head = vcs.resolve("HEAD")
+    own_git(tmp_path / "bin", monkeypatch, '[ "$1" = rev-parse ] && exec "$GIT" "$@"; kill -SEGV $$')
+    with pytest.raises(GitError, match=r"git ls-tree crashed \(signal 11\)"):
+        vcs.read_paths(head, ["team/a.yaml"])
+
+
+def test_a_machine_without_git_is_told_so(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vcs = GitRepository(repo)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="git is not installed or not on PATH"):
+        vcs.head()
