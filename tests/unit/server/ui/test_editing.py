@@ -1,53 +1,11 @@
 from __future__ import annotations
 
 import html
-import re
-import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from flagctl.server.ui.merge import merge
-from tests.scale import scaled
 from tests.simulators.ui_server import TOKEN, Visitor, run, showing
-
-PATH = "checkout/gift-wrapping.yaml"
-
-
-def text_in(page: str) -> str:
-    found = re.search(r'<textarea id="text".*?>\n(.*?)</textarea>', page, re.DOTALL)
-    assert found is not None, page[-1500:]
-    return html.unescape(found[1])
-
-
-def hidden(page: str, name: str) -> str:
-    found = re.search(rf'<input type="hidden" name="{name}" value="([^"]*)"', page)
-    assert found is not None, name
-    return html.unescape(found[1])
-
-
-def base_text_in(page: str) -> str:
-    found = re.search(r'<textarea name="base_text".*?>\n(.*?)</textarea>', page, re.DOTALL)
-    return html.unescape(found[1])
-
-
-def sheet(visitor: Visitor, path: str = PATH, at: str = "") -> dict[str, str]:
-    """Return the form of the editor."""
-    page = visitor.get("/edit", params={"path": path, "at": at}).text
-    return {
-        "path": path,
-        "text": text_in(page),
-        "at": hidden(page, "at"),
-        "base": hidden(page, "base"),
-        "base_text": base_text_in(page),
-        "where": "other",
-        "branch": "flags/test",
-    }
-
-
-def on_branch(shop, branch: str, path: str = PATH) -> str:
-    return run(shop, "git", "show", f"{branch}:flags/{path}")
+from tests.unit.server.ui.editing import PATH, hidden, on_branch, sheet, text_in
 
 
 def test_the_editor_shows_the_file_as_it_is(visitor, shop):
@@ -236,112 +194,6 @@ def test_lines_end_as_they_did(visitor, shop):
 # --- others edit, too ---
 
 
-def test_a_file_that_changed_meanwhile_is_not_overwritten_and_both_edits_are_put_together(visitor, shop):
-    form = sheet(visitor)
-    mine = form["text"].replace("default: off", "default: on", 1)
-    theirs = form["text"] + "# Theirs.\n"
-    (shop / PATH).write_text(theirs)
-    run(shop, "git", "commit", "--quiet", "--all", "-m", "Meanwhile")
-    answer = visitor.post("/edit/save", form | {"text": mine})
-    assert answer.status_code == 409
-    assert "Changed meanwhile" in answer.text
-    assert mine in html.unescape(answer.text)
-    both = text_in(answer.text)
-    assert both == mine + "# Theirs.\n"
-    again = {name: hidden(answer.text, name) for name in ("path", "at", "base")}
-    again |= {"text": both, "base_text": base_text_in(answer.text), "where": "other", "branch": "flags/test"}
-    assert visitor.post("/edit/save", again).status_code == 200
-    assert on_branch(shop, "flags/test") == both
-
-
-def test_edits_of_the_same_lines_are_marked(visitor, shop):
-    form = sheet(visitor)
-    (shop / PATH).write_text(form["text"].replace("default: off", "default: on  # theirs", 1))
-    run(shop, "git", "commit", "--quiet", "--all", "-m", "Meanwhile")
-    answer = visitor.post("/edit/save", form | {"text": form["text"].replace("default: off", "default: on  # mine", 1)})
-    both = text_in(answer.text)
-    assert "<<<<<<< yours\n" in both
-    assert "# mine" in both
-    assert "# theirs" in both
-    assert "1 place was changed by both" in answer.text
-
-
-def test_a_branch_that_others_moved_shows_what_is_there(visitor, shop):
-    form = sheet(visitor)
-    one = form | {"text": form["text"] + "# One.\n"}
-    other = form | {"text": form["text"].replace("default: off", "default: on", 1)}
-    assert visitor.post("/edit/save", one).status_code == 200
-    answer = visitor.post("/edit/save", other)
-    assert answer.status_code == 409
-    again = {name: hidden(answer.text, name) for name in ("path", "at", "base")}
-    assert again["at"] == "flags/test"
-    again |= {"text": text_in(answer.text), "where": "other", "branch": "flags/test"}
-    assert visitor.post("/edit/save", again).status_code == 200
-    saved = on_branch(shop, "flags/test")
-    assert "default: on" in saved
-    assert saved.endswith("# One.\n")
-
-
-def test_a_file_that_is_not_committed_shows_both(visitor, shop):
-    (shop / PATH).write_text((shop / PATH).read_text() + "# Not committed.\n")
-    form = sheet(visitor)
-    answer = visitor.post("/edit/save", form | {"text": form["text"].replace("default: off", "default: on", 1)})
-    assert answer.status_code == 409
-    again = {name: hidden(answer.text, name) for name in ("path", "at", "base")}
-    both = text_in(answer.text)
-    assert "default: on" in both
-    assert "# Not committed." not in both
-    again |= {"text": both, "where": "other", "branch": "flags/test"}
-    assert visitor.post("/edit/save", again).status_code == 200, answer.text
-
-
-def test_many_edits_at_once_lose_nothing(shop):
-    count = scaled(48, 200)
-    with showing(shop) as server:
-        failures: list[str] = []
-
-        def edit(numbers: range) -> None:
-            visitor = Visitor.enter(server)
-            for number in numbers:
-                for _ in range(200):
-                    at = "flags/many" if number or _ else ""
-                    page = visitor.get("/edit", params={"path": PATH, "at": at})
-                    if page.status_code != 200:  # nobody has made the branch yet
-                        page = visitor.get("/edit", params={"path": PATH, "at": ""})
-                    form = {
-                        "path": PATH,
-                        "at": hidden(page.text, "at"),
-                        "base": hidden(page.text, "base"),
-                        "base_text": "",
-                        "text": text_in(page.text) + f"# edit {number}\n",
-                        "where": "other",
-                        "branch": "flags/many",
-                        "message": f"Edit {number}",
-                    }
-                    answer = visitor.post("/edit/save", form)
-                    if answer.status_code == 200:
-                        break
-                    if answer.status_code != 409:
-                        failures.append(answer.text[-500:])
-                        return
-                else:
-                    failures.append(f"edit {number} never got through")
-            visitor.client.close()
-
-        threads = [threading.Thread(target=edit, args=(range(start, count, 8),)) for start in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not failures
-    saved = on_branch(shop, "flags/many")
-    assert sorted(map(int, re.findall(r"# edit (\d+)", saved))) == list(range(count))
-    assert run(shop, "git", "rev-list", "--count", "main..flags/many").strip() == str(count)
-
-
-# --- new and gone ---
-
-
 def test_a_new_flag_begins_in_the_editor_and_is_written_when_it_is_saved(visitor, shop):
     form = {
         "key": "gift-cards",
@@ -406,24 +258,6 @@ def test_a_flag_is_deleted_on_a_branch_once_its_key_is_typed(visitor, shop):
     assert (shop / PATH).exists()
     assert PATH not in run(shop, "git", "ls-tree", "-r", "--name-only", "flags/gone")
     assert visitor.get("/remove/flag/none").status_code == 404
-
-
-# --- merging ---
-
-
-@given(st.lists(st.sampled_from("abcd")), st.lists(st.sampled_from("abcd")))
-def test_one_edit_alone_is_taken_over(base, mine):
-    old, new = "".join(f"{line}\n" for line in base), "".join(f"{line}\n" for line in mine)
-    assert merge(old, new, old).text == new
-    assert merge(old, old, new).text == new
-    assert merge(old, new, new).text == new
-
-
-@given(st.lists(st.sampled_from("abcd")), st.lists(st.sampled_from("efgh")), st.lists(st.sampled_from("ijkl")))
-def test_no_line_of_two_edits_is_lost(base, mine, theirs):
-    old = "".join(f"{line}\n" for line in base)
-    merged = merge(old, old + "".join(f"{line}\n" for line in mine), "".join(f"{line}\n" for line in theirs) + old)
-    assert all(f"{line}\n" in merged.text for line in (*mine, *theirs))
 
 
 def test_the_start_token_is_in_no_page(visitor):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.simulators.ui_server import Visitor, flagctl, run, showing
-from tests.unit.server.ui.test_editing import base_text_in, hidden, text_in
+from tests.unit.server.ui.editing import base_text_in, hidden, text_in
 
 HTMX = {"hx-request": "true"}
 DRAFT = "experiments/winback-offer-test.yaml"

@@ -14,7 +14,7 @@ import pytest
 from flagctl.errors import RemoteError
 from flagctl.ops.pull_request import PullRequest, can_open, commands_for, open_pull_request
 from tests.simulators.ui_server import ROOT, Visitor, git_environment, run, showing
-from tests.unit.server.ui.test_editing import sheet
+from tests.unit.server.ui.editing import sheet
 
 GH = """#!/bin/sh
 [ "$1 $2" = "pr create" ] || exit 2
