@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flagctl.errors import NothingMatchedError, UsageError
 from flagctl.server.ui.condition_values import kind_of, read_value, takes_list
 from flagctl.server.ui.conditions import Holder, has_value, may_ignore_case, route_of, views
+from flagctl.server.ui.fields import unmoved
 from flagctl.source.editing import Insert, Set
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def edit_condition(asked: Asked) -> None:
     path, route = holder_route(asked.draft, asked.key, rule, asked.env)
     present = asked.draft.value(path, (*route, "when"))
     fields = (one for view in views(present, Holder(rule, ())) for one in view.fields())
-    there = next((one for one in fields if _place(one) == place), None)
-    if there is None or there.value != asked.was:
-        raise UsageError("the text says something else here by now", hint="type it again")
+    there = unmoved(next((one for one in fields if _place(one) == place), None), asked.was)
     given = there._replace(value=asked.value).parts
     whole = (*route, "when", *route_of(place))
     item = asked.draft.value(path, whole)

@@ -10,6 +10,7 @@ import json
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from flagctl.errors import UsageError
 from flagctl.ops.edit_draft import readable_data
 from flagctl.ops.edit_rules import DEFAULT
 from flagctl.source.editing import EditError
@@ -225,6 +226,17 @@ def _outcome(scope: Scope, name: str, label: str, served: Any, route: Route) -> 
         "weights",
         tuple(options[1:]),
     )
+
+
+def unmoved(there: Field | None, was: str) -> Field:
+    """Return a field that says what it said when it was shown.
+
+    Raises:
+        UsageError: If the text has no such field any more, or another value in it.
+    """
+    if there is None or there.value != was:
+        raise UsageError("the text says something else here by now", hint="type it again")
+    return there
 
 
 def is_date(text: object) -> bool:

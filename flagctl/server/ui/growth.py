@@ -14,7 +14,7 @@ from flagctl.evaluator.instants import parse_instant
 from flagctl.ops.edit_paths import parse_percentage
 from flagctl.review import words
 from flagctl.server.ui.condition_values import instant_text
-from flagctl.server.ui.fields import Field
+from flagctl.server.ui.fields import Field, unmoved
 from flagctl.source.editing import Delete, Insert, Set
 from flagctl.source.editing.render import Style, inline
 
@@ -99,9 +99,7 @@ def edit_step(asked: Asked) -> None:
     """Let a step say what its fields say."""
     at, _, rule = asked.name.partition(":")
     path, whole, item, is_dated = _found(asked, rule, int(at) if at.isdecimal() else -1)
-    present = _step(item, int(at), rule, ()).field
-    if present is None or present.value != asked.was:
-        raise UsageError("the text says something else here by now", hint="type it again")
+    present = unmoved(_step(item, int(at), rule, ()).field, asked.was)
     asked.draft.edit(path, Set(whole, _wanted(item, present._replace(value=asked.value).parts, is_dated=is_dated)))
 
 
@@ -110,9 +108,7 @@ def edit_line(asked: Asked) -> None:
     path, route = asked.draft.rule_route(asked.key, asked.name, env=asked.env, copy_down=True)
     whole = (*route, "percentage", "linear")
     block = asked.draft.value(path, whole)
-    present = _line(block, asked.name, ()) if isinstance(block, dict) else None
-    if present is None or present.value != asked.was:
-        raise UsageError("the text says something else here by now", hint="type it again")
+    present = unmoved(_line(block, asked.name, ()) if isinstance(block, dict) else None, asked.was)
     for name, text in present._replace(value=asked.value).parts.items():
         if text != present.parts[name]:
             given = parse_percentage(text) if name in {"start", "end"} else _instant(text)
