@@ -15,7 +15,7 @@ from flagctl.source.builder.others import build_experiment, build_segment
 from flagctl.source.builder.site import PRUNED, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flagctl.diagnostics import Diagnostic, Route
     from flagctl.model import Experiment, Flag, Segment
@@ -37,6 +37,9 @@ _VITAL: Final = {
 
 _MOST_ROUNDS: Final = 3
 """Conversions can find fault with what the schema let pass; there is nothing left to find after that."""
+
+_TYPES: Final = {str: "string", bool: "boolean", int: "number", float: "number", dict: "json", list: "json"}
+"""Types of flags, by what their values are."""
 
 _INNER: Final = frozenset({"lifecycle", "schedule"})
 """Mappings of a flag whose keys stand for themselves."""
@@ -60,6 +63,8 @@ def build_fragment(
         return None, []
     data = copy.deepcopy(data)
     findings: list[Diagnostic] = []
+    if () in routes and _supply(kind, document, data):
+        routes = [route for route in routes if route]
     for _ in range(_MOST_ROUNDS):
         _fill_in(document, data)
         if not all(_cut(kind, data, route) for route in routes):
@@ -73,10 +78,48 @@ def build_fragment(
     return None, findings
 
 
+def _supply(kind: str, document: SourceDocument, data: dict[str, Any]) -> bool:
+    """Put in vital keys that are missing where the rest leaves no doubt about them; return whether all are there now."""
+    if "key" not in data:
+        data["key"] = _stem(document)
+    if kind == "flag":
+        if "type" not in data and (found := _type_of(_values(data))) is not None:
+            data["type"] = found
+        return "type" in data and (data["type"] == "boolean" or "variants" in data or "value" in data)
+    if kind == "experiment":
+        data.setdefault("status", "draft")
+        return {"flag", "variants"} <= data.keys()
+    return bool({"include", "members", "when"} & data.keys())
+
+
+def _values(data: dict[str, Any]) -> Iterator[Any]:
+    """Yield all values that a flag's file says it serves."""
+    variants = data.get("variants")
+    yield from variants.values() if isinstance(variants, dict) else ()
+    environments = data.get("environments")
+    for part in (data, *(environments.values() if isinstance(environments, dict) else ())):
+        if not isinstance(part, dict):
+            continue
+        rules = part.get("rules")
+        for item in (part, *(rules if isinstance(rules, list) else ())):
+            if isinstance(item, dict) and "value" in item:
+                yield item["value"]
+
+
+def _type_of(values: Iterable[Any]) -> str | None:
+    """Return the type that all values have; None if there is no value, or several types."""
+    names = {_TYPES.get(type(value)) for value in values}
+    return names.pop() if len(names) == 1 else None
+
+
+def _stem(document: SourceDocument) -> str:
+    return document.path.rpartition("/")[2].rpartition(".")[0]
+
+
 def _fill_in(document: SourceDocument, data: dict[str, Any]) -> None:
     """Give names to what has none: findings about the rest need them."""
     if not isinstance(data.get("key"), str):
-        data["key"] = document.path.rpartition("/")[2].rpartition(".")[0]
+        data["key"] = _stem(document)
     for rules in (data.get("rules"), *_overridden(data)):
         for position, rule in enumerate(rules if isinstance(rules, list) else ()):
             if isinstance(rule, dict):

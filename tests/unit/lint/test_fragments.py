@@ -219,3 +219,48 @@ def test_what_stays_loaded_has_the_same_findings():
 
 def test_rules_that_look_at_fragments_exist():
     assert set(load_rules()) > LOCAL
+
+
+WRONG_REST = """\
+variants: {a: x, b: y}
+default: c
+rules:
+  - id: r
+    when: [{attribute: email, operator: matches, value: "("}]
+    serve: nope
+"""
+
+
+@pytest.mark.parametrize(
+    ("head", "missing"),
+    [("kind: flag\nowner: team-a\ntype: string\n", "key"), ("kind: flag\nowner: team-a\nkey: a\n", "type")],
+)
+def test_a_flag_that_lacks_its_key_or_a_type_that_its_values_have_is_checked_all_the_same(head, missing):
+    found = [(d.code, d.message) for d in lint_text("# file: a.yaml\n" + head + WRONG_REST).diagnostics]
+    assert found[0] == ("SCH103", f"the key '{missing}' is missing")
+    assert [code for code, _ in found[1:]] == ["REF101", "TYP106", "REF101"]
+
+
+@pytest.mark.parametrize("values", ["{a: x, b: 2}", "{}"])
+def test_a_flag_whose_values_leave_its_type_in_doubt_is_told_that_alone(values):
+    text = "kind: flag\nkey: a\nowner: team-a\n" + WRONG_REST.replace("{a: x, b: y}", values)
+    assert {d.code for d in lint_text(text).diagnostics} <= {"SCH103", "SCH109"}
+
+
+def test_what_a_missing_key_stands_for_brings_no_findings_of_its_own():
+    for gone in ("key: a", "type: string"):
+        lines = ["kind: flag", "key: a", "owner: team-a", "type: string", "variants: {a: x, b: y}", "default: a"]
+        text = "# file: a.yaml\n" + "\n".join(line for line in lines if line != gone) + "\n"
+        assert [d.code for d in lint_text(text).diagnostics] == ["SCH103"], gone
+
+
+def test_segments_without_a_key_and_experiments_without_a_status_are_checked_all_the_same():
+    segment = (
+        '# file: s.yaml\nkind: segment\nowner: team-a\nwhen: [{attribute: email, operator: matches, value: "("}]\n'
+    )
+    assert [d.code for d in lint_text(segment).diagnostics] == ["SCH103", "TYP106"]
+    trial = "kind: experiment\nowner: team-a\nkey: a\nflag: f\nvariants: {on: 50, maybe: 50}\n"
+    flag = "kind: flag\nkey: f\nowner: team-a\ntype: boolean\ndefault: off\n"
+    files = {**files_of(trial), "f.yaml": flag.encode()}
+    found = lint(load_tree(files), LintOptions(now_ms=NOW_MS)).diagnostics
+    assert [d.code for d in found] == ["SCH103", "REF101"]
