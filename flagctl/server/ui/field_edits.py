@@ -14,6 +14,7 @@ from flagctl.ops.edit_rules import DEFAULT
 from flagctl.server.ui.condition_edits import edit_condition, one_line
 from flagctl.server.ui.fields import SPLIT
 from flagctl.server.ui.growth import edit_line, edit_step
+from flagctl.server.ui.windows import edit_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -261,6 +262,7 @@ _EDITS: Final[dict[str, Callable[[Asked], None]]] = {
     "when": edit_condition,
     "step": edit_step,
     "line": edit_line,
+    "window": edit_window,
 }
 _BOXES: Final = frozenset({"when", "step", "line"})
 """Fields of several boxes; what each of them says is a line of the field's value."""

@@ -111,7 +111,7 @@ def edit_line(asked: Asked) -> None:
     present = unmoved(_line(block, asked.name, ()) if isinstance(block, dict) else None, asked.was)
     for name, text in present._replace(value=asked.value).parts.items():
         if text != present.parts[name]:
-            given = parse_percentage(text) if name in {"start", "end"} else _instant(text)
+            given = parse_percentage(text) if name in {"start", "end"} else typed_instant(text)
             asked.draft.edit(path, Set((*whole, name), given))
 
 
@@ -218,7 +218,7 @@ def _wanted(item: Any, given: Mapping[str, str], *, is_dated: bool) -> Any:
     old = item if isinstance(item, dict) else {}
     wanted: dict[str, Any] = {}
     if begins:
-        wanted["from"] = begins if begins == old.get("from") else _instant(begins)
+        wanted["from"] = begins if begins == old.get("from") else typed_instant(begins)
     if after:
         if not _AFTER.fullmatch(after):
             raise UsageError(f"'{after}' is no length of time", hint="write it like 2d, 12h or 30m")
@@ -238,7 +238,12 @@ def _in_order(old: Mapping[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     return wanted if kept == [key for key in wanted if key in kept] else {key: wanted[key] for key in kept} | wanted
 
 
-def _instant(text: str) -> str:
+def typed_instant(text: str) -> str:
+    """Return an instant that somebody typed, as files have it.
+
+    Raises:
+        UsageError: If it is none.
+    """
     found = instant_text(text)
     if parse_instant(found) is None:
         raise UsageError(

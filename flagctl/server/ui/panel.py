@@ -10,6 +10,7 @@ from flagctl.server.ui import fields
 from flagctl.server.ui.conditions import MOST, Holder, views
 from flagctl.server.ui.fields import Field, Scope
 from flagctl.server.ui.growth import growth_of
+from flagctl.server.ui.windows import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -115,6 +116,7 @@ def _flag(scope: Scope, model: Repository) -> Panel:
         "switches": tuple(fields.switches(scope, tuple(model.config.environments))),
         "variants": tuple(fields.variants(scope)),
         "serving": tuple(fields.serving(scope)),
+        "windows": tuple(windows(scope)),
         "needs": tuple(fields.needs(scope, variants_of)),
         "conditions": _fields(view for rule in rules for view in rule.conditions or ()),
         "growth": tuple(one for rule in rules if rule.growth is not None for one in rule.growth.fields()),

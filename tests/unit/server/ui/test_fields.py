@@ -36,6 +36,8 @@ def looked_at(shop_original, tmp_path_factory):
         yield server
 
 
+GIFTS = "checkout/gift-wrapping.yaml"
+BONUS = "window:until:first-friends"
 EDITS = (
     (PATH, "", "description", ("Two pages.",), "description: Two pages."),
     (PATH, "", "name", ("",), None),
@@ -58,6 +60,18 @@ EDITS = (
     ("button-colour.yaml", "", "weights:default", ("red=0.5", "blue=99.5"), "rollout: {red: 0.5, blue: 99.5}"),
     ("button-colour.yaml", "", "serve:vips", ("red",), "serve: red"),
     ("button-colour.yaml", "staging", "serve:default", ("red",), "    default: red"),
+    (
+        GIFTS,
+        "",
+        "window:from:",
+        ("2026-11-27 08:00",),
+        "schedule: {from: 2026-11-27T08:00:00Z, until: 2026-12-23T00:00:00+01:00}",
+    ),
+    (GIFTS, "", "window:until:", ("",), "schedule: {from: 2026-11-26T00:00:00+01:00}"),
+    (GIFTS, "staging", "window:until:", ("2026-12-24T00:00:00Z",), "until: 2026-12-24T00:00:00Z"),
+    ("growth/referral-bonus.yaml", "", BONUS, ("",), None),
+    (PATH, "", "window:from:employees", ("2026-12-01",), "from: 2026-12-01T00:00:00Z"),
+    ("page-size.yaml", "", "window:until:", ("2027-01-01",), 'schedule: {until: "2027-01-01T00:00:00Z"}'),
     ("page-size.yaml", "", "value", ("30",), "value: 30"),
     ("page-size.yaml", "production", "value", ("40.5",), "    value: 40.5"),
 )
