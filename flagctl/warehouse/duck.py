@@ -16,7 +16,7 @@ from flagctl.warehouse.database import attach, not_opened
 from flagctl.warehouse.usable import EXPERIMENT_KINDS, KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from flagctl.experiments.data import DataFinding
     from flagctl.warehouse.listing import EventFile, Listing
@@ -26,8 +26,6 @@ _SORTED_AT_ONCE = 80_000_000
 """Rows whose hashes, eight bytes each, are sorted in memory; more are compared by DuckDB, which spills."""
 _BATCH = 1_000_000
 """Rows that are taken over at once."""
-_PIECE = 122_880
-"""Rows of one of DuckDB's own groups."""
 _PATTERN = re.compile(r"[\[*?]")
 
 
@@ -127,28 +125,23 @@ class DuckEngine:
     @memory.explained()
     def arrays(self, expression: Any) -> dict[str, Any]:
         """Return the columns of a result that may be long, each as an array of numbers."""
-        table = expression.to_pyarrow()
-        return {name: table.column(name).to_numpy() for name in table.column_names}
+        return self._arrays(self.backend.compile(expression))
 
-    def batches(self, expression: Any, size: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a long result, some `size` at once: each column as an array of its numbers, none of them null."""
-        with memory.explained():
-            yield from self._batches(self.backend.compile(expression), size)
+    def _arrays(self, query: str) -> dict[str, Any]:
+        # As a relation, and not executed: so all threads fill the arrays, not the one that takes them.
+        table = self.connection.sql(query).to_arrow_table()
+        return {name: _array(table.column(name)) for name in table.column_names}
 
-    def _batches(self, query: str, size: int) -> Iterator[dict[str, Any]]:
-        result = self.connection.execute(query)
-        # DuckDB 1.4 has the same by another name. Batches are never there twice.
-        read = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
-        for batch in read(size):
-            yield {name: _array(batch.column(index)) for index, name in enumerate(batch.schema.names)}
-
+    @memory.explained()
     def given(self, name: str, arrays: dict[str, Any]) -> Any:
         """Return a table of columns that are there as arrays of numbers."""
-        import pyarrow as pa  # noqa: PLC0415 - slow to import
-
-        # In pieces, because each is read by one thread.
-        pieces = pa.table(arrays).to_batches(max_chunksize=_PIECE)
-        self.connection.register(name, pa.Table.from_batches(pieces) if pieces else pa.table(arrays))
+        given_arrays = arrays  # noqa: F841 - found by its name; to register it would import pandas
+        # Ibis forbids that, lest the name of a table be taken for that of a variable.
+        self.connection.execute("SET python_enable_replacements = true")
+        try:
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM given_arrays")  # noqa: S608
+        finally:
+            self.connection.execute("SET python_enable_replacements = false")
         return self.backend.table(name)
 
     @memory.explained()
@@ -264,11 +257,7 @@ class DuckEngine:
             self.connection.execute(f"CREATE OR REPLACE TEMP TABLE repeats_{kind} AS {found}")
             return bool(self.connection.execute(f"SELECT count(*) FROM repeats_{kind}").fetchone()[0])  # noqa: S608
         # Sorting numbers takes a third of the time of a table of what was seen.
-        seen, filled = np.empty(count, np.uint64), 0
-        for batch in self._batches(hashes, _BATCH):
-            seen[filled : filled + len(batch["h"])] = batch["h"]
-            filled += len(batch["h"])
-        seen = seen[:filled]
+        seen = self._numbers(hashes, count)
         seen.sort()
         repeated = np.unique(seen[1:][seen[1:] == seen[:-1]])
         if not len(repeated):
@@ -286,6 +275,24 @@ class DuckEngine:
         _, every = usable.hashed(kind, self._columns[kind], "hash", _text_of_map)
         (different,) = self.connection.execute(f"SELECT count(DISTINCT {every}) {lacking}").fetchone()
         self.findings += usable.without_ids(kind, count, count - different, total)
+
+    def _numbers(self, query: str, most: int) -> Any:
+        """Return a column of unsigned numbers as an array."""
+        import numpy as np  # noqa: PLC0415 - slow to import
+
+        found = np.empty(most, np.uint64)
+        # While they are taken over all at once, they are there twice.
+        if found.nbytes <= self.room():
+            (numbers,) = self._arrays(query).values()
+            return numbers if numbers.flags.writeable else numbers.copy()
+        filled = 0
+        result = self.connection.execute(query)
+        # DuckDB 1.4 has the same by another name.
+        batches = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
+        for batch in batches(_BATCH):
+            found[filled : filled + len(batch)] = _array(batch.column(0))
+            filled += len(batch)
+        return found[:filled]
 
     def _drop_duplicates(self, kind: str, count: int) -> None:
         """Keep one row of each event id. Rows without an id cannot be told apart and stay.
@@ -359,12 +366,14 @@ def _text_of_map(column: str) -> str:
 
 
 def _array(column: Any) -> Any:
-    """Return the numbers of a column of Arrow. Its own way to an array imports pandas."""
+    """Return the numbers of a column of Arrow, none of which is null. Its own way to an array imports pandas."""
     import numpy as np  # noqa: PLC0415 - slow to import
 
     # The type that is there: DuckDB's may be wider than the one that Ibis thinks it has.
     kind = np.dtype(column.type.to_pandas_dtype())
-    return np.frombuffer(column.buffers()[1], kind, len(column), kind.itemsize * column.offset)
+    chunks = getattr(column, "chunks", [column])
+    pieces = [np.frombuffer(one.buffers()[1], kind, len(one), kind.itemsize * one.offset) for one in chunks if len(one)]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces) if pieces else np.zeros(0, kind)
 
 
 def _strip(_cls: type, path: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flagctl.warehouse.pipeline import DAY_US, day_of, is_event, number_columns, unit_columns, within
+from flagctl.warehouse.pipeline import DAY_US, day_of, is_event, number_columns, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,19 +19,17 @@ if TYPE_CHECKING:
     from flagctl.warehouse.pipeline import Nearby, Sums
     from flagctl.warehouse.run import Run
 
-_BATCH = 1_000_000
-"""Rows that are taken over at once, or as many as there are units: each time all sums are gone through."""
 _NUMBER = 8
 """Bytes."""
 _NOBODY = -1
 
 
 class Story(NamedTuple):
-    """The events of the metric that is followed, a number for each of them, and their units, a number for each of those.
+    """All events, those of the metric that is followed among them, a number for each, and their units, a number for each of those.
 
     Attributes:
         unit: Whose it is.
-        age: Day of the event, counted from that of the first exposure; -1 for an event that does not count.
+        age: Day of the event, counted from that of the first exposure; -1 for those that do not count.
         value: What it adds to the metric's value.
         denominator: What it adds to a ratio's denominator, else None.
         arm: Of each unit; -1 for those that are left out.
@@ -69,15 +67,16 @@ def fits(nearby: Nearby, size: tuple[int, int], sums: int) -> bool:
         sums: How many there are for each unit.
     """
     units, events = size
-    # While one sum is added to, there is a second array of its size; to follow a metric takes some more.
-    by_unit, by_event = (sums + 8) * _NUMBER, 5 * _NUMBER
-    return units * by_unit + events * by_event + max(_BATCH, units) * (sums + 2) * _NUMBER <= nearby.room()
+    # Of each event what it adds, its unit twice, and one more number while it is taken over; of each unit its sums, twice while
+    # units are left out, and what is known of it while it is followed.
+    by_event, by_unit = (sums + 4) * _NUMBER, (2 * sums + 4) * _NUMBER
+    return units * by_unit + events * by_event <= nearby.room()
 
 
 def summed(
     nearby: Nearby, tables: tuple[Any, Any], sums: Sums, units: int, wanted: Wanted
 ) -> tuple[Any, Story | None, dict[int, Any]]:
-    """Return the same as `flagctl.warehouse.pipeline.summed`, and what is kept of single events.
+    """Return the same as `flagctl.warehouse.pipeline.summed` but for the parts that units belong to, and what is kept of events.
 
     Args:
         nearby: Computes what each event adds.
@@ -92,29 +91,27 @@ def summed(
     import numpy as np  # noqa: PLC0415 - slow to import
 
     kept, joined = tables
+    rows = nearby.arrays(_additions(joined, sums, wanted))
+    # NumPy adds numbers of these types, and makes them of others very slowly.
+    unit = rows["unit"].astype(np.intp)
+    totals = {name: np.bincount(unit, rows[name].astype(float, copy=False), units) for name in sums.wanted}
+    own = nearby.arrays(kept.select("unit", "first_ts", "arm"))
     arm, first = np.full(units, _NOBODY, np.int16), np.zeros(units, np.int64)
-    for rows in nearby.batches(kept.select("unit", "first_ts", "arm"), _BATCH):
-        arm[rows["unit"]] = rows["arm"]
-        first[rows["unit"]] = rows["first_ts"]
-    totals, events = _add_up(nearby, _additions(joined, sums, wanted), sums, units)
-    there = np.flatnonzero(arm != _NOBODY)
-    columns = {"arm": arm, "first_ts": first, **totals}
-    columns = {"unit": there.astype(np.uint32), **{name: column[there] for name, column in columns.items()}}
-    table = nearby.given("unit_totals", columns)
-    parts = [name for name in unit_columns(kept) if name not in columns]
-    if parts:
-        table = table.inner_join(kept.select("unit", *parts), "unit")
+    arm[own["unit"]], first[own["unit"]] = own["arm"], own["first_ts"]
     values = {}
     for position in wanted.quantiles:
-        rows = events[f"q{position}"]
-        named = {"unit": rows["unit"], "arm": arm[rows["unit"]], "v": rows[f"q{position}"]}
+        there = np.flatnonzero(~np.isnan(rows[f"q{position}"]))
+        of = unit[there]
+        named = {"unit": of.astype(np.uint32), "arm": arm[of], "v": rows[f"q{position}"][there]}
         values[position] = nearby.given(f"values_{position}", named)
     story = None
     if wanted.followed:
-        rows, sides = events["age"], _sides(sums)
-        below = rows[sides[1]] if len(sides) > 1 else None
-        story = Story(rows["unit"], rows["age"], rows[sides[0]], below, arm, first // DAY_US)
-    return table, story, values
+        sides = [rows[name] for name in _sides(sums)]
+        story = Story(unit, rows["age"], sides[0], sides[1] if len(sides) > 1 else None, arm, first // DAY_US)
+    columns: dict[str, Any] = {"unit": np.arange(units, dtype=np.uint32), "arm": arm, "first_ts": first, **totals}
+    if len(own["unit"]) < units:
+        columns = {name: column[arm != _NOBODY] for name, column in columns.items()}
+    return nearby.given("unit_totals", columns), story, values
 
 
 def _sides(sums: Sums) -> list[str]:
@@ -146,36 +143,8 @@ def _additions(joined: Any, sums: Sums, wanted: Wanted) -> Any:
         metric = experiment.metrics[0]
         kept = within(joined, metric) & is_event(joined, experiment, *metric.events)
         age = day_of(joined) - joined.first_ts // DAY_US
-        chosen["age"] = ibis.cases((kept, age), else_=ibis.literal(-1, "int64"))
+        chosen["age"] = ibis.cases((kept, age), else_=ibis.literal(-1, "int64")).cast("int16")
     return joined.select("unit", **chosen)
-
-
-def _add_up(nearby: Nearby, additions: Any, sums: Sums, units: int) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return each sum of each unit, and for ``age``, ``q0`` and so on the columns of the rows that have one."""
-    import numpy as np  # noqa: PLC0415 - slow to import
-
-    totals = {name: np.zeros(units) for name in sums.wanted}
-    marks = [name for name in additions.columns if name not in {"unit", *totals}]
-    told: dict[str, dict[str, list[Any]]] = {mark: {"unit": [], mark: []} for mark in marks}
-    if "age" in told:
-        told["age"] |= {name: [] for name in _sides(sums)}
-    for rows in nearby.batches(additions, max(_BATCH, units)):
-        unit = rows["unit"]
-        for name, (_, column) in sums.wanted.items():
-            if column is None:
-                totals[name] += np.bincount(unit[rows[name].view(bool)], minlength=units)
-            else:
-                totals[name] += np.bincount(unit, rows[name], units)
-        for mark, pieces in told.items():
-            there = np.flatnonzero(rows[mark] >= 0 if mark == "age" else ~np.isnan(rows[mark]))
-            for name, piece in pieces.items():
-                piece.append(rows[name][there])
-    # Without any event there is no piece; a unit's number has to be one of integers still.
-    empty = {"unit": np.zeros(0, np.uint32), "age": np.zeros(0, np.int64)}
-    return totals, {
-        mark: {name: np.concatenate(piece) if piece else empty.get(name, np.zeros(0)) for name, piece in pieces.items()}
-        for mark, pieces in told.items()
-    }
 
 
 def changes(
@@ -202,7 +171,7 @@ def changes(
         touched, index = _touched(story.unit[chosen], units)
         before, after, did = [], [], []
         for numbers, total, start, shown in sides:
-            day = np.bincount(index, numbers[chosen], len(touched))
+            day = np.bincount(index, numbers[chosen].astype(float, copy=False), len(touched))
             old = total[touched]
             total[touched] = old + day
             # A unit without an event is not in the sums; with its first one it comes in whole. So nothing large cancels.
@@ -242,10 +211,9 @@ def _by_age(age: Any) -> Iterator[tuple[int, Any]]:
     import numpy as np  # noqa: PLC0415 - slow to import
 
     # Numbers of 16 bits are sorted by counting them.
-    order = np.argsort(age.astype(np.int16), kind="stable")
-    counts = np.bincount(age) if len(age) else np.zeros(0, int)
-    begin = 0
-    for day, count in enumerate(counts.tolist()):
+    order = np.argsort(age, kind="stable")
+    begin, *counts = np.bincount(age + np.int16(1), minlength=1).tolist()
+    for day, count in enumerate(counts):
         if count:
             yield day, order[begin : begin + count]
         begin += count

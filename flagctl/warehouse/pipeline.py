@@ -33,8 +33,8 @@ class Nearby(Protocol):
         """Return how many bytes arrays may take beside what the engine takes."""
         ...
 
-    def batches(self, expression: Any, size: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a long result, some `size` at once: each column as an array of its numbers, none of them null."""
+    def arrays(self, expression: Any) -> dict[str, Any]:
+        """As of an engine."""
         ...
 
     def given(self, name: str, arrays: dict[str, Any]) -> Any:
@@ -69,7 +69,7 @@ class Engine(Protocol):
         ...
 
     def arrays(self, expression: Any) -> dict[str, Any]:
-        """Return the columns of a result that may be long, each as an array of numbers."""
+        """Return the columns of a result that may be long, each as an array of its numbers, none of which is null."""
         ...
 
 

@@ -120,11 +120,14 @@ def summed_up(run: Run, seen: Seen, *, details: bool = False) -> Summed:
     values: dict[int, Any] = {}
     if nearby is None:
         more = series.days_and_ages(joined, experiment, followed) if followed is not None and in_sums else {}
-        table = pipeline.summed(joined, sums, more)
+        table = engine.materialise("unit_sums", pipeline.summed(joined, sums, more))
     else:
         wanted = folding.Wanted(experiment, followed is not None, by_event)
         table, story, values = folding.summed(nearby, (kept, joined), sums, number, wanted)
-    return Summed(joined, pipeline.unit_table(engine.materialise("unit_sums", table), sums), story, values)
+        parts = [name for name in pipeline.unit_columns(kept) if name not in table.columns]
+        if parts:
+            table = engine.materialise("unit_sums", table.inner_join(kept.select("unit", *parts), "unit"))
+    return Summed(joined, pipeline.unit_table(table, sums), story, values)
 
 
 def _nearby(run: Run, seen: Seen, units: int, sums: int) -> pipeline.Nearby | None:

@@ -89,8 +89,8 @@ def write_parquet(root, kind, events):
     pq.write_table(pa.table(columns), folder / "part.parquet")
 
 
-def read(root, setup, as_of_ms=START + 14 * DAY, memory_limit=None):
-    engine = DuckEngine(memory_limit=memory_limit)
+def read(root, setup, as_of_ms=START + 14 * DAY):
+    engine = DuckEngine()
     try:
         engine.load(list_events(str(root), KINDS))
         return aggregate(engine, setup, AggregateOptions(as_of_ms=as_of_ms), engine.findings)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flagctl.model import Decision, Metric, RatioSide
-from flagctl.warehouse import folding
+from flagctl.warehouse import folding, memory
 from flagctl.warehouse.duck import DuckEngine
 from tests.unit.experiments.samples import DAY, START, experiment
 from tests.unit.warehouse.reference import MINUTE, units_of
@@ -64,19 +64,20 @@ def lives_of(setup, metric, exposures, conversions):
     return found
 
 
-WAYS = {"arrays": None, "tables": "100MB"}
-"""Ways to add up and the memory limits with which they are chosen: arrays have to have room beside the engine."""
+WAYS = {"arrays": memory.BESIDE, "tables": 0.0}
+"""Ways to add up, and how much of the memory limit arrays may take: without room beside the engine it does all of it."""
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, name, seed, way):
+def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, monkeypatch, name, seed, way):
     metric = METRICS[name]
     exposures, conversions = story(seed)
     write_lines(tmp_path, [*exposures, *conversions])
     setup = experiment(primary=metric, decision=Decision(maturity="all"))
-    data = read(tmp_path, setup, UNTIL, WAYS[way])
+    monkeypatch.setattr(memory, "BESIDE", WAYS[way])
+    data = read(tmp_path, setup, UNTIL)
     lived = lives_of(setup, metric, exposures, conversions)
     low, high = data.metrics[metric.key].caps
     born = min(day for _, day, _ in lived.values())
@@ -107,12 +108,13 @@ def test_every_day_has_the_moments_of_the_units_as_they_were_on_it(tmp_path, nam
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["count", "revenue", "capped", "conversion", "conversion, late"])
-def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, name, way):
+def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, monkeypatch, name, way):
     metric = METRICS[name]
     exposures, conversions = story(3)
     write_lines(tmp_path, [*exposures, *conversions])
     setup = experiment(primary=metric, decision=Decision(maturity="all"))
-    data = read(tmp_path, setup, UNTIL, WAYS[way])
+    monkeypatch.setattr(memory, "BESIDE", WAYS[way])
+    data = read(tmp_path, setup, UNTIL)
     lived = lives_of(setup, metric, exposures, conversions)
     today = UNTIL * US // DAY_US
     (ages,) = data.by_age.values()
@@ -132,11 +134,10 @@ def test_every_age_has_what_units_did_on_that_day_of_their_life(tmp_path, name, 
                 assert arm.moments.covariances[pair] == pytest.approx(np.var(did, ddof=1), rel=1e-9)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_ways_are_chosen_by_the_room_there_is(way):
-    engine = DuckEngine(memory_limit=WAYS[way])
+def test_arrays_are_made_only_where_they_have_room():
+    engine = DuckEngine(memory_limit="1GB")
     try:
-        assert folding.fits(engine.nearby, (400, 2000), 12) == (way == "arrays")
-        assert not folding.fits(engine.nearby, (24_000_000, 72_000_000), 12)
+        assert folding.fits(engine.nearby, (500_000, 1_000_000), 8)
+        assert not folding.fits(engine.nearby, (4_000_000, 8_000_000), 8)
     finally:
         engine.close()
