@@ -11,7 +11,7 @@ from flagctl.experiments.data import DataFinding
 from flagctl.warehouse import pipeline
 from flagctl.warehouse.pipeline import DAY_US
 from flagctl.warehouse.run import MISSING
-from flagctl.warehouse.strays import strays
+from flagctl.warehouse.strays import misnamed_events, strays
 
 if TYPE_CHECKING:
     from flagctl.warehouse.pipeline import Engine
@@ -78,7 +78,7 @@ def count_units(run: Run, seen: Seen) -> Counts:
     rows = [{"sdk": _only(seen.kinds.sdks), **row, "variant": shown[int(row["shown"])]} for row in rows]
     labels = {"sdk": "sdk", **labels}
     unknown = sum(int(row["n"]) for row in rows if row["variant"] not in variants)
-    findings = [*_before_the_start(run), *strays(run)]
+    findings = [*_before_the_start(run), *strays(run), *misnamed_events(seen)]
     if unknown:
         strange = sorted({str(row["variant"]) for row in rows if row["variant"] not in variants})
         findings.append(

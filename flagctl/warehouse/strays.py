@@ -1,4 +1,7 @@
-"""Exposures that do not count, or that should not be there: of almost this experiment, of other units, from another flag."""
+"""What does not count, or should not be there.
+
+Exposures of almost this experiment, of other units, from another flag; events that are almost called as a metric's.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from flagctl.warehouse.usable import BAD_SHARE
 
 if TYPE_CHECKING:
     from flagctl.warehouse.run import Run
+    from flagctl.warehouse.units import Seen
 
 
 def strays(run: Run) -> list[DataFinding]:
@@ -54,6 +58,15 @@ def strays(run: Run) -> list[DataFinding]:
         message = f"exposures of {total} come from another flag than {experiment.flag}, and count"
         found.append(_finding("other-flags", message, strange, blocks=False))
     return found
+
+
+def misnamed_events(seen: Seen) -> list[DataFinding]:
+    """Return that events differ from those that metrics read in capitals or blanks alone, and so are none of them."""
+    if not seen.misnamed:
+        return []
+    total = seen.misnamed + sum(count for count, _ in seen.event_days.values())
+    message = f"events of {total} are called like those of a metric but for capitals or blanks, and were left out"
+    return [_finding("misnamed-events", message, seen.misnamed, blocks=seen.misnamed > BAD_SHARE * total)]
 
 
 def _is_alike(name: str, key: str) -> bool:

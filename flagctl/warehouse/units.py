@@ -22,6 +22,7 @@ class Seen(NamedTuple):
         kinds: What there is among them.
         events: Those that any metric reads.
         event_days: Day since 1970 to how many of these events there are, and the newest of them.
+        misnamed: How many others differ from them in capitals and blanks alone.
         first: One row for each unit, with its first exposure.
         busy: Units that do too much on one day to be people; None without such a rule.
     """
@@ -30,6 +31,7 @@ class Seen(NamedTuple):
     kinds: pipeline.Kinds
     events: Any
     event_days: dict[int, tuple[int, int]]
+    misnamed: int
     first: Any
     busy: Any
 
@@ -42,10 +44,10 @@ def first_seen(run: Run) -> Seen:
     first = run.engine.numbered("first_exposures", pipeline.first_exposures(exposures, experiment.breakdowns, kinds))
     events = pipeline.possible_events(run.engine, experiment, run.options.environment, run.until)
     names = pipeline.event_names(experiment)
-    event_days, others = _event_days(run, events, names)
+    event_days, others, misnamed = _event_days(run, events, names)
     # To look at every name of an event takes longer than to look whether there are others at all.
     events = events.filter(events.event.isin(names)) if others else events
-    return Seen(exposures, kinds, events, event_days, first, _busy_units(run, exposures, events))
+    return Seen(exposures, kinds, events, event_days, misnamed, first, _busy_units(run, exposures, events))
 
 
 def _exposed(run: Run, experiment: Experiment) -> tuple[Any, pipeline.Kinds]:
@@ -55,14 +57,16 @@ def _exposed(run: Run, experiment: Experiment) -> tuple[Any, pipeline.Kinds]:
     return exposures, pipeline.kinds_of(run.engine, exposures, variants)
 
 
-def _event_days(run: Run, events: Any, names: tuple[str, ...]) -> tuple[dict[int, tuple[int, int]], bool]:
-    """Return what there is of some events on each day, and whether there are others."""
+def _event_days(run: Run, events: Any, names: tuple[str, ...]) -> tuple[dict[int, tuple[int, int]], bool, int]:
+    """Return what there is of some events on each day, whether there are others, and how many of those are nearly called so."""
     table = events.mutate(day=events.ts // DAY_US)
     daily = table.group_by("event", "day").aggregate(n=table.count(), high=table.ts.max())
-    daily = daily.mutate(used=daily.event.isin(names))
-    rows = run.engine.rows(daily.group_by("used", "day").aggregate(n=daily.n.sum(), high=daily.high.max()))
+    alike = daily.event.strip().lower().isin([name.strip().lower() for name in names])
+    daily = daily.mutate(used=daily.event.isin(names), alike=alike)
+    rows = run.engine.rows(daily.group_by("used", "alike", "day").aggregate(n=daily.n.sum(), high=daily.high.max()))
     used = {int(row["day"]): (int(row["n"]), int(row["high"])) for row in rows if row["used"]}
-    return used, not all(row["used"] for row in rows)
+    misnamed = sum(int(row["n"]) for row in rows if row["alike"] and not row["used"])
+    return used, not all(row["used"] for row in rows), misnamed
 
 
 def _busy_units(run: Run, exposures: Any, events: Any) -> Any:

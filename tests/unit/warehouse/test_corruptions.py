@@ -386,6 +386,18 @@ def test_an_event_that_is_stamped_anew_when_it_is_sent_again_is_the_same_event(t
     assert (found, numbers(data)) == ({"duplicate-events": (30, False)}, numbers(whole))
 
 
+@pytest.mark.parametrize("name", ["Order", " order"])
+@pytest.mark.parametrize("every", [7, MANY])
+def test_events_that_are_almost_called_as_those_of_a_metric_are_counted(tmp_path, name, every):
+    rows = events()
+    misnamed = rows["conversions"][::every]
+    for row in misnamed:
+        row["event"] = name
+    write(tmp_path, rows)
+    found, _ = read(tmp_path)
+    assert found == {"misnamed-events": (len(misnamed), len(misnamed) > len(rows["conversions"]) / 100)}
+
+
 @pytest.mark.parametrize(
     ("code", "columns"),
     [
