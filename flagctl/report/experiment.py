@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flagctl.report import experiment_words as words
-from flagctl.report.style import plain, wrap
+from flagctl.report.style import one_line, plain, wrap
 from flagctl.report.table import Column, render_table
 from flagctl.report.values import count
 
@@ -43,6 +43,10 @@ def render_analysis(result: AnalyzeResult, style: Style) -> str:
 
 
 def _table(result: AnalyzeResult, style: Style) -> str:
+    """Return a row for each metric and variant; where names of metrics would be cut, they get lines of their own.
+
+    Names begin alike more often than not, and the mark of the primary metric is at the end.
+    """
     columns = [
         Column(title="METRIC", flexible=True),
         Column(title="VARIANT", flexible=True),
@@ -66,7 +70,11 @@ def _table(result: AnalyzeResult, style: Style) -> str:
         )
         for row in words.rows(result.results)
     ]
-    return render_table(columns, rows, style) if rows else "no metrics"
+    names = [row[0] for row in rows]
+    table = render_table(columns, rows, style)
+    if all(name in table for name in map(one_line, names)):
+        return table if rows else "no metrics"
+    return render_table(columns[1:], [row[1:] for row in rows], style, names)
 
 
 def _guardrails(result: AnalyzeResult, style: Style) -> list[str]:

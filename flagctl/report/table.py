@@ -40,10 +40,18 @@ class Column:
     droppable: bool = False
 
 
-def render_table(columns: Sequence[Column], rows: Sequence[Sequence[object]], style: Style) -> str:
+def render_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[object]], style: Style, groups: Sequence[str] = ()
+) -> str:
     """Return a table with a heading; cells are user text and are made plain.
 
     Without a terminal width nothing is cut, so that other programs get everything.
+
+    Args:
+        columns: What the cells are.
+        rows: Cells.
+        style: Colours and width.
+        groups: For each row a text that stands on a line of its own before the first of its rows; none if empty.
     """
     texts = [[one_line(cell) for cell in row] for row in rows]
     widths = [
@@ -53,7 +61,9 @@ def render_table(columns: Sequence[Column], rows: Sequence[Sequence[object]], st
     shown = _fit(columns, widths, style.width)
     titles = [style.paint(text, "bold") for text in _cut([column.title for column in columns], shown, widths)]
     lines = [_line(titles, shown, columns, widths)]
-    for row in texts:
+    for number, row in enumerate(texts):
+        if groups and groups[number] != (groups[number - 1] if number else None):
+            lines.append(style.paint(wrap(one_line(groups[number]), style.width), "bold"))
         for cells in _lines_of(row, shown, columns, widths):
             painted = [style.paint(cell, *columns[i].paint) for i, cell in zip(shown, cells, strict=True)]
             lines.append(_line(painted, shown, columns, widths))

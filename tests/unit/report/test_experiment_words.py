@@ -262,6 +262,19 @@ def test_conversions_are_shares_and_their_differences_percentage_points():
     assert "* Primary metric." in text_of(result)
 
 
+@pytest.mark.parametrize("width", [50, 60, 70])
+def test_a_narrow_table_cuts_no_name_of_a_metric_and_keeps_the_mark_of_the_primary_one(width):
+    sent = Metric(event="referral-link-sent", kind="conversion")
+    redeemed = Metric(event="referral-link-redeemed", kind="conversion")
+    metrics = conversions(sent, 1000, 1300) | conversions(redeemed, 400, 404)
+    lines = text_of(result_of(metrics, primary=sent, secondary=(redeemed,)), width).splitlines()
+    start = lines.index("referral-link-sent *")
+    assert lines[start - 1].startswith("VARIANT ")
+    assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["on", "referral-link-redeemed", "on"]
+    assert all(len(line) <= width for line in lines)
+    assert "METRIC" in text_of(result_of(metrics, primary=sent, secondary=(redeemed,)), 160)
+
+
 def test_a_guardrail_says_how_much_worse_it_may_be():
     (state,) = result_of(
         conversions(ERRORS, 400, 404) | conversions(ORDER, 9, 9), guardrails=(ERRORS,)
