@@ -292,7 +292,11 @@ def _measured(experiment: Experiment, metric: Metric, options: PowerOptions) -> 
     try:
         reduced = reduce_arms(data.metrics[metric.key].arms)[0]
     except NotEnoughDataError as error:
-        said = "; ".join([str(error), *(str(one) for one in data.findings if one.blocks)])
+        # The one variant that all units were put into is no name that people know.
+        few = str(error).removeprefix(f"{pretended.control} has ")
+        waiting = f"{data.immature:,} more have values that are not complete yet"
+        blocking = [str(one) for one in data.findings if one.blocks]
+        said = "; ".join([few, *([waiting] if data.immature else []), *blocking])
         raise UsageError(
             f"the past events do not suffice: {said}", hint="give the baseline: --rate or --mean"
         ) from error
@@ -312,7 +316,8 @@ def _about_past(data: ExperimentData, *, exposed: bool) -> Iterator[DataFinding]
 
     if not exposed:
         message = (
-            "nobody was exposed so far: units count from what they were first seen by, which is not always a visit"
+            "no exposure is old enough for complete values: units count from what they were first seen by, which is"
+            " not always a visit"
         )
         yield DataFinding(code="not-exposed", message=message, count=0)
     yield from (one for one in data.findings if one.code not in {"exposure-gaps", "empty-variants"})

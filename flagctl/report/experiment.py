@@ -110,6 +110,8 @@ def render_guard(result: GuardResult, style: Style) -> str:
     state = "cannot be trusted" if result.problems else result.state.replace("_", " ")
     lines = [f"{plain(result.experiment)}: {style.paint(state, 'bold', paint)}"]
     lines += [wrap(plain(problem), style.width, "    ", "  ! ") for problem in result.problems]
+    if not (result.results or result.problems):
+        lines.append("  · it has no guardrails")
     for one in result.results:
         lines.append(wrap(plain(f"{one.metric}, {one.variant or 'all'}: {one.reason}"), style.width, "    ", "  · "))
     return "\n".join(lines)
@@ -119,4 +121,5 @@ def render_events(result: SimulateEventsResult, style: Style) -> str:
     """Return what was made up, and what to type next."""
     events = f"{count(result.exposures, 'exposure')} and {count(result.conversions, 'conversion')}"
     after = f"next: flagctl experiment analyze {plain(result.experiment)} --events {plain(result.out)}"
-    return f"{plain(result.out)}: {events} of {count(result.units, 'unit')}, made up\n{style.paint(after, 'dim')}"
+    made = f"{plain(result.out)}: {events} of {count(result.units, 'unit')}, made up"
+    return f"{wrap(made, style.width)}\n{style.paint(after, 'dim')}"

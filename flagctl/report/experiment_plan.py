@@ -121,7 +121,8 @@ def render_power(result: PowerResult, style: Style) -> str:
     """Return the plan, the other rules beside it, and which effect how many units show."""
     plan = result.plan
     effect = f"{plan.effect:.4g}" if plan.relative is None else _percent(plan.relative)
-    days = "" if plan.days is None else f", {count(plan.days, 'day')} at {result.per_day:,.0f} units a day"
+    rate = count(round(result.per_day or 0), "unit")
+    days = "" if plan.days is None else f", {count(plan.days, 'day')} at {rate} a day"
     needed = f"{plan.units:,} units to see {effect} of {plain(result.metric)}{days}"
     rule = plan.method.replace("_", " ")
     under = f"{_baseline(result)}; {plan.power * 100:g} % power, {plan.alpha * 100:g} % risk, {rule}"
@@ -160,12 +161,12 @@ def _curve(result: PowerResult, style: Style) -> list[str]:
 
 
 def _percent(relative: float) -> str:
-    """Return a relative effect, however small.
+    """Return a relative effect, however small or large.
 
-    >>> _percent(0.05), _percent(0.18844), _percent(0.00001)
-    ('5 %', '18.8 %', '0.001 %')
+    >>> _percent(0.05), _percent(0.18844), _percent(0.00001), _percent(14.712)
+    ('5 %', '18.8 %', '0.001 %', '1,471 %')
     """
-    return f"{relative * 100:.3g} %"
+    return f"{relative * 100:,.0f} %" if relative >= 10 else f"{relative * 100:.3g} %"
 
 
 def _baseline(result: PowerResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,31 @@ def test_a_plan_says_how_many_units_in_how_many_days_and_draws_smaller_effects(c
 )
 def test_a_baseline_of_another_kind_than_the_metric_is_refused(cli, shop: Path, given, message: str) -> None:
     assert message in cli("experiment", "power", "ranking-test", *given, exit_code=2).stderr
+
+
+def test_one_unit_a_day_is_one_and_an_effect_of_many_times_is_a_whole_number(cli, shop: Path) -> None:
+    cli(
+        *("experiment", "create", "check-test", "--flag", "new-checkout-flow", "--primary", "order"),
+        *("--hypothesis", "one page sells more", "--minimum-effect", "3"),
+    )
+    text = cli("experiment", "power", "check-test", "--rate", "5", "--per-day", "1").stdout
+    assert text.splitlines()[0].endswith("days at 1 unit a day")
+    assert re.search(r"effects from \d,\d{3} % on are seen", text)
+
+
+def test_events_too_young_for_a_baseline_are_counted_and_called_so(cli, shop: Path) -> None:
+    cli("experiment", "simulate-events", "ranking-test", "--out", "events", "--units", "20000", "--effect", "0")
+    words = ("experiment", "power", "ranking-test", "--events", "events", "--as-of", "2026-11-23T00:00:00Z")
+    said = " ".join(cli(*words, exit_code=2).stderr.split())
+    assert re.search(r"do not suffice: 0 units; two are the least; [\d,]+ more have values that are not complete", said)
+    plan = " ".join(cli(*words, "--metric", "search-milliseconds:quantile:p95").stdout.split())
+    assert "no exposure is old enough for complete values: units count from what they were first seen by" in plan
+
+
+def test_a_guard_without_guardrails_says_why_it_has_nothing_to_judge(cli, shop: Path) -> None:
+    cli("experiment", "simulate-events", "referral-amount", "--out", "events", "--units", "2000")
+    said = cli("experiment", "guard", "referral-amount", "--events", "events").stdout
+    assert said.splitlines() == ["referral-amount: no data", "  · it has no guardrails"]
 
 
 def test_a_quantile_needs_as_many_units_more_as_it_varies_more_than_a_mean(cli, shop: Path) -> None:
