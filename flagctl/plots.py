@@ -126,6 +126,9 @@ def lines(  # noqa: PLR0913 - the rare ones by name
     cut = [v for one in series for pair in one.band[max(1, len(one.band) // 5) :] for v in pair if math.isfinite(v)]
     chosen = (cut or finite) + [y for one in series for _, y in one.points[len(one.points) // 5 :]]
     low, high = _padded(min([*chosen, *([0.0] if zero else [])]), max([*chosen, *([0.0] if zero else [])]))
+    if zero:
+        # A band that is cut off at the zero line would look as if it ended there.
+        low = min(low, max(finite[0], low - (high - low) * 0.15))
     first, last = min(x for x, _ in points), max(x for x, _ in points)
     if vertical is not None:
         last = max(last, vertical[0])
