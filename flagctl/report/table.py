@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from flagctl.report.style import Style, cell_width, one_line, shorten, wrap
@@ -20,8 +21,6 @@ _NARROWEST = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A column.
-
-    Only the last one may wrap.
 
     Attributes:
         title: Heading.
@@ -106,13 +105,15 @@ def _comfortable(column: Column) -> int:
 
 
 def _lines_of(row: list[str], shown: list[int], columns: Sequence[Column], widths: list[int]) -> list[list[str]]:
-    """Return a row's cells, on several lines if the last column wraps."""
-    last = shown[-1]
-    if not columns[last].wraps:
-        return [_cut(row, shown, widths)]
-    first, *others = wrap(row[last], widths[last]).split("\n")
-    empty = [""] * (len(shown) - 1)
-    return [[*_cut(row, shown[:-1], widths), first], *([*empty, other] for other in others)]
+    """Return a row's cells, on several lines if some wrap; a single word that is too long is cut, but in the last column."""
+    parts = []
+    for index in shown:
+        if not columns[index].wraps:
+            parts.append([shorten(row[index], widths[index])])
+            continue
+        lines = wrap(row[index], widths[index]).split("\n")
+        parts.append(lines if index == shown[-1] else [shorten(line, widths[index]) for line in lines])
+    return [list(line) for line in zip_longest(*parts, fillvalue="")]
 
 
 def _cut(cells: list[str], shown: list[int], widths: list[int]) -> list[str]:

@@ -53,7 +53,10 @@ def render_compact(result: CompactResult, style: Style) -> str:
         columns = [
             Column(title="DAY"),
             Column(title="EVENTS", flexible=True),
-            *(Column(title=title, right=True) for title in ("Rows", "Twice", "Files", "Before", "After")),
+            *(
+                Column(title=title, right=True, droppable=title == "Files")
+                for title in ("Rows", "Twice", "Files", "Before", "After")
+            ),
         ]
         rows = [
             (

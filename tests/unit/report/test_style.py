@@ -101,3 +101,15 @@ def test_tables_fit_every_width_that_holds_their_keys(width: int) -> None:
 
 def test_fields_are_aligned_and_missing_ones_left_out() -> None:
     assert render_fields([("a", 1), ("long", "x\ny"), ("none", None)], Style()) == "a     1\nlong  x y"
+
+
+def test_every_column_that_wraps_goes_on_below_instead_of_being_cut():
+    columns = [Column(title="KEY"), Column(title="VARIANTS", wraps=True), Column(title="REASONS", wraps=True)]
+    rows = [("a", "classic 91 %, hybrid 5 %, neural 4 %", "DEFAULT 81 %, SPLIT 19 %"), ("b", "on", "-")]
+    assert render_table(columns, rows, Style(width=36)).splitlines() == [
+        "KEY  VARIANTS        REASONS",
+        "a    classic 91 %,   DEFAULT 81 %,",
+        "     hybrid 5 %,     SPLIT 19 %",
+        "     neural 4 %",
+        "b    on              -",
+    ]
