@@ -293,7 +293,9 @@ def _warnings(data: ExperimentData, results: Results) -> list[str]:
     experiment = data.experiment
     found = [str(one) for one in data.findings if not one.blocks]
     found += [f"what was agreed on was changed while it ran: {one.reason}" for one in experiment.amendments]
-    if experiment.registration is None:
+    if experiment.status is ExperimentStatus.DRAFT:
+        found.append("it is a draft, so its rule serves nobody before it is started")
+    elif experiment.registration is None:
         found.append("nothing was registered at the start, so nobody can tell whether metrics were chosen afterwards")
     agreed = experiment.decision.effective_method
     if agreed != results.stage.method:

@@ -216,7 +216,7 @@ def read_until_look(experiment: Experiment, options: AnalyzeOptions) -> Experime
 
     Raises as `analyze`.
     """
-    from flagctl.experiments.looks import deciding_instant
+    from flagctl.experiments.looks import deciding_instant, method_in_force
 
     until = deciding_instant(experiment, options.now_ms)
     data = read_data(experiment, replace(options, now_ms=until))
@@ -229,11 +229,12 @@ def read_until_look(experiment: Experiment, options: AnalyzeOptions) -> Experime
         return data
     from flagctl.experiments.data import DataFinding
 
-    days = (
-        "1 day after the latest planned look, or after the end, does"
-        if late == 1
-        else f"{late} days after the latest planned look, or after the end, do"
+    looks = (
+        "its last window was over"
+        if method_in_force(experiment) == "sequential"
+        else "the latest planned look, or after the end,"
     )
+    days = f"1 day after {looks} does" if late == 1 else f"{late} days after {looks} do"
     finding = DataFinding(code="after-the-look", message=f"{days} not count", count=0)
     return replace(data, findings=(*data.findings, finding))
 

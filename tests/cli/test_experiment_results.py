@@ -186,3 +186,17 @@ def test_a_planned_look_reads_nothing_that_came_after_it(shop, cli, events):
     assert (other["n_control"], other["n_variant"]) == (one["n_control"], one["n_variant"])
     assert other["p_value"] == pytest.approx(one["p_value"], rel=1e-9)
     assert [one["code"] for one in later["findings"]] == ["after-the-look"]
+    assert "days after the latest planned look, or after the end, do not count" in later["findings"][0]["message"]
+
+
+def test_an_experiment_that_may_stop_at_any_time_has_no_planned_look_that_days_could_be_after(shop, cli):
+    cli("experiment", "simulate-events", "referral-amount", "--out", "referrals", "--units", "3000")
+    words = ("experiment", "analyze", "referral-amount", "--events", "referrals", "--as-of", "2026-10-25T08:00:00Z")
+    (finding,) = cli.json(*words)["findings"]
+    assert finding["message"] == "5 days after its last window was over do not count"
+
+
+def test_a_draft_is_called_one_instead_of_being_blamed_for_what_its_start_did_not_register(shop, cli, events):
+    data = cli.json("experiment", "analyze", "winback-offer-test", "--events", events, "--as-of", END)
+    assert "it is a draft, so its rule serves nobody before it is started" in data["verdict"]["warnings"]
+    assert not any("nothing was registered" in one for one in data["verdict"]["warnings"])
