@@ -98,10 +98,9 @@ def count_units(run: Run, seen: Seen) -> Counts:
         day[row["variant"]] = day.get(row["variant"], 0) + int(row["n"])
     empty = [variant for variant, count in units.items() if not count]
     if empty:
-        which = (
-            f"no unit was exposed to {', '.join(empty)}" if len(empty) < len(units) else "no unit was exposed at all"
-        )
-        findings.append(DataFinding(code="empty-variants", message=which, count=len(empty)))
+        # The number of variants follows.
+        which = ", ".join(empty) if len(empty) < len(units) else "any of the variants"
+        findings.append(DataFinding(code="empty-variants", message=f"no unit was exposed to {which}", count=len(empty)))
     if len(empty) == len(units):
         findings += _elsewhere(run)
     findings += _gaps(by_day, seen.event_days)

@@ -152,7 +152,7 @@ def test_a_start_that_was_moved_is_noticed(shop, cli, events):
 
 def test_nobody_exposed_at_all_is_one_sentence(shop, cli, events):
     words = ("experiment", "analyze", "ranking-test", "--events", events, "--as-of", "2026-01-01T00:00:00Z")
-    assert "  ! no unit was exposed at all" in cli(*words).stdout
+    assert "  ! no unit was exposed to any of the variants (2)" in cli(*words).stdout
 
 
 def test_made_up_events_never_mix_with_others(shop, cli, events):
