@@ -166,7 +166,7 @@ def unusable(kind: str, row: Sequence[int]) -> list[DataFinding]:
     return [
         DataFinding(
             code="unusable-rows",
-            message=f"{kind} of {total} {what}, and were left out",
+            message=f"some of {total:,} {kind} {what}, and were left out",
             count=bad,
             blocks=bad / total > BAD_SHARE,
         )

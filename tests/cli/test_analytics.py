@@ -207,7 +207,7 @@ def test_what_is_wrong_with_measurements_is_said_beside_what_they_show(example, 
     obeys("performance", data)
     assert [one.rpartition(" (")[2] for one in data["findings"]] == ["1)", "2)"]
     text = " ".join(cli("performance", "search-ranking", "--events", events, "--as-of", NOW).stdout.split())
-    assert "! measurements of 6002 have no usable ts" in text
+    assert "! some of 6,002 measurements have no usable ts" in text
     assert "not a readable Parquet file" in text
 
 

@@ -274,7 +274,7 @@ def test_a_byte_order_mark_costs_no_line(analyze, name):
     put("b.jsonl", b"\xef\xbb\xbf" + lines([EVENT | {"event_id": "n"}]) + b"no line\n")
     _, found, data = analyze()
     assert found["unusable-rows"] == (1, True)
-    assert "conversions of 5 have no usable ts" in data["findings"][0]["message"]
+    assert "some of 5 conversions have no usable ts" in data["findings"][0]["message"]
 
 
 @pytest.mark.parametrize("kind", ["exposures", "conversions"])
@@ -288,7 +288,7 @@ def test_units_without_a_name_are_counted_and_left_out(analyze, kind, every, out
     pq.write_table(table, f"events/{kind}/dt=2026-11-25/all.parquet")
     found_outcome, found, data = analyze()
     assert (found_outcome, found["unusable-rows"]) == (outcome, (-(-len(table) // every), outcome == "invalid"))
-    assert f"{kind} of {len(table)} have no usable unit_id" in data["findings"][0]["message"]
+    assert f"some of {len(table):,} {kind} have no usable unit_id" in data["findings"][0]["message"]
 
 
 def test_lines_of_measurements_may_have_no_unit_but_none_without_a_name(analyze):
