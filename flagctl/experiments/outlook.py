@@ -79,4 +79,5 @@ def _until_seen(data: ExperimentData, results: Results, rate: float) -> Outlook 
     chance = f"an effect of {percent:g} % is seen with a chance of {decision.power:g} %"
     if missing <= 0:
         return Outlook(days=0, reason=f"{chance} in so many units: if there is one, it is probably smaller")
-    return Outlook(days=math.ceil(missing / rate), reason=f"then {chance}, at {rate:,.0f} units a day")
+    speed = f"{rate:,.0f} units a day" if rate >= 2 else "less than two units a day"
+    return Outlook(days=math.ceil(missing / rate), reason=f"then {chance}, at {speed}")

@@ -57,7 +57,7 @@ def check_numbers(run: Run, joined: Any) -> list[DataFinding]:
     return [
         DataFinding(
             code="unusable-numbers",
-            message=f"events '{event}' of {total} have no number in their attribute {attribute}, and count as 0",
+            message=f"some of {total:,} events '{event}' have no number in their attribute {attribute}, and count as 0",
             count=bad,
             blocks=bad / total > BAD_SHARE,
         )

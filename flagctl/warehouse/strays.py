@@ -47,15 +47,13 @@ def strays(run: Run) -> list[DataFinding]:
     strange = sum(row["n"] for row in rows if row["experiment"] and row["unit_type"] and not row.get("flag", True))
     found = []
     if misnamed:
-        message = (
-            f"exposures of {total} name the experiment {experiment.key} in capitals or with blanks, and were left out"
-        )
+        message = f"some of {total:,} exposures name {experiment.key} in capitals or with blanks, and were left out"
         found.append(_finding("misnamed-exposures", message, misnamed, blocks=misnamed > BAD_SHARE * total))
     if others:
-        message = f"exposures of {total} are of another type of unit than {unit_type}, and were left out"
+        message = f"some of {total:,} exposures are of another type of unit than {unit_type}, and were left out"
         found.append(_finding("other-units", message, others, blocks=others > BAD_SHARE * total))
     if strange:
-        message = f"exposures of {total} come from another flag than {experiment.flag}, and count"
+        message = f"some of {total:,} exposures come from another flag than {experiment.flag}, and count"
         found.append(_finding("other-flags", message, strange, blocks=False))
     return found
 
@@ -65,7 +63,7 @@ def misnamed_events(seen: Seen) -> list[DataFinding]:
     if not seen.misnamed:
         return []
     total = seen.misnamed + sum(count for count, _ in seen.event_days.values())
-    message = f"events of {total} are called like those of a metric but for capitals or blanks, and were left out"
+    message = f"some of {total:,} events are called like those of a metric but for capitals or blanks, and were left out"
     return [_finding("misnamed-events", message, seen.misnamed, blocks=seen.misnamed > BAD_SHARE * total)]
 
 

@@ -182,7 +182,7 @@ def duplicated(kind: str, count: int) -> DataFinding:
 
 def with_ids_of_others(kind: str, count: int, total: int) -> list[DataFinding]:
     """Return what is to be said about rows that were taken for deliveries of another event, which they are not."""
-    message = f"{kind} of {total} have the id of an event with another unit or name, and were left out"
+    message = f"some of {total:,} {kind} have the id of an event with another unit or name, and were left out"
     blocks = count > BAD_SHARE * total
     return [DataFinding(code=REUSED, message=message, count=count, blocks=blocks)] if count else []
 
@@ -199,10 +199,10 @@ def without_ids(kind: str, count: int, alike: int, total: int) -> list[DataFindi
     if not count or kind == "exposures":
         # Of exposures the first one counts, and however often it was delivered makes no difference.
         return []
-    message = f"{kind} of {total} have no event_id; delivered twice they would count twice"
+    message = f"some of {total:,} {kind} have no event_id; delivered twice they would count twice"
     if not alike:
         return [DataFinding(code=LACKING, message=message, count=count)]
-    message = f"{kind} of {total} have no event_id and are the same as another one in every column, but count"
+    message = f"some of {total:,} {kind} have no event_id and are the same as another one in every column, but count"
     return [DataFinding(code=LACKING, message=message, count=alike, blocks=alike > BAD_SHARE * total)]
 
 
