@@ -63,7 +63,9 @@ def misnamed_events(seen: Seen) -> list[DataFinding]:
     if not seen.misnamed:
         return []
     total = seen.misnamed + sum(count for count, _ in seen.event_days.values())
-    message = f"some of {total:,} events are called like those of a metric but for capitals or blanks, and were left out"
+    message = (
+        f"some of {total:,} events are called like those of a metric but for capitals or blanks, and were left out"
+    )
     return [_finding("misnamed-events", message, seen.misnamed, blocks=seen.misnamed > BAD_SHARE * total)]
 
 
