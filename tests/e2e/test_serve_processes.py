@@ -163,8 +163,13 @@ def test_tokens_come_from_the_environment_too(published):
 def test_two_workers_agree_and_count_together(published, project):
     remote, words = published
     with process(*words, "--workers", "2", "--poll-interval", "3600") as server:
-        # The first worker that is ready says so for the server; the other one may still be starting.
-        assert eventually(lambda: all(FRESH.get(server.url + "/readyz").is_success for _ in range(20)))
+
+        def both_answer():
+            # The first worker that is ready says so for the server; the other one may not even listen yet.
+            answered = all(FRESH.post(server.url + BULK, json={}).is_success for _ in range(20))
+            return answered and len(pids_of(server)) == 2
+
+        assert eventually(both_answer)
         tags = {FRESH.post(server.url + BULK, json={}).headers["etag"] for _ in range(20)}
         assert len(tags) == 1
         project.put(remote, bundle_of(a=False), seq=2, **FAR)
@@ -188,9 +193,12 @@ def test_two_workers_agree_and_count_together(published, project):
             assert sum(float(line.rpartition(" ")[2]) for line in found) > count
             assert "flagctl_ready 1.0" in text
             assert "flagctl_sync_age_seconds" in text
-        pids = {entry["pid"] for entry in server.entries() if entry["logger"] == "flagctl.access"}
-        assert len(pids) == 2
         assert server.end() == 0
+
+
+def pids_of(server):
+    """Workers that answered."""
+    return {entry["pid"] for entry in server.entries() if entry["logger"] == "flagctl.access"}
 
 
 def answer(url: str):
@@ -204,7 +212,7 @@ def test_a_worker_that_dies_is_replaced(published):
         def pids():
             for _ in range(10):
                 value(server.url, "a")
-            return {entry["pid"] for entry in server.entries() if entry["logger"] == "flagctl.access"}
+            return pids_of(server)
 
         assert eventually(lambda: len(pids()) == 2)
         before = pids()
