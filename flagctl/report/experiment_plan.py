@@ -23,7 +23,7 @@ def render_experiments(result: ExperimentListResult, style: Style) -> str:
     if not result.experiments:
         return "no experiments"
     columns = [
-        Column(title="EXPERIMENT", flexible=True),
+        Column(title="EXPERIMENT", wraps=True),
         Column(title="STATUS"),
         Column(title="FLAG", flexible=True, droppable=True),
         Column(title="UNITS", right=True),

@@ -31,7 +31,7 @@ def render_usage(result: UsageResult, style: Style) -> str:
     known = [one for one in result.flags if one.known]
     if known:
         columns = [
-            Column(title="FLAG", flexible=True),
+            Column(title="FLAG"),
             Column(title="EVALUATIONS", right=True),
             Column(title="LAST", droppable=True),
             Column(title="DAYS", droppable=True),
