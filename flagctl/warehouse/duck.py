@@ -286,10 +286,7 @@ class DuckEngine:
             (numbers,) = self._arrays(query).values()
             return numbers if numbers.flags.writeable else numbers.copy()
         filled = 0
-        result = self.connection.execute(query)
-        # DuckDB 1.4 has the same by another name.
-        batches = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
-        for batch in batches(_BATCH):
+        for batch in self.connection.execute(query).to_arrow_reader(_BATCH):
             found[filled : filled + len(batch)] = _array(batch.column(0))
             filled += len(batch)
         return found[:filled]
