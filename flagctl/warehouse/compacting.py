@@ -175,7 +175,7 @@ def _write(engine: DuckEngine, kind: str, folder: Path, files: list[EventFile]) 
         number += 1
     target = folder / f".packed-{number}.parquet.part"
     result: Any = engine.connection.execute(f"{_query(kind)} ORDER BY ts")
-    reader = result.to_arrow_reader(_ROWS) if hasattr(result, "to_arrow_reader") else result.fetch_record_batch(_ROWS)
+    reader = result.to_arrow_reader(_ROWS)
     with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
